@@ -1,0 +1,49 @@
+# Needs Python 3.11 or later, git and make. uv is fetched into .tools where it is missing.
+
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+RUN := $(UV) run --locked --quiet
+PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist worksteal
+
+.PHONY: help demo test check agent matrix lock upgrade docs
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(UV) ## scaffold an agent, start it, talk to it, stop it
+	$(RUN) python tests/demo.py
+
+test: $(UV) lint ## everything: lint, render and update tests, and variants built and tested
+	$(PYTEST)
+
+check: $(UV) lint ## the quick loop: all but the variants built and tested
+	$(PYTEST) -m "not agent"
+
+agent: $(UV) ## build and test variants; make agent VARIANT=company for one
+	$(PYTEST) -m agent $(if $(VARIANT),-k "[$(VARIANT)]")
+
+matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
+	@$(RUN) python tests/variants.py
+
+lock: $(UV) ## bring template/uv.lock.jinja in step with template/pyproject.toml.jinja
+	$(RUN) python tests/lock.py
+
+upgrade: $(UV) ## move the template's lock, and that of its tooling, to the newest versions in range
+	$(RUN) python tests/lock.py --upgrade
+	$(UV) lock --upgrade
+
+docs: $(UV) ## write docs/questions.md from copier.yml
+	$(RUN) python tests/documentation.py
+
+.PHONY: lint
+lint: $(UV)
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+# Python on Debian may lack venv or pip, and pip there may refuse to install anywhere but in a folder of its own.
+.tools/bin/uv: wanted = $(shell sed -n 's/.*"\(uv==[0-9.]*\)".*/\1/p' pyproject.toml)
+.tools/bin/uv:
+	@echo "uv is missing: fetching $(wanted) into .tools"
+	@{ python3 -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check $(wanted); } >/dev/null 2>&1 \
+	|| python3 -m pip install --quiet --disable-pip-version-check --upgrade --target .tools $(wanted) \
+	|| { echo "Cannot fetch uv: install Python's venv or pip, or uv itself (https://docs.astral.sh/uv/)."; exit 1; }

@@ -1,0 +1,10 @@
+"""Your settings. Each becomes a variable of the environment, checked at start-up and documented with the others."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class AgentSettings(BaseSettings):
+    NOTES_PER_OWNER_MAX: int = Field(100, ge=1, description="The most notes that the agent keeps for one user.")

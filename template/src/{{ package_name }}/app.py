@@ -1,0 +1,61 @@
+"""The web application (rules 6.1 and 7.1): everything that a request needs, put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI
+
+from . import problems
+from .agent.routes import router as agent_router
+from .chat.routes import router as chat_router
+from .chat.service import ChatService
+from .chat.turns import Turns
+from .observability.health import router as health_router
+from .observability.requests import RequestLogMiddleware
+from .services.container import ServiceContainer
+
+if TYPE_CHECKING:
+    from .config import Settings
+
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, its services not yet opened: they live as long as its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        began = time.perf_counter()
+        async with ServiceContainer(settings) as services, Turns(settings, services) as turns:
+            app.state.services = services
+            app.state.turns = turns
+            app.state.draining = turns.draining
+            app.state.chat = ChatService(settings, services, turns)
+            log.info("started", seconds=round(time.perf_counter() - began, 3))
+            yield
+            await turns.drain(settings.SHUTDOWN_GRACE_SECONDS)
+        log.info("stopped")
+
+    app = FastAPI(
+        title=settings.APP_NAME,
+        version=settings.APP_VERSION,
+        lifespan=lifespan,
+        max_body_size=settings.REQUEST_MAX_BYTES,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    app.add_middleware(
+        RequestLogMiddleware, internal_error=partial(problems.internal_error, debug=settings.DEBUG)
+    )
+    problems.install(app)
+    app.include_router(health_router)
+    app.include_router(chat_router)
+    app.include_router(agent_router)
+    return app

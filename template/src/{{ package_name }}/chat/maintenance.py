@@ -1,0 +1,91 @@
+"""The chat's scheduled jobs: old data goes, and each day leaves a report (rules 8.1 and 12.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from ..extensions import TaskContext, TaskRegistry
+from .repository import IDEMPOTENCY_KEY_HOURS
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from ..services.interfaces import Database
+
+log = structlog.get_logger()
+registry = TaskRegistry()
+
+BATCH = 500
+TICK_DAYS = 7
+
+
+@registry.scheduled("0 * * * *")
+async def cleanup_old_data(context: TaskContext) -> None:
+    """Delete sessions untouched for RETENTION_DAYS, in batches that hold no lock for long, and what else is stale."""
+    database = context.services.database
+    sessions = 0
+    while deleted := await database.execute(
+        """
+        DELETE FROM chat_sessions WHERE id IN (
+            SELECT id FROM chat_sessions s WHERE updated_at < now() - make_interval(days => %(days)s)
+            AND NOT EXISTS (
+                SELECT FROM turns t WHERE t.session_id = s.id
+                AND t.status IN ('queued', 'running', 'waiting_for_approval'))
+            ORDER BY updated_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+        )
+        """,
+        {"days": context.settings.RETENTION_DAYS, "batch": BATCH},
+    ):
+        sessions += deleted
+    keys = await database.execute(
+        """
+        UPDATE turns SET idempotency_key = NULL, request_digest = NULL
+        WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => %(hours)s)
+        """,
+        {"hours": IDEMPOTENCY_KEY_HOURS},
+    )
+    await database.execute(
+        """
+        DELETE FROM scheduler_ticks old WHERE due_at < now() - make_interval(days => %(days)s)
+        AND EXISTS (SELECT FROM scheduler_ticks WHERE task = old.task AND due_at > old.due_at)
+        """,
+        {"days": TICK_DAYS},
+    )
+    log.info("old data is gone", sessions=sessions, idempotency_keys=keys)
+
+
+@registry.scheduled("0 2 * * *")
+async def generate_daily_report(context: TaskContext) -> None:
+    """Store what happened yesterday, by the calendar of SCHEDULE_TIME_ZONE."""
+    today = datetime.now(ZoneInfo(context.settings.SCHEDULE_TIME_ZONE)).date()
+    await store_report(context.services.database, today - timedelta(days=1), context.settings.SCHEDULE_TIME_ZONE)
+
+
+async def store_report(database: Database, day: date, time_zone: str) -> None:
+    """Make the report of `day`, in place of one made before."""
+    await database.execute(
+        """
+        INSERT INTO daily_reports (day, content)
+        SELECT %(day)s, jsonb_build_object(
+            'turns', count(*),
+            'sessions', count(DISTINCT session_id),
+            'owners', count(DISTINCT owner),
+            'succeeded', count(*) FILTER (WHERE status = 'succeeded'),
+            'failed', count(*) FILTER (WHERE status = 'failed'),
+            'cancelled', count(*) FILTER (WHERE status = 'cancelled'),
+            'input_tokens', coalesce(sum(input_tokens), 0),
+            'output_tokens', coalesce(sum(output_tokens), 0),
+            'slowest_seconds', coalesce(round(max(extract(epoch FROM finished_at - started_at)), 3), 0)
+        )
+        FROM turns
+        WHERE created_at >= %(day)s::timestamp AT TIME ZONE %(zone)s
+          AND created_at < (%(day)s::timestamp + interval '1 day') AT TIME ZONE %(zone)s
+        ON CONFLICT (day) DO UPDATE SET content = excluded.content, created_at = now()
+        """,
+        {"day": day, "zone": time_zone},
+    )
+    log.info("the daily report is stored", day=day.isoformat())

@@ -1,0 +1,319 @@
+"""The chat over HTTP. One turn is had in three ways: whole, streamed (Accept), or queued (Prefer, RFC 7240)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from ..problems import Problem, responses
+from ..security.authentication import Owner
+from ..services.interfaces import Event
+from .models import Status, Turn
+from .repository import SessionNotFound, TurnInProgress
+from .schemas import (
+    Approvals,
+    ApprovalView,
+    DecisionIn,
+    History,
+    MessageIn,
+    SessionCreated,
+    SessionPage,
+    SessionView,
+    TurnError,
+    TurnView,
+    Usage,
+)
+from .service import ChatService, KeyReused, NoDecisionOpen
+
+KEEPALIVE_SECONDS = 15.0
+EVENT_ID = r"^(\d+-\d+|s\d+)$"
+
+# The status of the problem document that answers for a failed turn, by the kind of its error.
+STATUS_OF_ERROR = {
+    "model_rate_limited": (503, "The language model is overloaded."),
+    "model_timeout": (504, "The language model did not answer in time."),
+    "model_unavailable": (502, "The language model is unavailable."),
+    "model_invalid_response": (502, "The language model's answer could not be read."),
+    "model_rejected": (502, "The language model refused the request."),
+    "turn_timeout": (504, "The turn took too long."),
+    "step_limit": (422, "The turn reached the limit of steps."),
+    "token_limit": (422, "The turn reached the limit of tokens."),
+    "internal": (500, "An internal error ended the turn."),
+}
+
+
+class EventStreamResponse(StreamingResponse):
+    media_type = "text/event-stream"
+
+
+router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 503))
+
+
+def _chat(request: Request) -> ChatService:
+    chat: ChatService = request.app.state.chat
+    return chat
+
+
+Chat = Annotated[ChatService, Depends(_chat)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The turn's number in its session, from 1.")]
+LastEventId = Annotated[
+    str | None, Header(pattern=EVENT_ID, description="The id of the last event seen: the stream goes on after it.")
+]
+
+
+@router.post("", status_code=201)
+async def create_session(owner: Owner, chat: Chat, response: Response) -> SessionCreated:
+    session = await chat.repository.create_session(owner)
+    response.headers["Location"] = f"{router.prefix}/{session.id}/history"
+    return SessionCreated(session_id=session.id)
+
+
+@router.get("", responses=responses(422))
+async def list_sessions(
+    owner: Owner,
+    chat: Chat,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+) -> SessionPage:
+    """The owner's sessions, the newest first."""
+    found = await chat.repository.list_sessions(owner, limit + 1, _from_cursor(cursor) if cursor else None)
+    page = found[:limit]
+    return SessionPage(
+        sessions=[
+            SessionView(
+                session_id=session.id,
+                turn_count=session.turn_count,
+                created_at=session.created_at,
+                updated_at=session.updated_at,
+            )
+            for session in page
+        ],
+        next_cursor=_to_cursor(page[-1].created_at, page[-1].id) if len(found) > limit else None,
+    )
+
+
+@router.delete("/{session_id}", status_code=204, responses=responses(404))
+async def delete_session(owner: Owner, chat: Chat, session_id: UUID) -> None:
+    """Delete the session with all that was said in it."""
+    try:
+        await chat.repository.delete_session(owner, session_id)
+    except SessionNotFound:
+        raise _no_session() from None
+
+
+@router.post(
+    "/{session_id}/messages",
+    response_model=TurnView,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        202: {"model": TurnView, "description": "Queued, or waiting for an approval; `Location` is the turn."},
+        **responses(404, 409, 413, 422, 500, 502, 504),
+    },
+)
+async def send_message(
+    request: Request,
+    owner: Owner,
+    chat: Chat,
+    session_id: UUID,
+    message: MessageIn,
+    accept: Annotated[str, Header(description="text/event-stream for the turn as it happens.")] = "*/*",
+    prefer: Annotated[str, Header(description="respond-async to have the turn queued (RFC 7240).")] = "",
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=200, description="The same message under the same key is sent once, in 24 h."),
+    ] = None,
+) -> Response:
+    """Say something to the agent.
+
+    The message is stored before the model is asked. Should anything then go wrong, the turn is still there to be read.
+    """
+    limit = request.app.state.settings.MESSAGE_MAX_CHARACTERS
+    if len(message.text) > limit:
+        raise Problem(422, "message-too-long", f"The message is longer than {limit} characters.")
+    queued = "respond-async" in prefer.lower()
+    try:
+        sent = await chat.send(owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key)
+    except SessionNotFound:
+        raise _no_session() from None
+    except TurnInProgress:
+        title = "The session is busy with another turn."
+        raise Problem(409, "turn-in-progress", title, "Wait until it has ended, or cancel it.") from None
+    except KeyReused:
+        title = "The Idempotency-Key came before, with another request."
+        raise Problem(422, "idempotency-key-reused", title, "Use a new key for a new request.") from None
+    if queued:
+        headers = {"Location": _address(sent.turn), "Preference-Applied": "respond-async"}
+        return _json(202, sent.turn, headers)
+    if "text/event-stream" in accept:
+        return _sse(chat.stream(sent))
+    return _answer(await chat.result(sent))
+
+
+@router.get("/{session_id}/history", responses=responses(404, 422))
+async def get_history(
+    owner: Owner,
+    chat: Chat,
+    session_id: UUID,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only turns with a higher number.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> History:
+    """The session's turns, the oldest first: one entry a turn."""
+    turns = await chat.repository.history(owner, session_id, limit, after)
+    if turns is None:
+        raise _no_session()
+    return History(history=[_view(turn) for turn in turns])
+
+
+@router.get("/{session_id}/turns/{number}", responses=responses(404, 422))
+async def get_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number) -> TurnView:
+    return _view(await _turn(chat, owner, session_id, number))
+
+
+@router.get(
+    "/{session_id}/turns/{number}/events",
+    response_class=EventStreamResponse,
+    responses=responses(404, 422),
+)
+async def get_events(
+    owner: Owner, chat: Chat, session_id: UUID, number: Number, last_event_id: LastEventId = None
+) -> EventStreamResponse:
+    """The turn as it happens, on whichever process; a reader that lost the connection goes on where it was."""
+    return _sse(chat.follow(await _turn(chat, owner, session_id, number), last_event_id))
+
+
+@router.post("/{session_id}/turns/{number}/cancel", responses=responses(404, 409, 422))
+async def cancel_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number) -> TurnView:
+    """End the turn: the model and the tools are stopped."""
+    cancelled = await chat.cancel(await _turn(chat, owner, session_id, number))
+    if cancelled is None:
+        raise Problem(409, "turn-ended", "The turn has ended already.")
+    return _view(cancelled)
+
+
+@router.get("/{session_id}/turns/{number}/approvals", responses=responses(404, 422))
+async def list_approvals(owner: Owner, chat: Chat, session_id: UUID, number: Number) -> Approvals:
+    """The tool calls of the turn that need a person's approval, decided or not."""
+    approvals = await chat.repository.approvals(await _turn(chat, owner, session_id, number))
+    return Approvals(
+        approvals=[
+            ApprovalView(
+                call_id=approval.call_id,
+                name=approval.tool,
+                arguments=approval.arguments,
+                expires_at=approval.expires_at,
+                approved=approval.approved,
+            )
+            for approval in approvals
+        ]
+    )
+
+
+@router.post("/{session_id}/turns/{number}/approvals/{call_id}", status_code=202, responses=responses(404, 409, 422))
+async def decide_approval(
+    owner: Owner, chat: Chat, session_id: UUID, number: Number, call_id: str, decision: DecisionIn, response: Response
+) -> TurnView:
+    """Approve or refuse a tool call. The turn goes on once every call that waits is decided."""
+    turn = await _turn(chat, owner, session_id, number)
+    try:
+        await chat.decide(turn, call_id, decision.approved, decision.note)
+    except NoDecisionOpen:
+        raise Problem(409, "no-decision-open", "The call is unknown, decided already, or expired.") from None
+    response.headers["Location"] = _address(turn)
+    return _view(turn)
+
+
+async def _turn(chat: ChatService, owner: str, session_id: UUID, number: int) -> Turn:
+    turn = await chat.repository.get_turn(owner, session_id, number)
+    if turn is None:
+        raise Problem(404, "turn-not-found", "There is no such turn.")
+    return turn
+
+
+def _no_session() -> Problem:
+    return Problem(404, "session-not-found", "There is no such session.")
+
+
+def _address(turn: Turn) -> str:
+    return f"{router.prefix}/{turn.session_id}/turns/{turn.number}"
+
+
+def _view(turn: Turn) -> TurnView:
+    return TurnView(
+        session_id=turn.session_id,
+        turn=turn.number,
+        status=turn.status,
+        message=turn.message,
+        response=turn.response,
+        error=TurnError(**turn.error) if turn.error else None,
+        model=turn.model,
+        usage=Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens),
+        created_at=turn.created_at,
+        finished_at=turn.finished_at,
+    )
+
+
+def _json(status: int, turn: Turn, headers: dict[str, str] | None = None) -> Response:
+    return Response(_view(turn).model_dump_json(), status, headers, "application/json")
+
+
+def _answer(turn: Turn) -> Response:
+    """The response to a message, by what became of its turn."""
+    if turn.status is Status.SUCCEEDED:
+        return _json(200, turn)
+    if turn.status is Status.FAILED:
+        error = turn.error or {}
+        status, title = STATUS_OF_ERROR[error["type"]]
+        retry_after = error["retry_after"]
+        headers = {"Retry-After": str(round(retry_after))} if retry_after is not None else {}
+        kind = error["type"].replace("_", "-")
+        raise Problem(status, kind, title, error["detail"], instance=_address(turn), headers=headers)
+    if turn.status is Status.CANCELLED:
+        raise Problem(409, "turn-cancelled", "The turn was cancelled.", instance=_address(turn))
+    return _json(202, turn, {"Location": _address(turn)})
+
+
+def _sse(events: AsyncIterator[Event]) -> EventStreamResponse:
+    return EventStreamResponse(
+        _with_keepalive(events), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
+
+
+async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+    """The events on the wire, and a comment in each silence, lest a proxy cut the connection."""
+    upcoming: asyncio.Task[Any] = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({upcoming}, timeout=KEEPALIVE_SECONDS)
+            if not done:
+                yield KEEPALIVE_COMMENT
+                continue
+            event = upcoming.result()
+            if event is None:
+                return
+            data = json.dumps(event.data, ensure_ascii=False)
+            yield format_sse_event(data_str=data, event=event.type, id=event.id)
+            upcoming = asyncio.ensure_future(anext(events, None))
+    finally:
+        upcoming.cancel()
+
+
+def _to_cursor(at: datetime, session_id: UUID) -> str:
+    return base64.urlsafe_b64encode(f"{at.isoformat()} {session_id}".encode()).decode()
+
+
+def _from_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        at, _, session_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        return datetime.fromisoformat(at), UUID(session_id)
+    except (ValueError, binascii.Error):
+        raise Problem(422, "invalid-cursor", "The cursor is not one that a page gave.") from None

@@ -1,0 +1,243 @@
+"""One turn, from its message to its end: ask the model, commit the response, run the tools, commit each result, repeat.
+
+Each step is committed before the next begins, and every write names the fence under which this process holds the turn.
+So the turn may be taken up by another process after any step, and a process that comes back late writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import structlog
+
+from .. import agent
+from ..extensions import ToolContext
+from ..services.interfaces import (
+    ConversationItem,
+    ModelError,
+    ModelReply,
+    ServiceUnavailable,
+    ToolCall,
+    ToolOutcome,
+    ToolResult,
+    UserMessage,
+)
+from . import events
+from .conversation import item_of, items_of_past, model_step, tool_step
+from .models import Approval, Turn
+from .repository import LeaseLost
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..services.container import ServiceContainer
+    from .events import Publisher
+    from .repository import ChatRepository
+
+log = structlog.get_logger()
+
+
+@cache
+def instructions() -> str:
+    return files(agent).joinpath("instructions.md").read_text(encoding="utf-8")
+
+
+class LimitReached(Exception):
+    """The turn used up what it was allowed: `kind` is step_limit or token_limit."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class TurnRun:
+    """One attempt at a turn that this process has taken up."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: ServiceContainer,
+        repository: ChatRepository,
+        turn: Turn,
+        publisher: Publisher,
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._repository = repository
+        self._turn = turn
+        self._publisher = publisher
+        self._conversation: list[ConversationItem] = []
+        self._number = 0  # of the last step committed
+        self._reply_number = 0  # of the last step that is a response of the model
+        self._replies = 0
+        self._tokens = turn.input_tokens + turn.output_tokens
+        self._committing = asyncio.Lock()
+
+    async def run(self) -> Turn | None:
+        """Run the turn until it ends; `None` when it waits for an approval.
+
+        Raises `LeaseLost` and `ServiceUnavailable`: the turn then goes on elsewhere, or later.
+        """
+        self._publisher.publish("turn.started", events.started(self._turn))
+        try:
+            async with asyncio.timeout(self._settings.TURN_TIMEOUT_SECONDS):
+                ended = await self._loop()
+        except ModelError as error:
+            log.warning("the model did not answer", kind=error.kind)
+            ended = await self._fail(f"model_{error.kind}", error.detail, error.retry_after)
+        except LimitReached as error:
+            ended = await self._fail(error.kind, error.detail)
+        except TimeoutError:
+            seconds = self._settings.TURN_TIMEOUT_SECONDS
+            ended = await self._fail("turn_timeout", f"The turn took longer than {seconds:g} seconds.")
+        if ended is not None:
+            self._publisher.publish("turn.finished", events.finished(ended))
+        return ended
+
+    async def _fail(self, kind: str, detail: str, retry_after: float | None = None) -> Turn:
+        error = {"type": kind, "detail": detail, "retry_after": retry_after}
+        return await self._repository.fail(self._turn, error)
+
+    async def _loop(self) -> Turn | None:
+        await self._load()
+        while True:
+            calls = self._open_calls()
+            if not calls:
+                ended = await self._ask()
+                if ended is not None:
+                    return ended
+            elif not await self._run_tools(calls):
+                return None
+
+    async def _load(self) -> None:
+        turn = self._turn
+        if turn.number > 1:
+            past = await self._repository.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
+            self._conversation.extend(items_of_past(past))
+        self._conversation.append(UserMessage(turn.message))
+        if turn.fence > 1:
+            for step in await self._repository.steps(turn):
+                item = item_of(step.kind, step.content)
+                self._conversation.append(item)
+                self._number = step.number
+                if isinstance(item, ModelReply):
+                    self._reply_number = step.number
+                    self._replies += 1
+                for event in events.whole_step(step):
+                    self._publisher.publish(*event)
+
+    def _open_calls(self) -> list[ToolCall]:
+        """The tool calls of the last response that have no result yet."""
+        answered: set[str] = set()
+        for item in reversed(self._conversation):
+            if isinstance(item, ToolResult):
+                answered.add(item.call.id)
+            elif isinstance(item, ModelReply):
+                return [call for call in item.tool_calls if call.id not in answered]
+            else:
+                break
+        return []
+
+    async def _ask(self) -> Turn | None:
+        """One response of the model, committed; the turn as it ended, when the response calls no tool."""
+        self._check_limits()
+        number = self._number + 1
+        self._publisher.publish("step.started", {"step": number})
+
+        async def on_text(text: str) -> None:
+            self._publisher.publish("text.delta", {"step": number, "text": text})
+
+        reply = await self._services.language_model.respond(
+            instructions(), self._conversation, self._services.toolbox.definitions, on_text
+        )
+        step = model_step(number, reply)
+        ended = None
+        if reply.tool_calls:
+            await self._repository.commit_step(self._turn, step, reply.input_tokens, reply.output_tokens)
+        else:
+            ended = await self._repository.succeed(
+                self._turn, step, reply.model, reply.input_tokens, reply.output_tokens
+            )
+        self._number = self._reply_number = number
+        self._replies += 1
+        self._tokens += reply.input_tokens + reply.output_tokens
+        self._conversation.append(reply)
+        for event in events.end_of_step(step):
+            self._publisher.publish(*event)
+        return ended
+
+    def _check_limits(self) -> None:
+        if self._replies >= self._settings.TURN_MAX_STEPS:
+            raise LimitReached("step_limit", f"The turn took {self._replies} steps without an answer.")
+        if self._tokens >= self._settings.TURN_MAX_TOKENS:
+            raise LimitReached("token_limit", f"The turn used {self._tokens} tokens without an answer.")
+
+    async def _run_tools(self, calls: Sequence[ToolCall]) -> bool:
+        """Run the calls at the same time, each result committed as it comes; false when some wait for a person."""
+        approvals = {approval.call_id: approval for approval in await self._approvals(calls)}
+        waiting = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    approval = approvals.get(call.id)
+                    if approval is None or approval.approved:
+                        group.create_task(self._run_tool(call))
+                    elif approval.approved is None and approval.expires_at > datetime.now(UTC):
+                        waiting.append(approval)
+                    else:
+                        group.create_task(self._commit_result(call, _refusal(approval)))
+        except* (LeaseLost, ServiceUnavailable) as failed:
+            raise failed.exceptions[0] from None
+        if not waiting:
+            return True
+        await self._repository.park(self._turn, waiting)
+        for approval in waiting:
+            self._publisher.publish("approval.required", events.approval_required(approval))
+        return False
+
+    async def _approvals(self, calls: Sequence[ToolCall]) -> list[Approval]:
+        """The decisions on those calls that need one, as far as they are taken."""
+        tools = {tool.name for tool in self._services.toolbox.definitions if tool.requires_approval}
+        needed = [call for call in calls if call.name in tools]
+        if not needed:
+            return []
+        known = {approval.call_id: approval for approval in await self._repository.approvals(self._turn)}
+        expires = datetime.now(UTC) + timedelta(seconds=self._settings.APPROVAL_TIMEOUT_SECONDS)
+        return [
+            known.get(call.id) or Approval(call.id, call.name, call.arguments, expires, None, None)
+            for call in needed
+        ]
+
+    async def _run_tool(self, call: ToolCall) -> None:
+        turn = self._turn
+        context = ToolContext(
+            settings=self._settings,
+            services=self._services,
+            owner=turn.owner,
+            session_id=turn.session_id,
+            turn=turn.number,
+            call_key=f"{turn.session_id}/{turn.number}/{self._reply_number}/{call.id}",
+        )
+        await self._commit_result(call, await self._services.toolbox.call(call, context))
+
+    async def _commit_result(self, call: ToolCall, outcome: ToolOutcome) -> None:
+        result = ToolResult(call, outcome)
+        async with self._committing:
+            step = tool_step(self._number + 1, result)
+            await self._repository.commit_step(self._turn, step)
+            self._number = step.number
+            self._conversation.append(result)
+            for event in events.end_of_step(step):
+                self._publisher.publish(*event)
+
+
+def _refusal(approval: Approval) -> ToolOutcome:
+    if approval.approved is None:
+        return ToolOutcome("Nobody approved the call in time.", failed=True)
+    note = f": {approval.note}" if approval.note else "."
+    return ToolOutcome(f"A person refused the call{note}", failed=True)

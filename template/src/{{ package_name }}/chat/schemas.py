@@ -1,0 +1,82 @@
+"""What the API takes and gives (rule 14.1). OpenAPI is made from these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from .models import Status
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class SessionCreated(BaseModel):
+    session_id: UUID
+
+
+class SessionView(BaseModel):
+    session_id: UUID
+    turn_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionPage(BaseModel):
+    sessions: list[SessionView]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+class MessageIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text
+
+
+class Usage(BaseModel):
+    input_tokens: int
+    output_tokens: int
+
+
+class TurnError(BaseModel):
+    type: str
+    detail: str
+    retry_after: float | None = Field(description="Seconds, where the provider told.")
+
+
+class TurnView(BaseModel):
+    session_id: UUID
+    turn: int
+    status: Status
+    message: str
+    response: str | None
+    error: TurnError | None
+    model: str | None
+    usage: Usage
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class History(BaseModel):
+    history: list[TurnView]
+
+
+class DecisionIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    approved: bool
+    note: Annotated[str, StringConstraints(max_length=2000)] | None = None
+
+
+class ApprovalView(BaseModel):
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
+    expires_at: datetime
+    approved: bool | None
+
+
+class Approvals(BaseModel):
+    approvals: list[ApprovalView]

@@ -1,0 +1,161 @@
+"""The turns that this process runs: their leases, their listeners, and their end when it stops (rule 9.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from ..services.interfaces import Event, ServiceUnavailable
+from .events import Publisher
+from .models import Turn, TurnKey
+from .repository import ChatRepository, LeaseLost
+from .runner import TurnRun
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..config import Settings
+    from ..services.container import ServiceContainer
+
+log = structlog.get_logger()
+
+HEARTBEATS_PER_LEASE = 8  # so that a cancelled turn stops within a second on default settings
+
+
+class LiveTurn:
+    """A turn that runs in this process."""
+
+    def __init__(self, turn: Turn, publisher: Publisher) -> None:
+        self.turn = turn
+        self.publisher = publisher
+        self.task: asyncio.Task[Turn | None]
+        self.held_until = 0.0  # by this process's own clock, time.monotonic()
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        publisher.listeners.append(self._events)
+
+    @property
+    def key(self) -> TurnKey:
+        return TurnKey(self.turn.session_id, self.turn.number)
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What is published, until this process is done with the turn. For one reader."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def wait(self) -> Turn | None:
+        """The turn as it ended; `None` when it waits for an approval, was cancelled, or goes on elsewhere."""
+        await asyncio.wait({self.task})
+        return None if self.task.cancelled() else self.task.result()
+
+
+class Turns:
+    """An asynchronous context manager; leaving it lets turns under way end, and releases those that cannot in time."""
+
+    def __init__(self, settings: Settings, services: ServiceContainer) -> None:
+        self._settings = settings
+        self._services = services
+        self.repository = ChatRepository(services.database)
+        self._live: dict[TurnKey, LiveTurn] = {}
+        self._heartbeat: asyncio.Task[None]
+        self.draining = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._heartbeat = asyncio.create_task(self._keep_leases())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain(0)
+        self._heartbeat.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._heartbeat
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Wait for the turns under way; after the grace, give up the rest, for other processes to go on with."""
+        self.draining.set()
+        tasks = {live.task for live in self._live.values()}
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace_seconds) if grace_seconds else (set(), tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("turns go on in another process", turns=len(late))
+            await asyncio.wait(late)
+
+    def start(self, turn: Turn) -> LiveTurn:
+        """Run a turn whose lease this process holds."""
+        publisher = Publisher(self._services.event_stream, turn)
+        live = LiveTurn(turn, publisher)
+        live.held_until = time.monotonic() + self._settings.TURN_LEASE_SECONDS
+        self._live[live.key] = live
+        live.task = asyncio.create_task(self._run(live), name=turn.stream)
+        return live
+
+    def stop(self, turn: Turn) -> None:
+        """Stop to run a turn that was cancelled, if it runs here."""
+        live = self._live.get(TurnKey(turn.session_id, turn.number))
+        if live is not None:
+            live.task.cancel()
+
+    async def take_up(self, key: TurnKey) -> None:
+        """Run a queued or abandoned turn here, if it is still to be had, and wait for it."""
+        turn = await self.repository.claim(key, self._settings.TURN_LEASE_SECONDS)
+        if turn is None:
+            return
+        live = self.start(turn)
+        try:
+            await live.wait()
+        except asyncio.CancelledError:
+            live.task.cancel()
+            await asyncio.wait({live.task})
+            raise
+
+    async def _run(self, live: LiveTurn) -> Turn | None:
+        turn = live.turn
+        with structlog.contextvars.bound_contextvars(session_id=str(turn.session_id), turn=turn.number):
+            try:
+                run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher)
+                return await run.run()
+            except LeaseLost:
+                log.info("the turn was cancelled, or another process has taken it up")
+            except ServiceUnavailable as unavailable:
+                log.warning("the turn is left to be taken up again", service=unavailable.service)
+            except asyncio.CancelledError:
+                if self.draining.is_set():
+                    with suppress(ServiceUnavailable):
+                        await self.repository.release(turn)
+            except Exception:
+                log.exception("the turn failed by an error in the program")
+                error = {"type": "internal", "detail": "An internal error ended the turn.", "retry_after": None}
+                with suppress(LeaseLost, ServiceUnavailable):
+                    return await self.repository.fail(turn, error)
+            finally:
+                self._live.pop(live.key, None)
+                await live.publisher.close()
+        return None
+
+    async def _keep_leases(self) -> None:
+        lease = self._settings.TURN_LEASE_SECONDS
+        while True:
+            await asyncio.sleep(lease / HEARTBEATS_PER_LEASE)
+            if not self._live:
+                continue
+            lives = list(self._live.values())
+            asked = time.monotonic()
+            try:
+                held = await self.repository.extend_leases([live.turn for live in lives], lease)
+            except ServiceUnavailable:
+                held = {live.key for live in lives if live.held_until > time.monotonic()}
+            else:
+                for live in lives:
+                    live.held_until = asked + lease
+            for live in lives:
+                if live.key not in held:
+                    live.task.cancel()

@@ -1,0 +1,43 @@
+"""What the commands share: the settings they load, the database they open, and failures told in a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..config import AdminSettings, load
+from ..project import SLUG
+
+if TYPE_CHECKING:
+    from ..services.interfaces import Database
+
+Result = TypeVar("Result")
+
+
+class CommandFailed(Exception):
+    """A command cannot do what was asked. The message is for people: what is wrong, and what to do about it."""
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run the asynchronous part of a command to its end."""
+    return asyncio.run(coroutine)
+
+
+@asynccontextmanager
+async def open_database(settings: AdminSettings | None = None) -> AsyncIterator[Database]:
+    """The migrated database, with no other service: a command asks for no secret that it does not use.
+
+    Raises `ConfigurationError`, `ServiceUnavailable`, and `CommandFailed` when `migrate` was never run.
+    """
+    from ..services.implementations.postgres import PostgresDatabase
+
+    database = PostgresDatabase(settings or load(AdminSettings))
+    try:
+        await database.open()
+        if await database.fetch_value("SELECT to_regclass('chat_sessions')::text") is None:
+            raise CommandFailed(f"The database holds no tables yet: run `{SLUG} migrate` first.")
+        yield database
+    finally:
+        await database.close()

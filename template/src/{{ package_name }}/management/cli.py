@@ -1,0 +1,90 @@
+"""The admin command line (rule 12.1): it runs with the same code and settings as the processes, and then ends.
+
+Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..agent.commands import app as agent_app
+from ..project import SLUG, VERSION
+from .commands import config, doctor, migrate, report, seed, token, transfer
+
+RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
+
+app = typer.Typer(name=SLUG, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Run, administer and examine the service."""
+
+
+@app.command(rich_help_panel=RUN)
+def dev(
+    port: Annotated[int | None, typer.Option(help="Where the web process listens; PORT when not given.")] = None,
+    reload: Annotated[bool, typer.Option(help="Start a process again when its code changes.")] = True,
+) -> None:
+    """Run everything on this machine: PostgreSQL, Valkey, web, worker and scheduler. Ctrl-C stops it all."""
+    from ..management import dev as development
+
+    raise typer.Exit(development.run(port=port, reload=reload))
+
+
+app.command(rich_help_panel=RUN)(doctor.doctor)
+app.command(rich_help_panel=DATABASE)(migrate.migrate)
+app.add_typer(migrate.app, name="migrations", rich_help_panel=DATABASE)
+app.command(rich_help_panel=DATABASE)(seed.seed)
+app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversations)
+app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
+app.add_typer(token.app, name="token", rich_help_panel=CONVERSATIONS)
+app.command(rich_help_panel=CONVERSATIONS)(report.report)
+app.add_typer(config.app, name="config", rich_help_panel=CONFIGURATION)
+app.add_typer(agent_app)
+
+
+def main() -> None:
+    """Run the command that the arguments name. What goes wrong is told without a traceback, but for our own mistakes."""
+    try:
+        app(prog_name=SLUG)
+    except Exception as error:
+        exit_code, lines = _explained(error)
+        if not lines:
+            raise
+        print(*lines, sep="\n", file=sys.stderr)
+        sys.exit(exit_code)
+
+
+def _explained(error: Exception) -> tuple[int, list[str]]:
+    # Imported now: nothing of this is needed for --help.
+    from ..config import ConfigurationError
+    from ..services.interfaces import ServiceUnavailable
+    from .base import CommandFailed
+
+    match error:
+        case ConfigurationError():
+            return 2, error.problems
+        case CommandFailed():
+            return 1, [str(error)]
+        case ServiceUnavailable():
+            return 1, [f"The {error.service.replace('_', ' ')} is unavailable: `{SLUG} doctor` tells more."]
+        case _:
+            return 1, []
+
+
+if __name__ == "__main__":
+    main()

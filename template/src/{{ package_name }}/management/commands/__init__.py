@@ -1,0 +1,1 @@
+"""The commands of the CLI, one module each. They import what is heavy inside their bodies: `--help` must be quick."""

@@ -1,0 +1,43 @@
+"""`token issue`: a bearer token for a person or a program."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Issue tokens.", no_args_is_help=True)
+
+
+@app.command()
+def issue(
+    subject: Annotated[str, typer.Argument(help="Who the token is for: it owns the conversations it begins.")],
+    name: Annotated[str | None, typer.Option(help="Their name for people; the subject when not given.")] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, help="How long it is valid; JWT_EXPIRE_MINUTES when not given.")
+    ] = None,
+) -> None:
+    """Make SUBJECT a user, if they are not one yet, and print a token alone on standard output."""
+    from ...config import Settings, load
+    from ...security.tokens import MAX_SUBJECT, issue_token
+    from ..base import CommandFailed, run
+
+    if not 0 < len(subject) <= MAX_SUBJECT:
+        raise CommandFailed(f"A subject has 1 to {MAX_SUBJECT} characters.")
+    settings = load(Settings)
+    token = issue_token(settings, subject, minutes)
+    run(_upsert(subject, name))
+    print(token)
+
+
+async def _upsert(subject: str, name: str | None) -> None:
+    from ..base import open_database
+
+    async with open_database() as database:
+        await database.execute(
+            """
+            INSERT INTO users (subject, name) VALUES (%(subject)s, coalesce(%(name)s, %(subject)s))
+            ON CONFLICT (subject) DO UPDATE SET name = coalesce(%(name)s, users.name)
+            """,
+            {"subject": subject, "name": name},
+        )

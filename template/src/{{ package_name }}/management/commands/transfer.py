@@ -1,0 +1,141 @@
+"""`export` and `import`: conversations as JSON Lines, a session on each line (rule 12.1)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..conversations import SessionRecord
+
+
+class OnError(StrEnum):
+    """What a bad line does to an import."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on standard error, where people watch; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+def export_conversations(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; standard output when not given.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="Whose sessions; everybody's when not given.")] = None,
+) -> None:
+    """Write conversations as JSON Lines: a session on each line, with all turns that have ended."""
+    from ..base import run
+
+    if output is None:
+        sessions = run(_export(sys.stdout, owner))
+    else:
+        # A file of this name is a whole one, even when this stops half-way.
+        unfinished = output.with_name(f"{output.name}.part")
+        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+            sessions = run(_export(file, owner))
+        unfinished.replace(output)
+    print(f"{sessions} sessions exported.", file=sys.stderr)
+
+
+async def _export(file: TextIO, owner: str | None) -> int:
+    from .. import conversations
+    from ..base import open_database
+
+    sessions = 0
+    async with open_database() as database:
+        total = await conversations.count(database, owner)
+        with _progress() as progress:
+            task = progress.add_task("Exporting", total=total)
+            async for session in conversations.read(database, owner):
+                file.write(conversations.to_line(session))
+                sessions += 1
+                progress.advance(task)
+    return sessions
+
+
+def import_conversations(
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="A file that `export` wrote; - for standard input.")],
+    on_error: Annotated[
+        OnError, typer.Option(help="A bad line is told by its number; then stop there, or go on without it.")
+    ] = OnError.FAIL,
+) -> None:
+    """Read conversations that `export` wrote. Sessions that are there already stay as they are.
+
+    So an import that stopped half-way goes on where it was when it is run again.
+    """
+    from ..base import run
+
+    run(_Import(file, on_error).run())
+
+
+class _Import:
+    """One pass over a file: good lines are stored page by page, each page in one transaction."""
+
+    def __init__(self, file: BinaryIO, on_error: OnError) -> None:
+        self._file = file
+        self._on_error = on_error
+        self._imported = self._present = self._bad = 0
+
+    async def run(self) -> None:
+        from ..base import CommandFailed
+
+        try:
+            await self._read()
+        finally:
+            summary = f"{self._imported} sessions imported, {self._present} were there already"
+            print(f"{summary}, {self._bad} bad lines." if self._bad else f"{summary}.", file=sys.stderr)
+        if self._bad and self._on_error is OnError.FAIL:
+            raise CommandFailed("Stopped at the bad line: correct it and run this again, or use --on-error skip.")
+
+    async def _read(self) -> None:
+        from ..base import open_database
+        from ..conversations import PAGE, BadLine, parse, write
+
+        page: list[SessionRecord] = []
+        async with open_database() as database:
+
+            async def store() -> None:
+                written = await write(database, page)
+                self._imported += written
+                self._present += len(page) - written
+                page.clear()
+
+            with _progress() as progress:
+                task = progress.add_task("Importing", total=self._size())
+                for number, line in enumerate(self._file, 1):
+                    progress.advance(task, len(line))
+                    if not line.strip():
+                        continue
+                    try:
+                        page.append(parse(line))
+                    except BadLine as reason:
+                        self._bad += 1
+                        progress.console.print(f"line {number}: {reason}", markup=False, highlight=False, soft_wrap=True)
+                        if self._on_error is OnError.FAIL:
+                            break
+                    if len(page) == PAGE:
+                        await store()
+            await store()
+
+    def _size(self) -> int | None:
+        """In bytes; `None` for a pipe."""
+        return Path(self._file.name).stat().st_size if self._file.seekable() else None

@@ -1,0 +1,225 @@
+"""Conversations out of the database and into it, a page at a time: the memory used does not grow with their number.
+
+Turns that still live are not part of it: run in two databases, they would have their effects twice.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+if TYPE_CHECKING:
+    from ..services.interfaces import Database
+
+PAGE = 100  # sessions read or written at a time
+MAX_INTEGER = 2**31 - 1
+
+
+def _storable(value: JsonValue) -> JsonValue:
+    """Refuse what JSON can write and PostgreSQL cannot keep."""
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("PostgreSQL cannot store the character U+0000")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is too large")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _storable(key)
+            _storable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _storable(item)
+    return value
+
+
+def _storable_text(value: str) -> str:
+    _storable(value)
+    return value
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the year is out of range") from None
+
+
+Text = Annotated[str, AfterValidator(_storable_text)]
+Name = Annotated[Text, Field(min_length=1, max_length=200)]
+Json = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepRecord(Record):
+    """A response of the model or the result of a tool."""
+
+    number: Number
+    kind: Literal["model", "tool"]
+    content: Json
+    created_at: Time
+
+
+class TurnRecord(Record):
+    """A message and what came of it."""
+
+    number: Number
+    status: Literal["succeeded", "failed", "cancelled"]
+    message: Text
+    response: Text | None
+    error: Json | None
+    model: Text | None
+    input_tokens: Count
+    output_tokens: Count
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    steps: tuple[StepRecord, ...]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _check_order("steps", self.steps)
+        return self
+
+
+class SessionRecord(Record):
+    """One line of an export: a session with all that was said in it."""
+
+    id: UUID
+    owner: Name
+    owner_name: Name
+    created_at: Time
+    updated_at: Time
+    turns: tuple[TurnRecord, ...]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _check_order("turns", self.turns)
+        return self
+
+
+def _check_order(what: str, numbered: Sequence[StepRecord | TurnRecord]) -> None:
+    numbers = [item.number for item in numbered]
+    if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+        raise ValueError(f"the numbers of the {what} do not grow")
+
+
+class BadLine(Exception):
+    """A line that is no session. The message says why, in one line."""
+
+
+def parse(line: bytes) -> SessionRecord:
+    """Read one line of an export. Raises `BadLine`."""
+    try:
+        return SessionRecord.model_validate_json(line, strict=True)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        # The parser counts its own lines, which are not those of the file.
+        reason = re.sub(r" at line \d+ column \d+$", "", detail["msg"].removeprefix("Value error, "))
+        raise BadLine(f"{place}: {reason}" if place else reason) from None
+
+
+async def count(database: Database, owner: str | None) -> int:
+    """How many sessions `read` will yield."""
+    found: int = await database.fetch_value(
+        "SELECT count(*) FROM chat_sessions WHERE %(owner)s::text IS NULL OR owner = %(owner)s", {"owner": owner}
+    )
+    return found
+
+
+async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRecord]:
+    """Every session (of `owner`, when given), by id: the order is the same each time."""
+    after: UUID | None = None
+    while page := await database.fetch_all(
+        SessionRecord,
+        """
+        SELECT s.id, s.owner, u.name AS owner_name, s.created_at, s.updated_at, ARRAY(
+            SELECT jsonb_build_object(
+                'number', t.number, 'status', t.status, 'message', t.message, 'response', t.response,
+                'error', t.error, 'model', t.model, 'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens,
+                'created_at', t.created_at, 'started_at', t.started_at, 'finished_at', t.finished_at,
+                'steps', ARRAY(
+                    SELECT jsonb_build_object(
+                        'number', p.number, 'kind', p.kind, 'content', p.content, 'created_at', p.created_at
+                    )
+                    FROM turn_steps p WHERE p.session_id = t.session_id AND p.turn = t.number ORDER BY p.number
+                )
+            )
+            FROM turns t
+            WHERE t.session_id = s.id AND t.status IN ('succeeded', 'failed', 'cancelled') ORDER BY t.number
+        ) AS turns
+        FROM chat_sessions s JOIN users u ON u.subject = s.owner
+        WHERE (%(after)s::uuid IS NULL OR s.id > %(after)s) AND (%(owner)s::text IS NULL OR s.owner = %(owner)s)
+        ORDER BY s.id LIMIT %(page)s
+        """,
+        {"after": after, "owner": owner, "page": PAGE},
+    ):
+        for session in page:
+            yield session
+        after = page[-1].id
+
+
+async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
+    """Store the sessions that are not there yet, all or none; returns how many. Those that are there stay as they are."""
+    first_of_id = {session.id: session for session in reversed(sessions)}
+    batch = [session.model_dump(mode="json") for session in first_of_id.values()]
+    written: int = await database.fetch_value(
+        """
+        WITH given AS (
+            SELECT * FROM jsonb_to_recordset(%(batch)s -> 'sessions') AS given (
+                id uuid, owner text, owner_name text, created_at timestamptz, updated_at timestamptz, turns jsonb
+            )
+        ), owners AS (
+            INSERT INTO users (subject, name) SELECT DISTINCT ON (owner) owner, owner_name FROM given
+            ON CONFLICT (subject) DO NOTHING
+        ), added AS (
+            INSERT INTO chat_sessions (id, owner, turn_count, created_at, updated_at)
+            SELECT id, owner, coalesce((turns -> -1 ->> 'number')::int, 0), created_at, updated_at FROM given
+            ON CONFLICT (id) DO NOTHING RETURNING id
+        ), added_turns AS (
+            SELECT given.id AS session_id, given.owner, turn.* FROM added JOIN given USING (id), LATERAL
+            jsonb_to_recordset(given.turns) AS turn (
+                number int, status text, message text, response text, error jsonb, model text, input_tokens int,
+                output_tokens int, created_at timestamptz, started_at timestamptz, finished_at timestamptz, steps jsonb
+            )
+        ), stored_turns AS (
+            INSERT INTO turns (session_id, number, owner, status, message, response, error, model, input_tokens,
+                               output_tokens, queued_at, created_at, started_at, finished_at)
+            SELECT session_id, number, owner, status, message, response, error, model, input_tokens,
+                   output_tokens, created_at, created_at, started_at, finished_at FROM added_turns
+        ), stored_steps AS (
+            INSERT INTO turn_steps (session_id, turn, number, kind, content, created_at)
+            SELECT session_id, added_turns.number, step.number, step.kind, step.content, step.created_at
+            FROM added_turns, LATERAL jsonb_to_recordset(steps) AS step (
+                number int, kind text, content jsonb, created_at timestamptz
+            )
+        )
+        SELECT count(*) FROM added
+        """,
+        {"batch": {"sessions": batch}},
+    )
+    return written
+
+
+def to_line(session: SessionRecord) -> str:
+    return session.model_dump_json() + "\n"

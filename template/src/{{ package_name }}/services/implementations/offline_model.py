@@ -1,0 +1,111 @@
+"""The model behind LLM_MODEL=offline: deterministic, free, and run by the same code as any other.
+
+It streams word by word, and understands, whatever the case:
+
+- `Remember that …` and `Note: …` call `save_note`; `What do you remember?` and `List my notes` call `list_notes`
+- `What time is it in <place>?` calls `current_time`; the place is an IANA time zone, or the city in its name
+- a line `call <tool> {"argument": …}` calls any tool that is offered, and several such lines several tools
+- `wait <n> seconds` anywhere has the reply take as long (60 at most), its words spread over that time
+
+It answers what tools returned with their results, and anything else with what it has been told so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from zoneinfo import available_timezones
+
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+
+LONGEST_WAIT_SECONDS = 60.0
+
+_REMEMBER = re.compile(r"(?:please\s+)?remember that\s+(.+)|note:\s*(.+)", re.IGNORECASE | re.DOTALL)
+_RECALL = re.compile(r"what do you remember|list my notes", re.IGNORECASE)
+_TIME = re.compile(r"what time is it in\s+([\w/+\- ]+)|(?:the )?time in\s+([\w/+\- ]+)", re.IGNORECASE)
+_CALL = re.compile(r"^call\s+(\w+)\s*(\{.*\})?\s*$", re.IGNORECASE | re.MULTILINE)
+_WAIT = re.compile(r"\bwait\s+(\d+(?:\.\d+)?)\s+seconds?\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    tool: str
+    arguments: str
+
+
+def build_offline_model() -> FunctionModel:
+    return FunctionModel(stream_function=_respond, model_name="offline")
+
+
+async def _respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    prompts = [part.content for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
+    texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+    told = texts[-1] if texts else ""
+    results = [part for part in _request_parts(messages[-1:]) if isinstance(part, ToolReturnPart)]
+    offered = {tool.name for tool in info.function_tools}
+    calls = [] if results else _calls(told)
+    if calls and all(call.tool in offered for call in calls):
+        for index, call in enumerate(calls):
+            yield {index: DeltaToolCall(call.tool, call.arguments, tool_call_id=f"call_{len(messages)}_{index}")}
+        return
+    if results:
+        reply = "\n".join(f"{part.tool_name}: {part.model_response_str(wrap_if_error=False)}" for part in results)
+    elif calls:
+        missing = ", ".join(call.tool for call in calls if call.tool not in offered)
+        reply = f"I have no tool {missing}; my tools: {', '.join(sorted(offered)) or 'none'}."
+    else:
+        reply = _conversation(texts)
+    words = re.findall(r"\s*\S+\s*", f"(offline) {reply}")
+    pause = _seconds(told) / len(words)
+    for word in words:
+        await asyncio.sleep(pause)
+        yield word
+
+
+def _request_parts(messages: Sequence[ModelMessage]) -> list[object]:
+    return [part for message in messages if isinstance(message, ModelRequest) for part in message.parts]
+
+
+def _calls(text: str) -> list[_Call]:
+    if directives := _CALL.findall(text):
+        return [_Call(tool, arguments or "{}") for tool, arguments in directives]
+    if note := _REMEMBER.match(text.strip()):
+        return [_Call("save_note", json.dumps({"text": (note[1] or note[2]).strip()}))]
+    if _RECALL.search(text):
+        return [_Call("list_notes", "{}")]
+    if place := _TIME.search(text):
+        return [_Call("current_time", json.dumps({"time_zone": _time_zone((place[1] or place[2]).strip())}))]
+    return []
+
+
+def _time_zone(place: str) -> str:
+    return _zones().get(place.lower().replace(" ", "_"), place)
+
+
+@cache
+def _zones() -> dict[str, str]:
+    """Time zones by the last part of their names, and by their whole names."""
+    zones = sorted(available_timezones(), reverse=True)
+    return {zone.lower().rpartition("/")[2]: zone for zone in zones} | {zone.lower(): zone for zone in zones}
+
+
+def _seconds(text: str) -> float:
+    wait = _WAIT.search(text)
+    return min(float(wait[1]), LONGEST_WAIT_SECONDS) if wait else 0.0
+
+
+def _conversation(texts: Sequence[str]) -> str:
+    if not texts:
+        return "You have said nothing yet."
+    before = f" Before that: {_quote(texts[-2])}." if len(texts) > 1 else ""
+    return f"This is message {len(texts)} of our conversation. You said: {_quote(texts[-1])}.{before}"
+
+
+def _quote(text: str) -> str:
+    short = " ".join(text.split())
+    return f'"{short[:200]}…"' if len(short) > 200 else f'"{short}"'

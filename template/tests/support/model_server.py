@@ -1,0 +1,207 @@
+"""A server that speaks a provider's wire, over real HTTP: what stands in for the model, so that the SDK is the real one.
+
+It answers by what it is told: lines `call <tool> {json}` with calls of those tools, results of tools with the results,
+and anything else by repeating it. `faults` go wrong instead, one for each request, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+Event = dict[str, Any]
+Fault = Callable[[asyncio.StreamWriter, list[bytes]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A piece of a conversation, as all wires can tell it: `kind` is user, assistant, call or result."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    id: str
+    tool: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class Wire(Protocol):
+    """One provider's form of requests and streamed responses."""
+
+    model: str
+    path: str
+    base_path: str
+
+    def instructions(self, body: dict[str, Any]) -> str: ...
+
+    def conversation(self, body: dict[str, Any]) -> list[Entry]: ...
+
+    def key(self, headers: dict[str, str]) -> str: ...
+
+    def text(self, pieces: list[str], *, finish: str = ...) -> list[Event]: ...
+
+    def calls(self, calls: list[Call]) -> list[Event]: ...
+
+    def error(self, code: str, message: str) -> Event: ...
+
+
+class ModelServer:
+    """An asynchronous context manager that serves on a free port of this machine."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.requests: list[Request] = []
+        self.faults: deque[Fault] = deque()
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{self.wire.base_path}"
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = await _read(reader)
+            self.requests.append(request)
+            frames = [frame(event) for event in self._answer(self.wire.conversation(request.body))]
+            fault = self.faults.popleft() if self.faults else whole
+            await fault(writer, frames)
+        except ConnectionError:
+            pass  # a client may leave
+        finally:
+            writer.close()
+
+    def _answer(self, conversation: list[Entry]) -> list[Event]:
+        results: list[str] = []
+        for entry in reversed(conversation):
+            if entry.kind != "result":
+                break
+            results.insert(0, entry.text)
+        told = next(entry.text for entry in reversed(conversation) if entry.kind == "user")
+        calls = re.findall(r"^call (\w+) (.*)$", told, re.MULTILINE)
+        if calls and not results:
+            return self.wire.calls([Call(f"call_{n}", *call) for n, call in enumerate(calls)])
+        return self.wire.text(re.findall(r"\S+\s*", "\n".join(results) or f"You said: {told}"))
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Request(head[0].split()[1], headers, json.loads(body))
+
+
+def frame(event: Event | str) -> bytes:
+    """One server-sent event."""
+    if isinstance(event, str):
+        return f"data: {event}\n\n".encode()
+    name = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{name}data: {json.dumps(event)}\n\n".encode()
+
+
+def _send(writer: asyncio.StreamWriter, frames: Iterable[bytes]) -> None:
+    head = ("HTTP/1.1 200 OK", "Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Connection: close")
+    writer.write("\r\n".join((*head, "", "")).encode())
+    for data in frames:
+        writer.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+
+async def whole(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    _send(writer, frames)
+    await ended(writer)
+
+
+async def ended(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def hang(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+    """Accept the request, and never answer."""
+    await asyncio.Event().wait()
+
+
+async def stall(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    """Stop in the middle of the stream, and keep the connection."""
+    _send(writer, frames[: len(frames) // 2])
+    await asyncio.Event().wait()
+
+
+async def cut(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    """Lose the connection in the middle of the stream."""
+    _send(writer, frames[: len(frames) // 2])
+    await writer.drain()
+
+
+async def end_early(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    """End the stream in good order, but before the response is complete."""
+    await whole(writer, frames[: len(frames) // 2])
+
+
+async def malformed(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    """Send something that is no JSON in the middle of the stream."""
+    middle = len(frames) // 2
+    await whole(writer, [*frames[:middle], b"data: {no JSON\n\n", *frames[middle:]])
+
+
+async def empty(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+    """A stream with nothing in it."""
+    await whole(writer, [])
+
+
+async def drop(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+    """Close the connection without a word."""
+
+
+def events(*sent: Event | str) -> Fault:
+    """Stream these instead."""
+
+    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+        await whole(writer, [frame(event) for event in sent])
+
+    return fault
+
+
+def status(code: int, body: Event, **headers: str) -> Fault:
+    """Answer with an error; the names of headers with `_` for `-`."""
+
+    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+        data = json.dumps(body).encode()
+        told = {"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close", **headers}
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in told.items()]
+        writer.write("\r\n".join((f"HTTP/1.1 {code} Error", *lines, "", "")).encode() + data)
+        await writer.drain()
+
+    return fault

@@ -1,0 +1,65 @@
+"""Renderings of the working tree, each made once in a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from packaging.version import Version
+from template import ROOT, export, render as render_template, working_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Render(Protocol):
+    """Renders the working tree with some answers. The result is shared: do not write to it."""
+
+    def __call__(self, **answers: str) -> Path: ...
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git."""
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> None:
+    """Commands run in renderings use those projects' own environments, not that of these tests."""
+    os.environ.pop("VIRTUAL_ENV", None)
+
+
+@pytest.fixture(scope="session")
+def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:  # noqa: ARG001
+    """The next release: a clone of the real history, then the working tree as one commit, tagged.
+
+    Takes the place of pytest-copier's fixture of this name, which has no history and a fixed tag.
+    """
+    clone = tmp_path_factory.mktemp("template") / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True, capture_output=True)
+    for path in git(clone, "ls-files", "-z").split("\0"):
+        if path:
+            (clone / path).unlink()
+    export(working_tree(), clone)
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "Working tree")
+    tags = sorted(map(Version, git(clone, "tag").split()))
+    git(clone, "tag", f"{tags[-1].major}.{tags[-1].minor + 1}.0" if tags else "0.1.0")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def render(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """Renders the working tree, once for the same answers."""
+    made: dict[str, Path] = {}
+
+    def rendered(**answers: Any) -> Path:  # noqa: ANN401
+        key = json.dumps(answers, sort_keys=True)
+        if key not in made:
+            made[key] = render_template(copier_template, tmp_path_factory.mktemp("rendering") / "project", answers)
+        return made[key]
+
+    return rendered

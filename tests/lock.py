@@ -1,0 +1,218 @@
+"""Writes template/uv.lock.jinja: byte for byte what `uv lock` writes, for every answer, in one file.
+
+Each combination of answers that changes a dependency is locked by uv itself, all from one resolution of everything, so
+that they agree on versions. The results are merged line by line; a line that some lack stands under `{% if %}`. The
+project's own block is put where its slug sorts.
+
+    python tests/lock.py             take up changes of pyproject.toml.jinja; versions stay
+    python tests/lock.py --upgrade   move to the newest versions in range
+    python tests/lock.py --check     exit 1 if the file is not what would be written
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import tomllib
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from template import FILES, answers, environment, export, render
+from variants import Answers, combine, options
+
+LOCK = FILES / "uv.lock.jinja"
+PYPROJECT = FILES / "pyproject.toml.jinja"
+SLUG = "my-agent"
+SEPARATOR = "\n[[package]]\n"
+
+# How the parts become one file. `packages` holds all but the project's own block, which goes before the first package
+# whose name sorts after the slug.
+TEMPLATE = """\
+{# Written by tests/lock.py (`make lock`). #}
+{% set packages %}
+@PACKAGES@
+{% endset %}
+{% set project %}
+@PROJECT@
+{% endset %}
+{% set lock = namespace(blocks=[], due=true) %}
+{% for block in packages.split('\\n[[package]]\\n') %}
+{% if lock.due and not loop.first and project_slug < block.split('"')[1] %}
+{% set lock.blocks = lock.blocks + [project] %}
+{% set lock.due = false %}
+{% endif %}
+{% set lock.blocks = lock.blocks + [block] %}
+{% endfor %}
+{{ (lock.blocks + [project] if lock.due else lock.blocks) | join('\\n[[package]]\\n') -}}
+"""
+
+
+def dependencies(pyproject: str) -> dict[str, Any]:
+    """What of a pyproject.toml decides its lock."""
+    document = tomllib.loads(pyproject)
+    project = {key: document["project"].get(key) for key in ("requires-python", "dependencies", "optional-dependencies")}
+    return {**project, "groups": document.get("dependency-groups"), "uv": document["tool"].get("uv")}
+
+
+def pyprojects() -> list[tuple[Answers, str]]:
+    """One combination of answers, with its pyproject.toml, for each way in which dependencies differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = export([Path("copier.yml"), FILES.relative_to(FILES.parent) / "{{ _copier_conf.answers_file }}.jinja"], Path(folder, "source"))
+        defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
+    template = environment().from_string(PYPROJECT.read_text("utf-8"))
+    space = options()
+    rendered = {tuple(row.values()): template.render(defaults | row) for row in combine(space)}
+    differs = {values: dependencies(text) for values, text in rendered.items()}
+
+    def decides(position: int) -> bool:
+        groups: dict[tuple[str, ...], Any] = {}
+        return any(
+            groups.setdefault(values[:position] + values[position + 1 :], found) != found for values, found in differs.items()
+        )
+
+    deciding = [option for position, option in enumerate(space) if decides(position)]
+    fixed = {option: values[0] for option, values in space.items() if option not in deciding}
+    rows = combine({option: space[option] for option in deciding})
+    return [(row, rendered[tuple({**fixed, **row}[option] for option in space)]) for row in rows]
+
+
+def union(pyprojects: list[str]) -> str:
+    """A pyproject.toml that depends on whatever any of them depends on."""
+    parsed = [tomllib.loads(text) for text in pyprojects]
+    everything = sorted({requirement for document in parsed for requirement in document["project"]["dependencies"]})
+    groups = {
+        group: sorted({requirement for document in parsed for requirement in document["dependency-groups"][group]})
+        for group in parsed[0]["dependency-groups"]
+    }
+    lines = ["[project]", f'name = "{SLUG}"', 'version = "0"', f'requires-python = "{parsed[0]["project"]["requires-python"]}"']
+    lines += [f"dependencies = {everything!r}", "[dependency-groups]", *(f"{key} = {value!r}" for key, value in groups.items())]
+    return "\n".join(lines) + "\n"
+
+
+def uv_lock(pyproject: str, seed: str) -> str:
+    """What `uv lock` writes, with the versions of `seed`: a lock that lacks the project's own block, so it is redone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "pyproject.toml").write_text(pyproject, "utf-8")
+        if seed:
+            Path(folder, "uv.lock").write_text(seed, "utf-8")
+        ran = subprocess.run(["uv", "lock", "--quiet", "--no-build"], cwd=folder, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            sys.exit(f"uv lock failed:\n{ran.stderr}")
+        return Path(folder, "uv.lock").read_text("utf-8")
+
+
+def split(lock: str) -> tuple[list[str], str]:
+    """The header and the blocks of others, and the project's own block."""
+    blocks = lock.split(SEPARATOR)
+    (own,) = [block for block in blocks[1:] if block.startswith(f'name = "{SLUG}"\n')]
+    return [block for block in blocks if block is not own], own
+
+
+def seeds(locks: list[str]) -> str:
+    """One lock with every package of all of them."""
+    blocks = {tuple(block.splitlines()[:3]): block for lock in locks for block in split(lock)[0]}
+    header, *packages = blocks.values()
+    return SEPARATOR.join([header, *sorted(packages)])
+
+
+def merge(sequences: list[list[str]]) -> list[tuple[str, set[int]]]:
+    """Each element once, in an order that agrees with every sequence, and which sequences have it."""
+    merged = [(element, {0}) for element in sequences[0]]
+    for number, sequence in enumerate(sequences[1:], start=1):
+        result: list[tuple[str, set[int]]] = []
+        matcher = SequenceMatcher(None, [element for element, _ in merged], sequence, autojunk=False)
+        for kind, low, high, start, stop in matcher.get_opcodes():
+            if kind == "equal":
+                result += [(element, members | {number}) for element, members in merged[low:high]]
+            else:
+                result += merged[low:high] + [(element, {number}) for element in sequence[start:stop]]
+        merged = result
+    return merged
+
+
+def condition(members: set[int], rows: list[Answers]) -> str:
+    """A Jinja expression that is true for those of the rows, or nothing if it is all of them."""
+    if len(members) == len(rows):
+        return ""
+
+    def having(option: str, values: set[str]) -> set[int]:
+        return {number for number, row in enumerate(rows) if row[option] in values}
+
+    for option in rows[0]:
+        values = {rows[number][option] for number in members}
+        others = {row[option] for row in rows} - values
+        if having(option, values) == members:
+            if len(values) == 1:
+                return f"{option} == '{values.pop()}'"
+            if len(others) == 1:
+                return f"{option} != '{others.pop()}'"
+            return f"{option} in {sorted(values)}"
+    every = [" and ".join(f"{option} == '{value}'" for option, value in rows[number].items()) for number in sorted(members)]
+    return " or ".join(f"({each})" for each in every)
+
+
+def guarded(elements: list[tuple[str, set[int]]], rows: list[Answers]) -> list[str]:
+    """Lines, with `{% if %}` around each run of lines that only some of the rows have."""
+    lines: list[str] = []
+    current = ""
+    for text, members in elements:
+        wanted = condition(members, rows)
+        if wanted != current:
+            lines += ["{% endif %}"] * bool(current) + [f"{{% if {wanted} %}}"] * bool(wanted)
+            current = wanted
+        lines.append(text)
+    return lines + ["{% endif %}"] * bool(current)
+
+
+def merge_blocks(locks: list[list[str]], rows: list[Answers]) -> list[str]:
+    """The lines of all blocks: those that all have as they are, others guarded as a whole or line by line."""
+
+    def key(block: str) -> str:
+        return "\n".join(block.splitlines()[:2])
+
+    contents = [{key(block): block for block in lock} for lock in locks]
+    elements: list[tuple[str, set[int]]] = []
+    for name, members in merge([[key(block) for block in lock] for lock in locks]):
+        some = sorted(members)
+        inner = merge([contents[number][name].splitlines() for number in some])
+        separator = [("", members), ("[[package]]", members)] if elements else []
+        elements += separator + [(line, {some[number] for number in found}) for line, found in inner]
+    return guarded(elements, rows)
+
+
+def generate(upgrade: bool = False) -> str:
+    """The text of template/uv.lock.jinja."""
+    variants = pyprojects()
+    rows = [row for row, _ in variants]
+    seed = ""
+    if LOCK.exists() and not upgrade:
+        template = environment().from_string(LOCK.read_text("utf-8"))
+        seed = seeds([template.render(row, project_slug=SLUG) for row in rows])
+    seed = seeds([uv_lock(union([text for _, text in variants]), seed)])
+    locks = [split(uv_lock(text, seed)) for _, text in variants]
+    packages = merge_blocks([blocks for blocks, _ in locks], rows)
+    project = merge_blocks([[own] for _, own in locks], rows)
+    project[0] = 'name = "{{ project_slug }}"'
+    return TEMPLATE.replace("@PACKAGES@", "\n".join(packages)).replace("@PROJECT@", "\n".join(project))
+
+
+def main() -> int:
+    """Write or check the file."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--upgrade", action="store_true")
+    arguments.add_argument("--check", action="store_true")
+    chosen = arguments.parse_args()
+    text = generate(chosen.upgrade)
+    if chosen.check:
+        same = LOCK.exists() and LOCK.read_text("utf-8") == text
+        print("template/uv.lock.jinja is in step" if same else "template/uv.lock.jinja is stale: run `make lock`")
+        return not same
+    LOCK.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
