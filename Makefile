@@ -2,7 +2,7 @@
 
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
-PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: help demo test check agent matrix lock upgrade docs
 

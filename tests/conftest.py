@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from packaging.version import Version
-from template import ROOT, export, render as render_template, working_tree
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from template import FILES, ROOT, SUFFIX, export, working_tree
+from template import render as render_template
 
 
 class Render(Protocol):
@@ -49,6 +49,30 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
     tags = sorted(map(Version, git(clone, "tag").split()))
     git(clone, "tag", f"{tags[-1].major}.{tags[-1].minor + 1}.0" if tags else "0.1.0")
     return clone
+
+
+@pytest.fixture(scope="session")
+def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template of the questions, with nothing to render but the answers."""
+    paths = [path for path in working_tree() if path.name == "copier.yml" or "answers_file" in path.name]
+    return export(paths, tmp_path_factory.mktemp("questionnaire"))
+
+
+@pytest.fixture(scope="session")
+def varying(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template of the files that answers change: quick, since most files and the long lock are left out."""
+    paths = [path for path in working_tree() if path.parts[0] == FILES.name and path.name != "uv.lock.jinja"]
+    paths = [path for path in paths if path.suffix == SUFFIX or "{%" in str(path)]
+    return export([Path("copier.yml"), *paths], tmp_path_factory.mktemp("varying"))
+
+
+@pytest.fixture(scope="session")
+def free_text(varying: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template of the files that free text reaches, as it is or by way of the names derived from it."""
+    words = ["project_name", "project_description", "author_name", "repository_url", "_copier_answers"]
+    paths = [path.relative_to(varying) for path in varying.rglob("*") if path.is_file()]
+    paths = [path for path in paths if any(word in (ROOT / path).read_text("utf-8") for word in words)]
+    return export(paths, tmp_path_factory.mktemp("free-text"))
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,19 @@ project's own block is put where its slug sorts.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 import tomllib
 from difflib import SequenceMatcher
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from template import FILES, answers, environment, export, render
 from variants import Answers, combine, options
+
+from template import FILES, answers, environment, export, render
 
 LOCK = FILES / "uv.lock.jinja"
 PYPROJECT = FILES / "pyproject.toml.jinja"
@@ -53,14 +56,16 @@ TEMPLATE = """\
 def dependencies(pyproject: str) -> dict[str, Any]:
     """What of a pyproject.toml decides its lock."""
     document = tomllib.loads(pyproject)
-    project = {key: document["project"].get(key) for key in ("requires-python", "dependencies", "optional-dependencies")}
-    return {**project, "groups": document.get("dependency-groups"), "uv": document["tool"].get("uv")}
+    project = document["project"]
+    found = {key: project.get(key) for key in ("requires-python", "dependencies", "optional-dependencies")}
+    return {**found, "groups": document.get("dependency-groups"), "uv": document["tool"].get("uv")}
 
 
 def pyprojects() -> list[tuple[Answers, str]]:
     """One combination of answers, with its pyproject.toml, for each way in which dependencies differ."""
+    questionnaire = [Path("copier.yml"), Path(FILES.name, "{{ _copier_conf.answers_file }}.jinja")]
     with tempfile.TemporaryDirectory() as folder:
-        source = export([Path("copier.yml"), FILES.relative_to(FILES.parent) / "{{ _copier_conf.answers_file }}.jinja"], Path(folder, "source"))
+        source = export(questionnaire, Path(folder, "source"))
         defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
     template = environment().from_string(PYPROJECT.read_text("utf-8"))
     space = options()
@@ -68,10 +73,9 @@ def pyprojects() -> list[tuple[Answers, str]]:
     differs = {values: dependencies(text) for values, text in rendered.items()}
 
     def decides(position: int) -> bool:
-        groups: dict[tuple[str, ...], Any] = {}
-        return any(
-            groups.setdefault(values[:position] + values[position + 1 :], found) != found for values, found in differs.items()
-        )
+        alike: dict[tuple[str, ...], Any] = {}  # of rows that differ in nothing but this option
+        others = ((values[:position] + values[position + 1 :], found) for values, found in differs.items())
+        return any(alike.setdefault(rest, found) != found for rest, found in others)
 
     deciding = [option for position, option in enumerate(space) if decides(position)]
     fixed = {option: values[0] for option, values in space.items() if option not in deciding}
@@ -82,23 +86,31 @@ def pyprojects() -> list[tuple[Answers, str]]:
 def union(pyprojects: list[str]) -> str:
     """A pyproject.toml that depends on whatever any of them depends on."""
     parsed = [tomllib.loads(text) for text in pyprojects]
-    everything = sorted({requirement for document in parsed for requirement in document["project"]["dependencies"]})
-    groups = {
-        group: sorted({requirement for document in parsed for requirement in document["dependency-groups"][group]})
-        for group in parsed[0]["dependency-groups"]
-    }
-    lines = ["[project]", f'name = "{SLUG}"', 'version = "0"', f'requires-python = "{parsed[0]["project"]["requires-python"]}"']
-    lines += [f"dependencies = {everything!r}", "[dependency-groups]", *(f"{key} = {value!r}" for key, value in groups.items())]
+
+    def every(lists: list[list[str]]) -> str:
+        return json.dumps(sorted(set(chain.from_iterable(lists))))
+
+    lines = [
+        "[project]",
+        f'name = "{SLUG}"',
+        'version = "0"',
+        f'requires-python = "{parsed[0]["project"]["requires-python"]}"',
+        f"dependencies = {every([document['project']['dependencies'] for document in parsed])}",
+        "[dependency-groups]",
+    ]
+    for group in parsed[0]["dependency-groups"]:
+        lines += [f"{group} = {every([document['dependency-groups'][group] for document in parsed])}"]
     return "\n".join(lines) + "\n"
 
 
 def uv_lock(pyproject: str, seed: str) -> str:
-    """What `uv lock` writes, with the versions of `seed`: a lock that lacks the project's own block, so it is redone."""
+    """What `uv lock` writes, with the versions of `seed`: a lock without the project's own block, so it is redone."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pyproject.toml").write_text(pyproject, "utf-8")
         if seed:
             Path(folder, "uv.lock").write_text(seed, "utf-8")
-        ran = subprocess.run(["uv", "lock", "--quiet", "--no-build"], cwd=folder, capture_output=True, text=True, check=False)
+        command = ["uv", "lock", "--quiet", "--no-build"]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if ran.returncode:
             sys.exit(f"uv lock failed:\n{ran.stderr}")
         return Path(folder, "uv.lock").read_text("utf-8")
@@ -150,8 +162,8 @@ def condition(members: set[int], rows: list[Answers]) -> str:
             if len(others) == 1:
                 return f"{option} != '{others.pop()}'"
             return f"{option} in {sorted(values)}"
-    every = [" and ".join(f"{option} == '{value}'" for option, value in rows[number].items()) for number in sorted(members)]
-    return " or ".join(f"({each})" for each in every)
+    each = (" and ".join(f"{option} == '{value}'" for option, value in rows[number].items()) for number in members)
+    return " or ".join(f"({row})" for row in sorted(each))
 
 
 def guarded(elements: list[tuple[str, set[int]]], rows: list[Answers]) -> list[str]:

@@ -84,9 +84,10 @@ def answers(project: Path) -> dict[str, Any]:
 
 def rendered_files(project: Path) -> list[Path]:
     """Every file of a rendering that nothing has been run in."""
-    return sorted(path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts)
+    return sorted(path for path in project.rglob("*") if path.is_file())
 
 
-def variables(text: str) -> set[str]:
-    """Names that occur in a Jinja text, roughly: enough to find which templates speak of an answer."""
-    return set(re.findall(r"[a-z_]+", " ".join(re.findall(r"\{[{%].*?[%}]\}", text, re.DOTALL))))
+def marker() -> re.Pattern[str]:
+    """What a text bears that is to be rendered: a statement, a comment, or the name of an answer."""
+    names = "|".join([*questions(), "_copier_answers", "_copier_conf", "_copier_operation"])
+    return re.compile(r"{%|{#|{{-?\s*(?:dict\()?(?:" + names + r")\b")

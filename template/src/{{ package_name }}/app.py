@@ -18,7 +18,9 @@ from .chat.service import ChatService
 from .chat.turns import Turns
 from .observability.health import router as health_router
 from .observability.requests import RequestLogMiddleware
+from .security.limits import RequestSizeMiddleware
 from .services.container import ServiceContainer
+from .services.interfaces import ServiceUnavailable
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -32,28 +34,32 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         began = time.perf_counter()
-        async with ServiceContainer(settings) as services, Turns(settings, services) as turns:
-            app.state.services = services
-            app.state.turns = turns
-            app.state.draining = turns.draining
-            app.state.chat = ChatService(settings, services, turns)
-            log.info("started", seconds=round(time.perf_counter() - began, 3))
-            yield
-            await turns.drain(settings.SHUTDOWN_GRACE_SECONDS)
+        try:
+            async with ServiceContainer(settings) as services, Turns(settings, services) as turns:
+                app.state.services = services
+                app.state.draining = turns.draining
+                app.state.chat = ChatService(settings, services, turns)
+                log.info("started", seconds=round(time.perf_counter() - began, 3))
+                yield
+                await turns.drain(settings.SHUTDOWN_GRACE_SECONDS)
+        except ServiceUnavailable as error:
+            log.critical("cannot start", reason=str(error))
+            raise
+        except Exception:
+            log.exception("cannot start")
+            raise
         log.info("stopped")
 
     app = FastAPI(
         title=settings.APP_NAME,
         version=settings.APP_VERSION,
         lifespan=lifespan,
-        max_body_size=settings.REQUEST_MAX_BYTES,
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
-    app.add_middleware(
-        RequestLogMiddleware, internal_error=partial(problems.internal_error, debug=settings.DEBUG)
-    )
+    app.add_middleware(RequestSizeMiddleware, max_bytes=settings.REQUEST_MAX_BYTES)
+    app.add_middleware(RequestLogMiddleware, internal_error=partial(problems.internal_error, debug=settings.DEBUG))
     problems.install(app)
     app.include_router(health_router)
     app.include_router(chat_router)

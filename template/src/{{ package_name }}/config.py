@@ -27,6 +27,7 @@ from .project import DEVELOPMENT_DATABASE_URL, DEVELOPMENT_REDIS_URL, MODEL_PROV
 PLACEHOLDER = "CHANGE_ME"
 SECRETS_DIR = "/run/secrets"
 INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 - refused in staging and production
+SECRET_KEY_LENGTH = 32
 OFFLINE_MODEL = "offline"
 
 
@@ -115,7 +116,7 @@ class CoreSettings(BaseSettings):
         """The layers, the strongest first."""
         return (init_settings, *layers(settings_cls, env_settings, dotenv_settings).values())
 
-    @field_validator("*")
+    @field_validator("*", mode="before")
     @classmethod
     def _no_placeholder(cls, value: Any) -> Any:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -159,7 +160,7 @@ class Settings(AgentSettings, AdminSettings):
     REDIS_TTL: int = Field(3600, ge=1, description="Seconds that a cache entry lives unless told otherwise.")
     REDIS_TIMEOUT_SECONDS: float = Field(2.0, gt=0, description="The longest wait for Valkey to connect or answer.")
 
-    SECRET_KEY: SecretStr = Field(min_length=32, description="Signs tokens: 32 characters or more, at random.")
+    SECRET_KEY: SecretStr = Field(description="Signs tokens: 32 characters or more, at random.")
     JWT_ISSUER: str = Field(SLUG, description="The `iss` that a token must bear.")
     JWT_AUDIENCE: str = Field(SLUG, description="The `aud` that a token must bear.")
     JWT_EXPIRE_MINUTES: int = Field(30, ge=1, description="How long an issued token is valid.")
@@ -194,7 +195,9 @@ class Settings(AgentSettings, AdminSettings):
 
     @field_validator("SECRET_KEY")
     @classmethod
-    def _no_insecure_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _good_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if len(value.get_secret_value()) < SECRET_KEY_LENGTH:
+            raise ValueError(f"must have at least {SECRET_KEY_LENGTH} characters")
         if value.get_secret_value() == INSECURE_SECRET_KEY and info.data.get("ENVIRONMENT") in HARDENED:
             raise ValueError(f"is the key of development, which is public: set another in {info.data['ENVIRONMENT']}")
         return value

@@ -1,4 +1,4 @@
-"""A server that speaks a provider's wire, over real HTTP: what stands in for the model, so that the SDK is the real one.
+"""A server that speaks a provider's wire over real HTTP: it stands in for the model, so that the SDK is the real one.
 
 It answers by what it is told: lines `call <tool> {json}` with calls of those tools, results of tools with the results,
 and anything else by repeating it. `faults` go wrong instead, one for each request, in order.
@@ -45,6 +45,7 @@ class Wire(Protocol):
     """One provider's form of requests and streamed responses."""
 
     model: str
+    thinking_model: str
     path: str
     base_path: str
 
@@ -52,9 +53,7 @@ class Wire(Protocol):
 
     def conversation(self, body: dict[str, Any]) -> list[Entry]: ...
 
-    def key(self, headers: dict[str, str]) -> str: ...
-
-    def text(self, pieces: list[str], *, finish: str = ...) -> list[Event]: ...
+    def text(self, pieces: list[str], *, finish: str = ..., thought: str = ...) -> list[Event]: ...
 
     def calls(self, calls: list[Call]) -> list[Event]: ...
 
@@ -95,8 +94,11 @@ class ModelServer:
         try:
             request = await _read(reader)
             self.requests.append(request)
-            frames = [frame(event) for event in self._answer(self.wire.conversation(request.body))]
+            conversation = self.wire.conversation(request.body)
+            frames = [frame(event) for event in self._answer(conversation)]
             fault = self.faults.popleft() if self.faults else whole
+            if _open_calls(conversation):  # as providers do
+                fault = status(400, self.wire.error("invalid_request_error", "A call has no result."))
             await fault(writer, frames)
         except ConnectionError:
             pass  # a client may leave
@@ -114,6 +116,12 @@ class ModelServer:
         if calls and not results:
             return self.wire.calls([Call(f"call_{n}", *call) for n, call in enumerate(calls)])
         return self.wire.text(re.findall(r"\S+\s*", "\n".join(results) or f"You said: {told}"))
+
+
+def _open_calls(conversation: list[Entry]) -> int:
+    """How many calls got no result before the conversation went on."""
+    kinds = [entry.kind for entry in conversation]
+    return kinds.count("call") - kinds.count("result")
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
@@ -148,7 +156,7 @@ async def ended(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
-async def hang(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+async def hang(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
     """Accept the request, and never answer."""
     await asyncio.Event().wait()
 
@@ -171,24 +179,25 @@ async def end_early(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
 
 
 async def malformed(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
-    """Send something that is no JSON in the middle of the stream."""
+    """Have one event in the middle of the stream hold something that is no JSON."""
     middle = len(frames) // 2
-    await whole(writer, [*frames[:middle], b"data: {no JSON\n\n", *frames[middle:]])
+    spoilt = frames[middle].replace(b"data: {", b"data: {no JSON")
+    await whole(writer, [*frames[:middle], spoilt, *frames[middle + 1 :]])
 
 
-async def empty(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+async def empty(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
     """A stream with nothing in it."""
     await whole(writer, [])
 
 
-async def drop(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+async def drop(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
     """Close the connection without a word."""
 
 
 def events(*sent: Event | str) -> Fault:
     """Stream these instead."""
 
-    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
         await whole(writer, [frame(event) for event in sent])
 
     return fault
@@ -197,7 +206,7 @@ def events(*sent: Event | str) -> Fault:
 def status(code: int, body: Event, **headers: str) -> Fault:
     """Answer with an error; the names of headers with `_` for `-`."""
 
-    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:  # noqa: ARG001 - the form of a fault
+    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
         data = json.dumps(body).encode()
         told = {"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close", **headers}
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in told.items()]

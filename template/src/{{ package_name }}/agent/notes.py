@@ -10,6 +10,8 @@ from ..services.interfaces import Executor
 
 @dataclass(frozen=True, slots=True)
 class Note:
+    """A note, as its owner sees it."""
+
     id: int
     text: str
     created_at: datetime

@@ -13,6 +13,8 @@ router = APIRouter(tags=["notes"])
 
 
 class NoteList(BaseModel):
+    """The body of `GET /notes`."""
+
     notes: list[Note]
 
 

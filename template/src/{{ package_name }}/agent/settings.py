@@ -1,4 +1,4 @@
-"""Your settings. Each becomes a variable of the environment, checked at start-up and documented with the others."""
+"""Your settings, checked at start-up and documented with the others."""
 
 from __future__ import annotations
 
@@ -7,4 +7,6 @@ from pydantic_settings import BaseSettings
 
 
 class AgentSettings(BaseSettings):
+    """Each field is a variable of the environment, by its own name."""
+
     NOTES_PER_OWNER_MAX: int = Field(100, ge=1, description="The most notes that the agent keeps for one user.")

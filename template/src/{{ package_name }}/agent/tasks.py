@@ -1,5 +1,7 @@
 """Your background tasks and scheduled jobs, which worker processes run. A task may run twice: make it idempotent.
 
+For example:
+
     @registry.task
     async def send_digest(context: TaskContext, owner: str) -> None: ...
 

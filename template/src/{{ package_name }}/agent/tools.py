@@ -1,8 +1,9 @@
 """What the agent can do: the functions of `toolset`, and nothing else, are ever offered to the model and run.
 
 A docstring tells the model when to use a tool and what its arguments mean. `ctx.deps` is the ToolContext: settings,
-services and whose turn it is. Raise `ModelRetry` to have the model try again with better arguments. A tool declared with
-`@toolset.tool(requires_approval=True)` waits until a person has approved the call.
+services and whose turn it is; a tool that needs none of it is a `tool_plain`. Raise `ModelRetry` to have the model try
+again with better arguments. A tool declared with `@toolset.tool(requires_approval=True)` waits until a person has
+approved the call. A tool may be run again after a crash: `ctx.deps.call_key` is then the same.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ async def save_note(ctx: RunContext[ToolContext], text: str) -> str:
     """
     context = ctx.deps
     maximum = context.settings.NOTES_PER_OWNER_MAX
-    note_id = await notes.save(
-        context.services.database, context.owner, text, key=context.call_key, maximum=maximum
-    )
+    note_id = await notes.save(context.services.database, context.owner, text, key=context.call_key, maximum=maximum)
     if note_id is None:
         raise ModelRetry(f"The user has {maximum} notes, which is the most: delete one first.")
     return f"Saved as note {note_id}."
@@ -54,8 +53,8 @@ async def delete_note(ctx: RunContext[ToolContext], note_id: int) -> str:
     return f"Deleted note {note_id}."
 
 
-@toolset.tool
-async def current_time(ctx: RunContext[ToolContext], time_zone: str) -> str:
+@toolset.tool_plain
+async def current_time(time_zone: str) -> str:
     """Tell the present date and time in a time zone.
 
     Args:
@@ -65,4 +64,4 @@ async def current_time(ctx: RunContext[ToolContext], time_zone: str) -> str:
         zone = ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError):
         raise ModelRetry(f"{time_zone!r} is no IANA time zone, such as Europe/Paris.") from None
-    return f"{datetime.now(zone):%A, %Y-%m-%d %H:%M:%S} in {time_zone} (UTC{datetime.now(zone):%z})"
+    return f"{datetime.now(zone):%A, %Y-%m-%d %H:%M:%S (UTC%z)} in {time_zone}"

@@ -34,7 +34,7 @@ class Session:
 
 @dataclass(slots=True)
 class Turn:
-    """One message and what came of it. `fence` counts the processes that have taken the turn up: the last one writes."""
+    """One message and what came of it. `fence` counts the processes that took the turn up: only the last one writes."""
 
     session_id: UUID
     number: int

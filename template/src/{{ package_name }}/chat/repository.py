@@ -263,8 +263,8 @@ class ChatRepository:
         return await self._final(
             f"""
             WITH held AS (
-                UPDATE turns SET status = 'succeeded', response = %(response)s, model = %(model)s, finished_at = now(),
-                    lease_until = NULL, input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                UPDATE turns SET status = 'succeeded', response = %(response)s, model = %(model)s, finished_at = now(), lease_until = NULL,
+                    input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
                 RETURNING {TURN}
             ), step AS (

@@ -209,8 +209,7 @@ class TurnRun:
         known = {approval.call_id: approval for approval in await self._repository.approvals(self._turn)}
         expires = datetime.now(UTC) + timedelta(seconds=self._settings.APPROVAL_TIMEOUT_SECONDS)
         return [
-            known.get(call.id) or Approval(call.id, call.name, call.arguments, expires, None, None)
-            for call in needed
+            known.get(call.id) or Approval(call.id, call.name, call.arguments, expires, None, None) for call in needed
         ]
 
     async def _run_tool(self, call: ToolCall) -> None:

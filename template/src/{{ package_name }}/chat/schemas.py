@@ -6,11 +6,24 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from .models import Status
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_not_blank), AfterValidator(_storable)]
 
 
 class SessionCreated(BaseModel):
@@ -67,7 +80,7 @@ class DecisionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     approved: bool
-    note: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)] | None = None
 
 
 class ApprovalView(BaseModel):

@@ -12,6 +12,7 @@ from uuid import UUID
 from ..services.interfaces import Event, ServiceUnavailable, UniqueConflict
 from .events import finished, follow
 from .models import Status, Turn
+from .repository import TurnInProgress
 from .turns import LiveTurn, Turns
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ class ChatService:
         self._turns = turns
         self.repository = turns.repository
 
-    async def send(
-        self, owner: str, session_id: UUID, text: str, *, queued: bool, idempotency_key: str | None
-    ) -> Sent:
+    async def send(self, owner: str, session_id: UUID, text: str, *, queued: bool, idempotency_key: str | None) -> Sent:
         """Store a message and have its turn run: here and now, or `queued` for a worker.
 
         Raises `SessionNotFound`, `TurnInProgress` and `KeyReused`; the same message under the same key is sent once.
@@ -66,9 +65,9 @@ class ChatService:
                 idempotency_key=idempotency_key,
                 request_digest=digest,
             )
-        except UniqueConflict:
-            # The same key came twice at the same time, and the other request was quicker.
-            known = await self._known(owner, idempotency_key or "", digest or "")
+        except (UniqueConflict, TurnInProgress):
+            # The same key may have come twice at the same time, and the other request was quicker.
+            known = await self._known(owner, idempotency_key, digest) if idempotency_key and digest else None
             if known is None:
                 raise
             return known

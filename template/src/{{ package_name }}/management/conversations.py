@@ -130,7 +130,7 @@ class BadLine(Exception):
 def parse(line: bytes) -> SessionRecord:
     """Read one line of an export. Raises `BadLine`."""
     try:
-        return SessionRecord.model_validate_json(line, strict=True)
+        return SessionRecord.model_validate_json(line.strip(), strict=True)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in detail["loc"])

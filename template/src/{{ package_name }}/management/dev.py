@@ -133,8 +133,9 @@ def _prepare_database(environment: dict[str, str]) -> None:
 
 def _honcho(web_port: int, lock: Path, *, reload: bool) -> list[str]:
     """The command that runs the Procfile's processes, each under `dev_process`."""
-    runner = [sys.executable, "-m", f"{PACKAGE}.management.dev_process", str(lock)]
+    runner = [sys.executable, "-m", f"{PACKAGE}.management.dev_process"]
     runner += ["--reload", str(Path(__file__).parents[1])] if reload else []
+    runner.append(str(lock))
     procfile = DIRECTORY / "Procfile"
     processes = PROCFILE_LINE.findall(Path("Procfile").read_text())
     procfile.write_text("".join(f"{name}: exec {shlex.join(runner)} {command}\n" for name, command in processes))

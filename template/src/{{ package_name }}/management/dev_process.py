@@ -1,4 +1,4 @@
-"""Runs one process of the Procfile for `dev`: `python -m <package>.management.dev_process LOCK [--reload DIR] COMMAND...`
+"""Runs one process of the Procfile for `dev`: `python -m <package>.management.dev_process [--reload DIR] LOCK COMMAND...`
 
 The command starts anew when a file below DIR changes, waits for a change after it crashed, and never outlives `dev`: not
 even when `dev` is killed, which frees LOCK.
@@ -23,22 +23,22 @@ STOP_SECONDS = 4.0  # less than honcho's 5, so that the process below is never l
 def main() -> int:
     """Returns the command's own exit code where it ended by itself."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("lock", type=Path)
     parser.add_argument("--reload", type=Path)
+    parser.add_argument("lock", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
 
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    changes = _changes(arguments.reload, stop)
     process = subprocess.Popen(arguments.command)
     crashed = False
-    for changed in _changes(arguments.reload, stop):
+    for changed in changes:
         if not _is_locked(arguments.lock):
-            os.killpg(0, signal.SIGTERM)  # honcho sends it to the whole group too, so the command has had it by then
-        elif changed:
+            break
+        if changed:
             print(f"{', '.join(sorted(changed))} changed: restarting", flush=True)
-            process.terminate()
             _end(process)
             process, crashed = subprocess.Popen(arguments.command), False
         elif process.poll() is not None and not crashed:
@@ -53,14 +53,13 @@ def main() -> int:
 def _changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
     """The names of files changed, with an empty set every CHECK_SECONDS, until `stop`."""
     if directory is None:
-        while not stop.wait(CHECK_SECONDS):
-            yield set()
-        return
+        return iter(lambda: stop.wait(CHECK_SECONDS) or set(), True)
+    # Imported before the command starts, which takes longer than all else here: no change falls in between.
     import watchfiles
 
     milliseconds = int(CHECK_SECONDS * 1000)
-    for changes in watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True):
-        yield {os.path.relpath(path) for _, path in changes}
+    changes = watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True)
+    return ({os.path.relpath(path) for _, path in found} for found in changes)
 
 
 def _is_locked(lock: Path) -> bool:
@@ -75,7 +74,8 @@ def _is_locked(lock: Path) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process that was told to stop; kill it after STOP_SECONDS."""
+    """Stop the process; kill it after STOP_SECONDS."""
+    process.terminate()
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

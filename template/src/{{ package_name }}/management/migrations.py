@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Connection, Engine
@@ -46,7 +48,7 @@ def configuration() -> Config:
     root = Path.cwd() / DIRECTORY
     if not (root / "env.py").is_file():
         raise CommandFailed(f"There is no {DIRECTORY}/env.py in {Path.cwd()}: run this from the project's root.")
-    config = Config()
+    config = Config(cmd_opts=Namespace(quiet=True))  # what there is to say is said here
     escaped = str(root).replace("%", "%%")
     config.set_main_option("script_location", escaped)
     config.set_main_option("path_separator", "newline")
@@ -63,7 +65,7 @@ def scripts(config: Config) -> ScriptDirectory:
             directory.get_heads()
         except UserWarning as warning:
             raise CommandFailed(f"{warning}: rename one in {DIRECTORY}/, and set its down_revision.") from None
-        except CommandError as error:
+        except (CommandError, RevisionError) as error:
             raise CommandFailed(f"The revisions in {DIRECTORY}/ do not fit together: {error}") from error
     return directory
 
@@ -110,17 +112,19 @@ def _reason(message: str) -> str:
 def _exclusively(engine: Engine, say: Say) -> Iterator[None]:
     """One at a time: a second `migrate` waits here, and then finds nothing to do.
 
-    The lock is a transaction's, so that it holds through a pooler. It is asked for again and again: a statement waiting
-    for it would hold a snapshot, and a `CREATE INDEX CONCURRENTLY` in the other process would wait for that, for ever.
+    The lock is a transaction's, so that it holds through a pooler. No transaction waits for it, and the one that holds
+    it keeps no snapshot: a `CREATE INDEX CONCURRENTLY` would wait for either, for ever.
     """
-    with connect(engine) as connection, connection.begin():
-        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    with connect(engine) as connection:
         told = False
         while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK}):
+            connection.rollback()
             if not told:
                 say("Another process is migrating this database: waiting for it.")
                 told = True
             time.sleep(ASK_AGAIN_SECONDS)
+        # Any statement without a result would do to have the server drop the snapshot of the one before.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 
@@ -135,28 +139,40 @@ def current_heads(connection: Connection) -> tuple[str, ...]:
     return heads
 
 
-def _plan(directory: ScriptDirectory, have: Sequence[str], target: str, downgrade: bool = False) -> list[Script]:
+def _plan(directory: ScriptDirectory, have: Sequence[str], target: str, *, down: bool = False) -> list[Script]:
     """The revisions to apply, or to take back, in that order."""
     try:
-        if downgrade:
-            revisions = directory.revision_map.iterate_revisions(
-                tuple(have), target, select_for_downgrade=True, assert_relative_length=False
-            )
-            return [script for script in revisions if isinstance(script, Script)]
+        if down:
+            return list(directory.iterate_revisions(tuple(have), target, select_for_downgrade=True))
         return list(directory.iterate_revisions(target, tuple(have), implicit_base=True))[::-1]
-    except CommandError as error:
-        hint = "The database may be newer than this code" if "locate" in str(error) else "See the revisions there are"
-        raise CommandFailed(f"{error}. {hint}: `{SLUG} migrations history`.") from error
+    except (CommandError, RevisionError) as error:
+        raise CommandFailed(f"{error}: `{SLUG} migrations history` lists the revisions.") from error
 
 
-def pending(settings: AdminSettings, target: str = "heads") -> list[Script]:
-    """The revisions that `upgrade` would apply."""
+def _targets(directory: ScriptDirectory, to: str | None) -> list[str]:
+    """Where an upgrade goes: to the newest of all, the platform's first, so that the agent's may build on them."""
+    if to is not None:
+        return [to]
+    labels = {label for script in directory.walk_revisions() for label in script.branch_labels}
+    return [f"{branch}@heads" for branch in BRANCHES if branch in labels]
+
+
+def revisions() -> list[Script]:
+    """All there are, the oldest first, branch by branch."""
+    return list(scripts(configuration()).walk_revisions())[::-1]
+
+
+def pending(settings: AdminSettings, to: str | None = None) -> list[Script]:
+    """The revisions that `upgrade` would apply. Raises `CommandFailed` when the database has some that are not here."""
+    directory = scripts(configuration())
     with connect(create_admin_engine(settings)) as connection:
-        return _plan(scripts(configuration()), current_heads(connection), target)
+        have = current_heads(connection)
+    plans = [_plan(directory, have, target) for target in _targets(directory, to)]
+    return list(dict.fromkeys(script for plan in plans for script in plan))
 
 
-def upgrade(settings: AdminSettings, target: str = "heads", say: Say = print) -> int:
-    """Apply what is pending, up to `target`, and the queue's own migrations; returns how many were applied.
+def upgrade(settings: AdminSettings, to: str | None = None, say: Say = print) -> int:
+    """Apply what is pending, up to `to` or else all, and the queue's own migrations; returns how many were applied.
 
     Safe to call in several processes at once; not inside a running event loop. Raises `CommandFailed`, naming the
     revision that failed: it left nothing behind, and those before it stay applied.
@@ -165,7 +181,7 @@ def upgrade(settings: AdminSettings, target: str = "heads", say: Say = print) ->
 
     engine = create_admin_engine(settings)
     with _exclusively(engine, say):
-        applied = _run(engine, command.upgrade, target, say)
+        applied = sum(_run(engine, command.upgrade, target, say) for target in _targets(scripts(configuration()), to))
         started = time.monotonic()
         of_queue = asyncio.run(migrate_schema(settings.DATABASE_URL.get_secret_value()))
         for name in of_queue:
@@ -173,11 +189,11 @@ def upgrade(settings: AdminSettings, target: str = "heads", say: Say = print) ->
     return applied + len(of_queue)
 
 
-def downgrade(settings: AdminSettings, target: str, say: Say = print) -> int:
-    """Take back revisions down to `target` (such as `agent@-1` or `platform@base`); returns how many."""
+def downgrade(settings: AdminSettings, to: str, say: Say = print) -> int:
+    """Take back revisions down to `to` (such as `agent@-1` or `platform@base`); returns how many."""
     engine = create_admin_engine(settings)
     with _exclusively(engine, say):
-        return _run(engine, command.downgrade, target, say)
+        return _run(engine, command.downgrade, to, say)
 
 
 def _run(engine: Engine, run: Callable[[Config, str], None], target: str, say: Say) -> int:
@@ -185,7 +201,7 @@ def _run(engine: Engine, run: Callable[[Config, str], None], target: str, say: S
     done: list[str] = []
     started = time.monotonic()
     with connect(engine) as connection:
-        plan = _plan(scripts(config), current_heads(connection), target, downgrade=run is command.downgrade)
+        plan = _plan(scripts(config), current_heads(connection), target, down=run is command.downgrade)
 
         def on_version_apply(**_: Any) -> None:
             nonlocal started
@@ -215,6 +231,8 @@ def _line(revision: str, what: str, seconds: float) -> str:
 
 def new_revision(message: str) -> Path:
     """Write the next, empty revision of the agent's branch; returns its file."""
+    # It becomes a docstring and the name of the file.
+    message = " ".join(message.split()).rstrip(".").replace("\\", "/").replace('"', "'")
     config = configuration()
     directory = scripts(config)
     numbers = [

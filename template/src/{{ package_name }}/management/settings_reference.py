@@ -26,10 +26,10 @@ SECTIONS: dict[str, tuple[type[BaseSettings], tuple[type[BaseSettings], ...]]] =
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 TYPES = {"integer": "integer", "number": "number", "boolean": "`true` or `false`", "string": "text"}
 
-# What stands before the last @ may hold a password, however badly the address is written.
+# Whatever stands before the last @ may be part of a password, however badly the address is written.
 _ADDRESS = re.compile(
     r"(?P<scheme>\w+://)((?P<user>[\w.+%-]*)(?P<password>:.*)?@)?"
-    r"(?P<host>[\w.-]+|\[[\da-fA-F:]+\])(?P<port>:\d+)?(?P<path>/[\w.-]*)?(?P<query>\?.*)?",
+    r"(?P<host>[\w.-]+|\[[\da-fA-F:]+\])(?P<port>:\d+)?(?P<path>/[\w.-]*)?(?P<query>\?[^@]*)?",
     re.DOTALL,
 )
 

@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 
     from ..config import CoreSettings
 
-# Chatty below this level, whatever LOG_LEVEL says.
-QUIET = {"uvicorn.error": "WARNING", "httpx2": "WARNING", "httpcore2": "WARNING", "procrastinate": "WARNING", "psycopg.pool": "ERROR"}
+# The least level of loggers that say too much, whatever LOG_LEVEL is. What uvicorn tells of errors, app.py and
+# requests.py have told already.
+QUIET = {
+    "uvicorn.error": "CRITICAL",
+    "httpx2": "WARNING",
+    "httpcore2": "WARNING",
+    "procrastinate": "WARNING",
+    "psycopg.pool": "ERROR",
+}
 
 
 def configure_logging(settings: CoreSettings, process: str) -> None:

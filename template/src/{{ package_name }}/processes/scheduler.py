@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -45,7 +45,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
 
 async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> bool:
     """Queue the task of `item` if its latest time has not been seen to; whether it did."""
-    due: datetime = croniter(item.cron, now, second_at_beginning=False).get_prev(datetime)
+    due: datetime = croniter(item.cron, now + timedelta(microseconds=1)).get_prev(datetime)  # `now` included
     parameters = {"task": item.task.name, "due": due}
     async with services.database.transaction() as transaction:
         is_new = not await transaction.fetch_value("SELECT 1 FROM scheduler_ticks WHERE task = %(task)s", parameters)
@@ -64,9 +64,5 @@ def _next(item: Schedule, now: datetime) -> datetime:
     return due
 
 
-def main() -> None:
-    run_until_stopped("scheduler", schedule)
-
-
-if __name__ == "__main__":
-    main()
+def main(settings: Settings) -> None:
+    run_until_stopped(schedule, settings)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 
 import structlog
 import uvicorn
 
 from ..app import create_app
 from ..config import Settings
-from .common import SERVICE_UNAVAILABLE, prepare
 
 log = structlog.get_logger()
 
@@ -47,11 +45,5 @@ class Server(uvicorn.Server):
         self._captured_signals.clear()  # uvicorn would raise them again: a stop that was asked for is no failure
 
 
-def main() -> None:
-    server = Server(prepare("web"))
-    server.run()
-    sys.exit(0 if server.started else SERVICE_UNAVAILABLE)
-
-
-if __name__ == "__main__":
-    main()
+def main(settings: Settings) -> None:
+    Server(settings).run()

@@ -56,9 +56,5 @@ async def _sweep(services: ServiceContainer, turns: Turns) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-def main() -> None:
-    run_until_stopped("worker", work)
-
-
-if __name__ == "__main__":
-    main()
+def main(settings: Settings) -> None:
+    run_until_stopped(work, settings)

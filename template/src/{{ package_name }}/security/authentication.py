@@ -17,9 +17,7 @@ async def _owner(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> str:
     if credentials is None:
-        raise Problem(
-            401, "unauthenticated", "A bearer token is required.", headers={"WWW-Authenticate": "Bearer"}
-        )
+        raise Problem(401, "unauthenticated", "A bearer token is required.", headers={"WWW-Authenticate": "Bearer"})
     try:
         return subject_of(request.app.state.settings, credentials.credentials)
     except InvalidToken as error:

@@ -48,6 +48,6 @@ def subject_of(settings: Settings, token: str) -> str:
     except jwt.InvalidTokenError:
         raise InvalidToken("The token is not valid.") from None
     subject: str = claims["sub"]
-    if not 0 < len(subject) <= MAX_SUBJECT:
+    if not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise InvalidToken("The token is not valid.")
     return subject

@@ -11,6 +11,7 @@ from .implementations.postgres import PostgresDatabase
 from .implementations.procrastinate_queue import ProcrastinateQueue
 from .implementations.toolbox import AgentToolbox
 from .implementations.valkey import ValkeyCache, ValkeyEventStream
+from .interfaces import ServiceUnavailable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class ServiceContainer:
     """The services of one process: an asynchronous context manager that opens them all at once.
 
-    The database must answer. The others may be down: what needs them then raises `ServiceUnavailable`, and /ready tells.
+    The database must answer. The others may be down: what needs them raises `ServiceUnavailable`, and /ready tells.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -50,7 +51,7 @@ class ServiceContainer:
                 for service in self.by_name.values():
                     self._exit.push_async_callback(service.close)
                     group.create_task(service.open())
-        except* Exception as failed:
+        except* ServiceUnavailable as failed:
             await self._exit.aclose()
             raise failed.exceptions[0] from None
         return self

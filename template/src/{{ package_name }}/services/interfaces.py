@@ -186,7 +186,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """One response of the model. `payload` holds it whole, as the model library serialises it, to be sent back later."""
+    """One response of the model. `payload` holds it whole, as the model library serialises it, to be sent back."""
 
     text: str
     tool_calls: tuple[ToolCall, ...]
@@ -200,9 +200,9 @@ ConversationItem = UserMessage | ModelReply | ToolResult
 
 
 class ModelError(Exception):
-    """The language model did not answer. `kind` is one of rate_limited, timeout, unavailable, invalid_response, rejected.
+    """The language model did not answer.
 
-    `retry_after` is in seconds, where the provider told.
+    `kind` is rate_limited, timeout, unavailable, invalid_response or rejected; `retry_after` is in seconds, where the provider told.
     """
 
     def __init__(self, kind: str, detail: str, retry_after: float | None = None) -> None:

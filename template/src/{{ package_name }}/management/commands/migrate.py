@@ -10,7 +10,9 @@ app = typer.Typer(help="Write, list and take back migrations.", no_args_is_help=
 
 
 def migrate(
-    to: Annotated[str, typer.Option(help="The revision to go up to, such as agent_0002 or platform@head.")] = "heads",
+    to: Annotated[
+        str | None, typer.Option(help="Go no further than this revision, such as agent_0002 or platform@head.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be applied, and change nothing.")] = False,
 ) -> None:
     """Bring the database up to date. Safe to run in several places at once."""
@@ -39,10 +41,10 @@ def new(message: Annotated[str, typer.Argument(help="What the migration does, in
 def history() -> None:
     """List every revision, and whether this database has it."""
     from ...config import AdminSettings, load
-    from ..migrations import configuration, pending, scripts
+    from ..migrations import pending, revisions
 
     missing = {script.revision for script in pending(load(AdminSettings))}
-    for script in reversed(list(scripts(configuration()).walk_revisions())):
+    for script in revisions():
         state = "pending" if script.revision in missing else "applied"
         print(f"{script.revision:<16}  {state}  {script.doc}")
 

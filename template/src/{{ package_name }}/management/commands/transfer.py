@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,4 +139,4 @@ class _Import:
 
     def _size(self) -> int | None:
         """In bytes; `None` for a pipe."""
-        return Path(self._file.name).stat().st_size if self._file.seekable() else None
+        return os.fstat(self._file.fileno()).st_size if self._file.seekable() else None

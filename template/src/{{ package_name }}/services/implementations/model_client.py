@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -45,7 +46,7 @@ class ModelClient:
 
     async def stream(
         self, instructions: str, conversation: Sequence[ConversationItem], tools: Sequence[ToolDefinition]
-    ) -> AsyncIterator[str | ModelReply]:
+    ) -> AsyncGenerator[str | ModelReply, None]:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
         text: list[str] = []
         opened = False
@@ -76,7 +77,7 @@ class ModelClient:
         except failures.AgentRunError as error:
             # Without its cause: what a provider says about a request may quote the conversation, or the key.
             raise _model_error(error, opened) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the SDK makes anything of a response that is none
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
             log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
             raise ModelError("invalid_response", f"the response cannot be read ({type(error).__name__})") from None
@@ -95,33 +96,31 @@ def _refuse_incomplete(response: ModelResponse, text: str) -> None:
         raise ModelError("invalid_response", "the response is empty")
 
 
+# The first that fits tells the kind, and what happened.
+_KINDS: tuple[tuple[type[failures.AgentRunError], str, str], ...] = (
+    (failures.ModelRateLimitError, "rate_limited", "the provider asks to slow down"),
+    (failures.ModelQuotaExceededError, "rejected", "the quota or credit at the provider is used up"),
+    (failures.ModelTimeoutError, "timeout", "the provider did not answer in time"),
+    (failures.ModelConnectionError, "unavailable", "the provider cannot be reached"),
+    (failures.ModelUnavailableError, "unavailable", "the provider is overloaded or down"),
+    (failures.ModelServerError, "unavailable", "the provider failed"),
+    (failures.ModelAuthenticationError, "rejected", "the provider refused the credentials: check LLM_API_KEY"),
+    (failures.ModelNotFoundError, "rejected", "the provider has no such model: check LLM_MODEL and LLM_BASE_URL"),
+    (failures.ModelContextWindowExceededError, "rejected", "the conversation is longer than the model can read"),
+    (failures.ModelRequestRejectedError, "rejected", "the provider refused the request"),
+    (failures.ModelHTTPError, "rejected", "the provider refused the request"),
+    (failures.AgentRunError, "invalid_response", "the response of the provider makes no sense"),
+)
+
+
 def _model_error(error: failures.AgentRunError, opened: bool) -> ModelError:
-    told = _told(error)
-    match error:
-        case failures.ModelRateLimitError():
-            return ModelError("rate_limited", f"the provider asks to slow down{told}", error.retry_after)
-        case failures.ModelQuotaExceededError():
-            return ModelError("rejected", f"the quota or credit at the provider is used up{told}")
-        case failures.ModelTimeoutError():
-            return ModelError("timeout", "the provider did not answer in time")
-        case failures.ModelConnectionError():
-            if opened:
-                return ModelError("invalid_response", "the connection broke before the response was complete")
-            return ModelError("unavailable", "the provider cannot be reached")
-        case failures.ModelUnavailableError() | failures.ModelServerError():
-            return ModelError("unavailable", f"the provider failed{told}", error.retry_after)
-        case failures.ModelAuthenticationError():
-            return ModelError("rejected", f"the provider refused the credentials{told}: check LLM_API_KEY")
-        case failures.ModelNotFoundError():
-            return ModelError("rejected", f"the provider has no such model{told}: check LLM_MODEL and LLM_BASE_URL")
-        case failures.ModelContextWindowExceededError():
-            return ModelError("rejected", f"the conversation is longer than the model can read{told}")
-        case failures.ModelHTTPError(status_code=408):
-            return ModelError("timeout", f"the provider did not answer in time{told}")
-        case failures.ModelRequestRejectedError() | failures.ModelHTTPError():
-            return ModelError("rejected", f"the provider refused the request{told}")
-        case _:
-            return ModelError("invalid_response", "the response of the provider makes no sense")
+    kind, detail = next((kind, detail) for fits, kind, detail in _KINDS if isinstance(error, fits))
+    if isinstance(error, failures.ModelHTTPError) and error.status_code == HTTPStatus.REQUEST_TIMEOUT:
+        kind, detail = "timeout", "the provider did not answer in time"
+    elif opened and kind == "unavailable" and isinstance(error, failures.ModelConnectionError):
+        kind, detail = "invalid_response", "the connection broke before the response was complete"
+    retry_after = error.retry_after if isinstance(error, failures.ModelAPIError) else None
+    return ModelError(kind, detail + _told(error), retry_after)
 
 
 def _told(error: failures.AgentRunError) -> str:

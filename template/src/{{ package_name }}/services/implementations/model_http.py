@@ -22,13 +22,13 @@ def http_client() -> httpx2.AsyncClient:
 
 
 async def _refuse_long_wait(response: httpx2.Response) -> None:
-    """Have the SDK raise at once what it would sleep on: a caller told Retry-After waits better than an open request."""
+    """Have the SDK raise what it would sleep on for long: who is told Retry-After waits better than an open request."""
     if _retry_after(response.headers.get("retry-after", "")) > LONGEST_WAIT_SECONDS:
         response.headers["x-should-retry"] = "false"
 
 
 def _retry_after(value: str) -> float:
-    """Seconds, from either form of the header (RFC 9110, section 10.2.3); 0 when there is none, or it makes no sense."""
+    """Seconds, from either form of the header (RFC 9110, section 10.2.3); 0 when there is none that makes sense."""
     try:
         return float(value)
     except ValueError:

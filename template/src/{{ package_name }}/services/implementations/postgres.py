@@ -17,6 +17,7 @@ from ..interfaces import Executor, Parameters, Row, ServiceUnavailable, UniqueCo
 if TYPE_CHECKING:
     from ...config import AdminSettings
 
+NONE: Parameters = {}
 Connection = psycopg.AsyncConnection[Any]
 
 
@@ -26,19 +27,19 @@ class PostgresExecutor:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = {}) -> list[Row]:
+    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
         cursor = await self._run(class_row(row), query, parameters)
         return await cursor.fetchall()
 
-    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = {}) -> Row | None:
+    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> Row | None:
         cursor = await self._run(class_row(row), query, parameters)
         return await cursor.fetchone()
 
-    async def fetch_value(self, query: LiteralString, parameters: Parameters = {}) -> Any:
+    async def fetch_value(self, query: LiteralString, parameters: Parameters = NONE) -> Any:
         cursor = await self._run(scalar_row, query, parameters)
         return await cursor.fetchone()
 
-    async def execute(self, query: LiteralString, parameters: Parameters = {}) -> int:
+    async def execute(self, query: LiteralString, parameters: Parameters = NONE) -> int:
         cursor = await self._run(scalar_row, query, parameters)
         return cursor.rowcount
 
@@ -84,19 +85,19 @@ class PostgresDatabase:
     async def ping(self) -> None:
         await self.execute("SELECT 1")
 
-    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = {}) -> list[Row]:
+    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
         async with self._executor() as executor:
             return await executor.fetch_all(row, query, parameters)
 
-    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = {}) -> Row | None:
+    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> Row | None:
         async with self._executor() as executor:
             return await executor.fetch_one(row, query, parameters)
 
-    async def fetch_value(self, query: LiteralString, parameters: Parameters = {}) -> Any:
+    async def fetch_value(self, query: LiteralString, parameters: Parameters = NONE) -> Any:
         async with self._executor() as executor:
             return await executor.fetch_value(query, parameters)
 
-    async def execute(self, query: LiteralString, parameters: Parameters = {}) -> int:
+    async def execute(self, query: LiteralString, parameters: Parameters = NONE) -> int:
         async with self._executor() as executor:
             return await executor.execute(query, parameters)
 
@@ -117,7 +118,7 @@ class PostgresDatabase:
             raise ServiceUnavailable("database") from error
 
     def _repair_pool(self) -> None:
-        """A restart of the server breaks every connection at once: replace them now, rather than one a failed request."""
+        """A restart of the server breaks every connection at once: replace them now, not one a failed request."""
         if self._repair is None or self._repair.done():
             self._repair = asyncio.create_task(self.pool.check())
 

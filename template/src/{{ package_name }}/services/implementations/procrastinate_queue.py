@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 5
+POLL_SECONDS = 1.0  # for jobs whose time comes; a new job is told at once
 HEARTBEAT_SECONDS = 3.0
 STALLED_SECONDS = 10.0  # a worker whose last heartbeat is older is dead
 
@@ -88,6 +89,7 @@ class ProcrastinateQueue:
                     install_signal_handlers=False,
                     shutdown_graceful_timeout=self._grace,
                     delete_jobs="successful",
+                    fetch_job_polling_interval=POLL_SECONDS,
                     update_heartbeat_interval=HEARTBEAT_SECONDS,
                     stalled_worker_timeout=STALLED_SECONDS,
                 )
@@ -131,7 +133,7 @@ async def migrate_schema(database_url: str) -> list[str]:
 
     Procrastinate ships its migrations as SQL files and does not record which were applied: a table here does.
     """
-    available = sorted(path.name for path in Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    available = {path.name: path.read_bytes() for path in sorted(_migrations())}
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute("CREATE TABLE IF NOT EXISTS procrastinate_migrations (name text PRIMARY KEY)")
         rows = await connection.execute("SELECT name FROM procrastinate_migrations")
@@ -144,11 +146,14 @@ async def migrate_schema(database_url: str) -> list[str]:
             return ["schema"]
         for name in pending:
             async with connection.transaction():
-                sql = Path(SchemaManager.get_migrations_path(), name).read_bytes()
-                await connection.execute(sql)
+                await connection.execute(available[name])
                 await _record(connection, [name])
         return pending
 
 
-async def _record(connection: psycopg.AsyncConnection, names: list[str]) -> None:
-    await connection.execute("INSERT INTO procrastinate_migrations SELECT unnest(%s::text[])", (names,))
+def _migrations() -> Iterable[Path]:
+    return Path(SchemaManager.get_migrations_path()).glob("*.sql")
+
+
+async def _record(connection: psycopg.AsyncConnection, names: Iterable[str]) -> None:
+    await connection.execute("INSERT INTO procrastinate_migrations SELECT unnest(%s::text[])", (list(names),))

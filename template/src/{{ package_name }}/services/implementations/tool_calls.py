@@ -62,7 +62,7 @@ class ToolCalls:
             return ToolOutcome(str(error), failed=True)
         except (ModelRetry, ToolFailed) as error:
             return ToolOutcome(self._text(error.message), failed=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a tool may raise anything
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
             log.error("tool_failed", tool=call.name, error=type(error).__name__, traceback=frames)
             return ToolOutcome("The tool failed.", failed=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class AgentToolbox:
+    """The toolset of the agent, behind the contract of `Toolbox`."""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 

@@ -1,0 +1,107 @@
+"""How processes start and stop (rules 8.1, 9.1 and 11.1)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.api import Api
+    from tests.support.processes import Processes, RunningProcess
+
+    Connect = Callable[[RunningProcess], Api]
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
+def test_a_process_told_to_stop_ends_well(processes: Processes, name: str) -> None:
+    process = processes.start(name)
+    assert process.terminate() == 0
+    assert '"stopped"' in process.output
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
+def test_every_line_of_a_process_is_a_json_object(processes: Processes, name: str) -> None:
+    process = processes.start(name, LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    process.terminate()
+    lines = process.output.splitlines()
+    assert lines
+    for line in lines:
+        event = json.loads(line)
+        assert event.keys() >= {"timestamp", "level", "service", "version", "environment", "process", "message"}
+        assert event["process"] == name
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
+def test_a_process_without_its_database_ends_and_says_why(processes: Processes, name: str) -> None:
+    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATABASE_TIMEOUT_SECONDS": "0.5"}
+    process = processes.start(name, wait=False, LOG_FORMAT="json", **nowhere)
+    assert process.wait() != 0
+    last = json.loads(process.output.splitlines()[-1])
+    assert last["level"] == "critical"
+    assert last["reason"] == "database is unavailable"
+    assert "Traceback" not in process.output
+
+
+def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(processes: Processes, api: Connect) -> None:
+    web = processes.start("web", SHUTDOWN_DELAY_SECONDS="1")
+    client = api(web)
+    sessions = [client.create_session() for _ in range(2)]
+    client.say(sessions[0], "Hello")
+    with ThreadPoolExecutor() as pool:
+        whole = pool.submit(lambda: client.send(sessions[0], "wait 2 seconds"))
+        streamed = pool.submit(lambda: [event.event for event in client.stream(sessions[1], "wait 2 seconds")])
+        while not all(turns and turns[-1]["status"] == "running" for turns in map(client.history, sessions)):
+            time.sleep(0.01)
+        web.send_signal(signal.SIGTERM)
+        while (ready := client.http.get("/ready")).status_code == httpx2.codes.OK:
+            time.sleep(0.01)
+        assert ready.status_code == httpx2.codes.SERVICE_UNAVAILABLE
+        assert ready.json()["checks"]["process"] == "stopping"
+        assert client.http.get("/health").status_code == httpx2.codes.OK
+        assert whole.result().json()["status"] == "succeeded"
+        assert streamed.result()[-1] == "turn.finished"
+    assert web.wait() == 0
+
+
+def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(processes: Processes, api: Connect) -> None:
+    stopping, staying = processes.start("web", SHUTDOWN_GRACE_SECONDS="1"), processes.start("web")
+    processes.start("worker")
+    client, other = api(stopping), api(staying)
+    session_id = client.create_session()
+    client.say(session_id, "Hello")
+    events = client.stream(session_id, "wait 4 seconds")
+    seen = [next(events)]
+    stopping.send_signal(signal.SIGTERM)
+    with suppress(httpx2.TransportError):  # the server may close before it says the last word
+        seen.extend(events)
+    assert stopping.wait() == 0
+    address = f"/chat/sessions/{session_id}/turns/2"
+    with other.http.sse(f"{address}/events", headers={"Last-Event-ID": seen[-1].id}) as rest:
+        last = list(rest)[-1]
+    assert json.loads(last.data)["status"] == "succeeded"
+
+
+def test_a_stopping_worker_hands_its_turn_to_another(processes: Processes, api: Connect) -> None:
+    client = api(processes.start("web"))
+    stopping = processes.start("worker", SHUTDOWN_GRACE_SECONDS="1")
+    session_id = client.create_session()
+    location = client.send(session_id, "wait 4 seconds", prefer="respond-async").headers["location"]
+    while client.http.get(location).json()["status"] == "queued":
+        time.sleep(0.02)
+    processes.start("worker")
+    assert stopping.terminate() == 0
+    assert client.wait_for_turn(location)["status"] == "succeeded"
+
+
+def test_a_process_that_does_not_exist_is_refused(processes: Processes) -> None:
+    process = processes.start("mailer", wait=False)
+    assert process.wait() == 2
+    assert process.output == "name a process: web, worker, scheduler\n"

@@ -1,0 +1,72 @@
+"""Each archetype built and tested as its owner would: environment, linters, types, contracts, and its own suite."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import variants
+from conftest import git
+
+from template import answers, questions, render
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.agent
+
+COMMANDS = [
+    ["uv", "sync", "--locked"],
+    ["uv", "run", "ruff", "check"],
+    ["uv", "run", "ruff", "format", "--check"],
+    ["uv", "run", "mypy"],
+    ["uv", "run", "lint-imports"],
+    ["uv", "run", "deptry", "."],
+    ["uv", "run", "pytest"],
+    ["uv", "build"],
+]
+NAMES = """
+from importlib.metadata import packages_distributions
+from pathlib import Path
+import sys
+print(*(name for name in packages_distributions() if name.isidentifier() and not name.startswith("_")))
+print(*(path.stem for path in Path(sys.executable).parent.iterdir()))
+"""
+
+
+def environment() -> dict[str, str]:
+    """That of a user's shell: without what belongs to this test run."""
+    inherited = ("VIRTUAL_ENV", "PYTEST_", "COV", "UV_PYTHON=", "DATABASE_URL", "REDIS_URL")
+    return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
+
+
+@pytest.mark.parametrize("archetype", variants.ARCHETYPES)
+def test_a_fresh_project_passes_its_own_checks(archetype: str, copier_template: Path, tmp_path: Path) -> None:
+    project = render(copier_template, tmp_path / "project", variants.ARCHETYPES[archetype])
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Scaffold")
+    log = tmp_path / "log.txt"
+    for command in COMMANDS:
+        with log.open("a") as output:
+            print("$", *command, file=output, flush=True)
+            code = subprocess.call(command, cwd=project, env=environment(), stdout=output, stderr=subprocess.STDOUT)
+        if code:
+            pytest.fail(f"{' '.join(command)} exited {code}\n{log.read_text('utf-8')}", pytrace=False)
+    assert git(project, "status", "--porcelain") == "", "checking a project changed it"
+    check_reserved_names(project)
+
+
+def check_reserved_names(project: Path) -> None:
+    """No installed module could be shadowed by a package's name, no installed command replaced by a slug."""
+    command = ["uv", "run", "--no-sync", "python", "-c", NAMES]
+    ran = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=True)
+    modules, commands = (set(line.lower().split()) for line in ran.stdout.splitlines())
+    projects = set(questions()["reserved_projects"]["default"].split())
+    own = answers(project)
+    taken = set(questions()["reserved_modules"]["default"].split()) | {name.replace("-", "_") for name in projects}
+    possible = {name for name in commands if name.replace("-", "").isalnum()}
+    assert modules - taken == {own["package_name"]}, "reserve these in copier.yml"
+    assert possible - projects == {own["project_slug"]}, "reserve these in copier.yml"

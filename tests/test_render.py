@@ -1,0 +1,200 @@
+"""Renderings: every variant parses, is linted and formatted, and bears no trace of the template."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import tomllib
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import variants
+import yaml
+from conftest import git
+
+from template import ANSWERS_FILE, FILES, answers, environment, marker, rendered_files
+from template import render as render_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Render
+
+ROWS = {variants.name(row): row for row in variants.pairwise()} | dict(variants.ARCHETYPES)
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".lock": tomllib.loads,
+    ".json": json.loads,
+    ".yml": lambda text: list(yaml.safe_load_all(text)),
+    ".yaml": lambda text: list(yaml.safe_load_all(text)),
+}
+MAY_BE_EMPTY = {"__init__.py", "py.typed"}
+# What a project that calls one provider has no business naming.
+FOREIGN = {"openai": ["anthropic"], "openai_compatible": ["anthropic"], "anthropic": ["openai"]}
+
+
+@pytest.fixture
+def project(render: Render, row: str) -> Path:
+    return render(**ROWS[row])
+
+
+# The tests of one variant run in one process of pytest-xdist, which renders it once.
+each_variant = pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
+
+
+def texts(project: Path) -> dict[str, str]:
+    """The text of every file by its path."""
+    return {path.relative_to(project).as_posix(): path.read_text("utf-8") for path in rendered_files(project)}
+
+
+def succeeds(command: list[str], project: Path) -> None:
+    """Run a command there."""
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@each_variant
+def test_every_file_parses(project: Path) -> None:
+    for path, text in texts(project).items():
+        suffix = path[path.rindex(".") :] if "." in path else ""
+        if suffix in PARSERS:
+            PARSERS[suffix](text)
+
+
+@each_variant
+def test_no_trace_of_the_template_is_left(project: Path) -> None:
+    found = {
+        path: [line for line in text.splitlines() if marker().search(line) or "copier-twelve-factor" in line]
+        for path, text in texts(project).items()
+        if path != ANSWERS_FILE
+    }
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+@each_variant
+def test_no_trace_of_another_provider_is_left(project: Path) -> None:
+    foreign = FOREIGN[answers(project)["llm_provider"]]
+    found = {
+        path: [line for line in text.splitlines() if any(word in line.lower() for word in foreign)]
+        for path, text in texts(project).items()
+        if path not in {ANSWERS_FILE, "uv.lock"}
+    }
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+@each_variant
+def test_white_space_is_tidy(project: Path) -> None:
+    for path, text in texts(project).items():
+        if not text:
+            assert path.rsplit("/")[-1] in MAY_BE_EMPTY, f"{path} is empty"
+            continue
+        assert text.endswith("\n"), f"{path}: no final newline"
+        assert not text.endswith("\n\n"), f"{path}: more than one final newline"
+        trailing = [number for number, line in enumerate(text.split("\n"), 1) if line != line.rstrip()]
+        assert not trailing, f"{path}: trailing space in lines {trailing}"
+        assert "\n\n\n\n" not in text, f"{path}: three empty lines"
+
+
+@each_variant
+def test_linting_and_formatting_change_nothing(project: Path) -> None:
+    for command in (["check"], ["format", "--check"]):
+        succeeds(["ruff", *command, "--no-cache", "--quiet"], project)
+
+
+@each_variant
+def test_the_lock_is_in_step(project: Path) -> None:
+    succeeds(["uv", "lock", "--check"], project)
+
+
+@pytest.mark.parametrize("option", variants.options())
+def test_every_choice_changes_a_file(varying: Path, tmp_path: Path, option: str) -> None:
+    files = [
+        without_answers(render_template(varying, tmp_path / value, {option: value}, vcs_ref=None))
+        for value in variants.options()[option]
+    ]
+    assert all(one != other for one, other in combinations(files, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("project_name", "Order Desk"),
+        ("project_description", "Answers questions about orders"),
+        ("author_name", "Acme Ltd"),
+        ("repository_url", "https://github.com/acme/order-desk"),
+        ("project_slug", "order-desk"),
+        ("package_name", "order_desk"),
+    ],
+)
+def test_every_text_changes_a_file(varying: Path, tmp_path: Path, name: str, value: str) -> None:
+    default = render_template(varying, tmp_path / "default", vcs_ref=None)
+    changed = render_template(varying, tmp_path / "changed", {name: value}, vcs_ref=None)
+    assert without_answers(default) != without_answers(changed)
+
+
+def without_answers(project: Path) -> dict[str, str]:
+    """Every file but the answers, in which every answer changes something."""
+    return {path: text for path, text in texts(project).items() if path != ANSWERS_FILE}
+
+
+def test_a_second_copy_over_itself_changes_nothing(copier_template: Path, tmp_path: Path) -> None:
+    project = render_template(copier_template, tmp_path)
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Scaffold")
+    render_template(copier_template, project, overwrite=True)
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_what_is_the_users_survives_a_second_copy(copier_template: Path, tmp_path: Path) -> None:
+    project = render_template(copier_template, tmp_path)
+    mine = min((project / "src" / "my_agent" / "agent").iterdir())
+    mine.write_text("mine\n", "utf-8")
+    (project / "README.md").write_text("mine\n", "utf-8")
+    render_template(copier_template, project, overwrite=True)
+    assert mine.read_text("utf-8") == "mine\n"
+    assert (project / "README.md").read_text("utf-8") != "mine\n"
+
+
+def test_an_existing_repository_keeps_its_files(
+    copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "notes.txt").write_text("mine\n", "utf-8")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "Before")
+    render_template(copier_template, tmp_path, quiet=False)
+    assert (tmp_path / "notes.txt").read_text("utf-8") == "mine\n"
+    assert (tmp_path / "src" / "my_agent").is_dir()
+    assert "git init" not in capsys.readouterr().err
+
+
+def test_uncommitted_changes_are_rendered_from_head(copier_template: Path, tmp_path: Path) -> None:
+    dirty = tmp_path / "template"
+    shutil.copytree(copier_template, dirty)
+    (dirty / FILES.name / "README.md.jinja").write_text("# Changed {{ project_name }}\n", "utf-8")
+    project = render_template(dirty, tmp_path / "project")
+    assert (project / "README.md").read_text("utf-8") == "# Changed My Agent\n"
+
+
+def test_the_next_commands_are_told(copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = render_template(copier_template, tmp_path / "my agent's", quiet=False)
+    told = capsys.readouterr().err
+    commands = [line.strip() for line in told.splitlines() if line.startswith("    ")]
+    changed = subprocess.run(f"{commands[0]} && pwd", shell=True, capture_output=True, text=True, check=True)
+    assert changed.stdout.strip() == str(project)
+    assert commands[1].startswith("uv run my-agent dev")
+    assert commands[2] == "uv run pytest"
+    assert "git init" in told
+
+
+def test_the_address_of_a_template_on_github_is_whole() -> None:
+    """Renovate's copier manager follows https addresses only."""
+    source = FILES / "{{ _copier_conf.answers_file }}.jinja"
+    text = environment().from_string(source.read_text("utf-8")).render(_copier_answers={"_src_path": "gh:acme/it"})
+    assert yaml.safe_load(text) == {"_src_path": "https://github.com/acme/it.git"}

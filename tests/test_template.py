@@ -1,0 +1,134 @@
+"""What can be seen of the template without rendering it: every question and file is used, every name is known."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import documentation
+import pytest
+import variants
+from jinja2 import meta
+
+from template import FILES, ROOT, SUFFIX, config, environment, marker, questions, working_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPLATES = [ROOT / path for path in working_tree() if path.parts[0] == FILES.name]
+NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
+CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
+PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "UNSET"}
+LONGEST = 400
+
+
+def undeclared(text: str) -> set[str]:
+    """The names that a Jinja text takes from its context."""
+    return meta.find_undeclared_variables(environment().parse(text))
+
+
+def strings(value: Any) -> Iterator[str]:  # noqa: ANN401
+    """Every string in a part of copier.yml."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from chain.from_iterable(map(strings, value.values()))
+    elif isinstance(value, list):
+        yield from chain.from_iterable(map(strings, value))
+
+
+def jinja_texts() -> dict[str, str]:
+    """Every Jinja text of the template by where it stands: paths, files, and copier.yml."""
+    paths = {f"path {name}": name for name in NAMES}
+    files = {
+        name: path.read_text("utf-8") for name, path in zip(NAMES, TEMPLATES, strict=True) if path.suffix == SUFFIX
+    }
+    settings = {
+        f"copier.yml {key} {number}": text
+        for key, value in config().items()
+        for number, text in enumerate(strings(value))
+    }
+    return {**paths, **files, **settings}
+
+
+def test_no_name_is_undefined() -> None:
+    known = set(questions()) | PROVIDED
+    unknown = {where: undeclared(text) - known for where, text in jinja_texts().items()}
+    assert {where: names for where, names in unknown.items() if names} == {}
+
+
+def test_every_question_is_used() -> None:
+    """An answer acts in a rendered file or its path; a computed value may act in another question."""
+    everywhere = {where: undeclared(text) for where, text in jinja_texts().items()}
+    rendered = set().union(*(names for where, names in everywhere.items() if not where.startswith("copier.yml")))
+    for name, question in questions().items():
+        others = {where: names for where, names in everywhere.items() if not where.startswith(f"copier.yml {name} ")}
+        used = set().union(*others.values()) if question.get("when") is False else rendered
+        assert name in used, f"{name} changes nothing"
+
+
+@pytest.mark.parametrize("name", [name for name, question in questions().items() if question.get("when") is not False])
+def test_questions_explain_themselves(name: str) -> None:
+    question = questions()[name]
+    assert question["help"].endswith("?")
+    if "choices" not in question:
+        assert {"placeholder", "validator"} <= set(question)
+
+
+def test_every_pair_of_choices_is_rendered() -> None:
+    everything = set().union(*map(variants.pairs, variants.combine(variants.options())))
+    assert set().union(*map(variants.pairs, variants.pairwise())) == everything
+
+
+def test_every_choice_is_built_and_tested() -> None:
+    defaults = {name: str(questions()[name]["default"]) for name in variants.options()}
+    built = [defaults | answers for answers in variants.ARCHETYPES.values()]
+    assert {name: {row[name] for row in built} for name in variants.options()} == {
+        name: set(values) for name, values in variants.options().items()
+    }
+
+
+def test_every_file_is_reached_by_a_variant() -> None:
+    example: dict[str, Any] = {**dict.fromkeys(questions(), "x"), "_copier_conf": {"answers_file": "answers"}}
+
+    def reached(name: str) -> bool:
+        rows = [example | row for row in variants.pairwise()]
+        return any(all(environment().from_string(name).render(row).split("/")) for row in rows)
+
+    assert [name for name in NAMES if not reached(name)] == []
+
+
+def test_a_condition_stands_once() -> None:
+    """In the name of a file or folder, and neither again along the path nor inside the file."""
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        along = CONDITION.findall(name)
+        assert len(along) == len(set(along)), f"{name}: the same condition twice along the path"
+        if path.suffix == SUFFIX:
+            inside = CONDITION.findall(path.read_text("utf-8"))
+            assert not set(along) & set(inside), f"{name}: its condition again inside"
+
+
+def test_only_files_whose_text_varies_bear_the_suffix() -> None:
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        varies = bool(marker().search(path.read_text("utf-8")))
+        assert varies == (path.suffix == SUFFIX), f"{name} {'needs' if varies else 'does not need'} its suffix"
+
+
+def test_scripts_and_only_scripts_are_executable() -> None:
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        assert bool(path.stat().st_mode & 0o111) == path.read_bytes().startswith(b"#!"), name
+
+
+def test_files_fit_in_a_head() -> None:
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in zip(NAMES, TEMPLATES, strict=True)}
+    del lengths["uv.lock.jinja"]
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_the_template_asks_for_no_trust() -> None:
+    assert not {"_tasks", "_jinja_extensions", "_migrations"} & set(config())
+
+
+def test_the_questions_are_documented() -> None:
+    assert documentation.PAGE.read_text("utf-8") == documentation.page(), "stale: run `make docs`"
