@@ -63,5 +63,5 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health_router)
     app.include_router(chat_router)
-    app.include_router(agent_router)
+    app.include_router(agent_router, responses=problems.responses(401, 422, 503))
     return app

@@ -53,7 +53,9 @@ class Wire(Protocol):
 
     def conversation(self, body: dict[str, Any]) -> list[Entry]: ...
 
-    def text(self, pieces: list[str], *, finish: str = ..., thought: str = ...) -> list[Event]: ...
+    def text(self, pieces: list[str], *, finish: str = ..., thought: str = ...) -> list[Event]:
+        """A response of text, after a `thought`; `finish` is stop, length or content_filter."""
+        ...
 
     def calls(self, calls: list[Call]) -> list[Event]: ...
 
@@ -131,10 +133,8 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     return Request(head[0].split()[1], headers, json.loads(body))
 
 
-def frame(event: Event | str) -> bytes:
+def frame(event: Event) -> bytes:
     """One server-sent event."""
-    if isinstance(event, str):
-        return f"data: {event}\n\n".encode()
     name = f"event: {event['type']}\n" if "type" in event else ""
     return f"{name}data: {json.dumps(event)}\n\n".encode()
 
@@ -148,15 +148,11 @@ def _send(writer: asyncio.StreamWriter, frames: Iterable[bytes]) -> None:
 
 async def whole(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
     _send(writer, frames)
-    await ended(writer)
-
-
-async def ended(writer: asyncio.StreamWriter) -> None:
     writer.write(b"0\r\n\r\n")
     await writer.drain()
 
 
-async def hang(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+async def hang(_writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
     """Accept the request, and never answer."""
     await asyncio.Event().wait()
 
@@ -185,19 +181,19 @@ async def malformed(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
     await whole(writer, [*frames[:middle], spoilt, *frames[middle + 1 :]])
 
 
-async def empty(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+async def empty(writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
     """A stream with nothing in it."""
     await whole(writer, [])
 
 
-async def drop(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+async def drop(_writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
     """Close the connection without a word."""
 
 
-def events(*sent: Event | str) -> Fault:
+def events(*sent: Event) -> Fault:
     """Stream these instead."""
 
-    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    async def fault(writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
         await whole(writer, [frame(event) for event in sent])
 
     return fault
@@ -206,7 +202,7 @@ def events(*sent: Event | str) -> Fault:
 def status(code: int, body: Event, **headers: str) -> Fault:
     """Answer with an error; the names of headers with `_` for `-`."""
 
-    async def fault(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
+    async def fault(writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
         data = json.dumps(body).encode()
         told = {"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close", **headers}
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in told.items()]

@@ -102,7 +102,7 @@ async def list_sessions(
     )
 
 
-@router.delete("/{session_id}", status_code=204, responses=responses(404))
+@router.delete("/{session_id}", status_code=204, responses=responses(404, 422))
 async def delete_session(owner: Owner, chat: Chat, session_id: UUID) -> None:
     """Delete the session with all that was said in it."""
     try:

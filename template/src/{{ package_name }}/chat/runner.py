@@ -29,8 +29,8 @@ from ..services.interfaces import (
 )
 from . import events
 from .conversation import item_of, items_of_past, model_step, tool_step
+from .leases import LeaseLost
 from .models import Approval, Turn
-from .repository import LeaseLost
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -116,6 +116,7 @@ class TurnRun:
 
     async def _load(self) -> None:
         turn = self._turn
+        await self._services.toolbox.load()
         if turn.number > 1:
             past = await self._repository.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
             self._conversation.extend(items_of_past(past))

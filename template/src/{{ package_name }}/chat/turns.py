@@ -12,8 +12,9 @@ import structlog
 
 from ..services.interfaces import Event, ServiceUnavailable
 from .events import Publisher
+from .leases import LeaseLost
 from .models import Turn, TurnKey
-from .repository import ChatRepository, LeaseLost
+from .repository import ChatRepository
 from .runner import TurnRun
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import typer
 
 from ..agent.commands import app as agent_app
 from ..project import SLUG, VERSION
-from .commands import config, doctor, migrate, report, seed, token, transfer
+from .commands import config, doctor, migrate, openapi, report, seed, token, transfer
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
@@ -54,11 +54,12 @@ app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversatio
 app.add_typer(token.app, name="token", rich_help_panel=CONVERSATIONS)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
 app.add_typer(config.app, name="config", rich_help_panel=CONFIGURATION)
+app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
 app.add_typer(agent_app)
 
 
 def main() -> None:
-    """Run the command that the arguments name. What goes wrong is told without a traceback, but for our own mistakes."""
+    """Run the command that the arguments name. Only a mistake of our own is told by a traceback."""
     try:
         app(prog_name=SLUG)
     except Exception as error:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class SessionRecord(Record):
 
 def _check_order(what: str, numbered: Sequence[StepRecord | TurnRecord]) -> None:
     numbers = [item.number for item in numbered]
-    if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise ValueError(f"the numbers of the {what} do not grow")
 
 
@@ -180,7 +181,7 @@ async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRe
 
 
 async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
-    """Store the sessions that are not there yet, all or none; returns how many. Those that are there stay as they are."""
+    """Store the sessions that are not there yet, all or none, and return how many. The others stay as they are."""
     first_of_id = {session.id: session for session in reversed(sessions)}
     batch = [session.model_dump(mode="json") for session in first_of_id.values()]
     written: int = await database.fetch_value(

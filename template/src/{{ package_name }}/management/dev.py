@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import http.client
+import importlib.util
+import io
 import os
 import re
 import shlex
@@ -41,7 +43,7 @@ OWNER = "dev"  # whom the token that is printed belongs to: one of the users tha
 TOKEN_MINUTES = 60 * 24 * 7
 PROCFILE_LINE = re.compile(r"^([\w-]+):\s*(.+)$", re.MULTILINE)
 STOP_SECONDS = 8.0
-SHUTDOWN_GRACE_SECONDS = "2"  # of the processes: whoever presses Ctrl-C does not want to wait
+SHUTDOWN_GRACE_SECONDS = "2"  # unless it is set: whoever presses Ctrl-C does not want to wait
 
 
 def run(port: int | None = None, *, reload: bool = True) -> int:
@@ -49,21 +51,17 @@ def run(port: int | None = None, *, reload: bool = True) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C: KeyboardInterrupt
     settings = load(Settings)
-    environment = {
-        "SHUTDOWN_GRACE_SECONDS": SHUTDOWN_GRACE_SECONDS,
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-        # The Procfile says `python`: that of this environment, activated or not.
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
-    }
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    os.environ.setdefault("SHUTDOWN_GRACE_SECONDS", SHUTDOWN_GRACE_SECONDS)
+    # The Procfile says `python`: that of this environment, activated or not.
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     try:
         with contextlib.ExitStack() as stack:
             lock = stack.enter_context(_lock())
-            environment |= _start_servers(settings, stack)
-            _prepare_database(environment)
-            web_port = _choose_web_port(port or settings.PORT)
-            command = _honcho(web_port, lock, reload=reload)
-            return _run_processes(command, environment, settings, web_port, stack)
+            os.environ.update(_start_servers(settings, stack))
+            _prepare_database()
+            web_port = _choose_web_port(settings.PORT if port is None else port)
+            return _run_processes(_honcho(web_port, lock, reload=reload), settings, web_port, stack)
     except EmbeddedServerError as error:
         raise CommandFailed(str(error)) from error
     except KeyboardInterrupt:
@@ -74,14 +72,16 @@ def run(port: int | None = None, *, reload: bool = True) -> int:
 def _lock() -> Iterator[Path]:
     """Held as long as `dev` runs, however it ends: a second one would stop the servers under the first."""
     if not Path("Procfile").exists():
-        raise CommandFailed("there is no Procfile here: run this in the directory of the project")
+        raise CommandFailed(f"There is no Procfile in {Path.cwd()}: run this from the project's root.")
+    if not all(map(importlib.util.find_spec, ("honcho", "watchfiles"))):
+        raise CommandFailed(f"`{SLUG} dev` needs the dev dependencies: run `uv sync`.")
     DIRECTORY.mkdir(exist_ok=True)
     path = DIRECTORY / "lock"
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CommandFailed(f"`{SLUG} dev` runs already in this directory") from None
+            raise CommandFailed(f"`{SLUG} dev` runs in this directory already.") from None
         yield path
 
 
@@ -110,24 +110,21 @@ def _choose_port(wanted: int) -> int:
 
 
 def _choose_web_port(wanted: int) -> int:
+    wanted = wanted or free_port()
     chosen = next((port for port in range(wanted, wanted + 100) if port_is_free(port)), None) or free_port()
     if chosen != wanted:
         _tell("Web", f"port {wanted} is taken: using {chosen}")
     return chosen
 
 
-def _prepare_database(environment: dict[str, str]) -> None:
-    for command in ("migrate", "seed"):
-        done = subprocess.run(
-            [sys.executable, "-m", f"{PACKAGE}.management.cli", command],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise CommandFailed(f"`{SLUG} {command}` failed:\n{done.stdout.strip()}")
+def _prepare_database() -> None:
+    """`migrate` and `seed`, in this process: one more would take longer to start than they take."""
+    from .commands.migrate import migrate
+    from .commands.seed import seed
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        migrate()
+        seed()
     _tell("Database", "migrated and seeded")
 
 
@@ -145,10 +142,10 @@ def _honcho(web_port: int, lock: Path, *, reload: bool) -> list[str]:
 
 
 def _run_processes(
-    command: list[str], environment: dict[str, str], settings: Settings, web_port: int, stack: contextlib.ExitStack
+    command: list[str], settings: Settings, web_port: int, stack: contextlib.ExitStack
 ) -> int:
     # In a session of its own, so that Ctrl-C reaches this process alone, and all others in order through it.
-    processes = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    processes = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     stack.callback(_stop, processes)
     threading.Thread(target=_announce, args=(settings, web_port, processes), daemon=True).start()
     return processes.wait()

@@ -57,7 +57,7 @@ def configuration() -> Config:
 
 
 def scripts(config: Config) -> ScriptDirectory:
-    """The revisions there are. Raises `CommandFailed` for two with one name, of which Alembic would drop one silently."""
+    """The revisions there are. Raises `CommandFailed` for two of one name: Alembic would leave one of them out."""
     directory = ScriptDirectory.from_config(config)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Revision .* is present more than once")

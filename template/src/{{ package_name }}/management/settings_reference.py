@@ -29,7 +29,7 @@ TYPES = {"integer": "integer", "number": "number", "boolean": "`true` or `false`
 # Whatever stands before the last @ may be part of a password, however badly the address is written.
 _ADDRESS = re.compile(
     r"(?P<scheme>\w+://)((?P<user>[\w.+%-]*)(?P<password>:.*)?@)?"
-    r"(?P<host>[\w.-]+|\[[\da-fA-F:]+\])(?P<port>:\d+)?(?P<path>/[\w.-]*)?(?P<query>\?[^@]*)?",
+    r"(?P<host>[\w.-]+|\[[\da-fA-F:]+\])(?P<port>:\d{1,5})?(?P<path>/[\w.-]*)?(?P<query>\?[^@]*)?",
     re.DOTALL,
 )
 
@@ -96,7 +96,7 @@ def _sections(schema: dict[str, Any]) -> Iterator[str]:
         for name, field in owner.model_fields.items():
             if name not in inherited:
                 cells = (f"`{name}`", _values(name, schema), _defaults(name, field, schema), field.description or "")
-                yield f"| {' | '.join(cell.replace('|', r'\|') for cell in cells)} |"
+                yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         yield ""
 
 
@@ -109,12 +109,8 @@ def _kind(kind: dict[str, Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     if kind.get("format") == "password":
         return f"secret of {kind['minLength']} characters or more" if "minLength" in kind else "secret"
-    bounds = " and ".join(f"{sign} {_number(kind[bound])}" for bound, sign in BOUNDS.items() if bound in kind)
-    return f"{TYPES.get(kind.get('type', ''), 'JSON')} {bounds}".strip()
-
-
-def _number(number: float) -> str:
-    return f"{number:g}" if isinstance(number, float) else str(number)
+    bounds = [f"{sign} {kind[bound]:.15g}" for bound, sign in BOUNDS.items() if bound in kind]
+    return f"{TYPES.get(kind.get('type', ''), 'JSON')} {' and '.join(bounds)}".strip()
 
 
 def _defaults(name: str, field: FieldInfo, schema: dict[str, Any]) -> str:

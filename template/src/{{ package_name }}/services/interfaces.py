@@ -202,7 +202,8 @@ ConversationItem = UserMessage | ModelReply | ToolResult
 class ModelError(Exception):
     """The language model did not answer.
 
-    `kind` is rate_limited, timeout, unavailable, invalid_response or rejected; `retry_after` is in seconds, where the provider told.
+    `kind` is rate_limited, timeout, unavailable, invalid_response or rejected. `retry_after` is in seconds, where the
+    provider told.
     """
 
     def __init__(self, kind: str, detail: str, retry_after: float | None = None) -> None:

@@ -41,7 +41,7 @@ def sample_sessions() -> list[SessionRecord]:
     zone = {"time_zone": "Asia/Tokyo"}
     clock = "Monday, 2026-01-05 18:30:00 in Asia/Tokyo (UTC+0900)"
     return [
-        _session("dev", "hello", [("Hello! What can you do?", [_said("I can keep notes for you, and tell the time.")])]),
+        _session("dev", "hello", [("Hello! What can you do?", [_said("I can keep notes, and tell the time.")])]),
         _session(
             "dev",
             "clock",

@@ -130,7 +130,8 @@ class _Import:
                         page.append(parse(line))
                     except BadLine as reason:
                         self._bad += 1
-                        progress.console.print(f"line {number}: {reason}", markup=False, highlight=False, soft_wrap=True)
+                        told = f"line {number}: {reason}"
+                        progress.console.print(told, markup=False, highlight=False, soft_wrap=True)
                         if self._on_error is OnError.FAIL:
                             break
                     if len(page) == PAGE:

@@ -1,0 +1,192 @@
+"""The SQL of running turns: a process takes one up under a lease, and each of its writes names the fence it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from .models import Approval, Step, Turn, TurnKey
+
+if TYPE_CHECKING:
+    from ..services.interfaces import Database
+
+TURN: Final = (
+    "session_id, number, owner, status, message, response, error, model, input_tokens, output_tokens, fence, "
+    "created_at, finished_at"
+)
+
+
+class LeaseLost(Exception):
+    """Another process has taken the turn up, or it was cancelled: nothing may be written."""
+
+
+class LeasedTurns:
+    """Each method is one statement, unless its docstring says otherwise."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, key: TurnKey, lease_seconds: float) -> Turn | None:
+        """Take up a turn that waits, or whose process is dead; `None` when there is nothing to take up."""
+        return await self._database.fetch_one(
+            Turn,
+            f"""
+            UPDATE turns SET status = 'running', fence = fence + 1, started_at = coalesce(started_at, now()),
+                             lease_until = now() + make_interval(secs => %(lease)s)
+            WHERE session_id = %(id)s AND number = %(number)s AND (
+                status = 'queued'
+                OR (status = 'running' AND lease_until < now())
+                OR (status = 'waiting_for_approval' AND NOT EXISTS (
+                    SELECT FROM turn_approvals a WHERE a.session_id = turns.session_id AND a.turn = turns.number
+                    AND a.approved IS NULL AND a.expires_at > now()))
+            )
+            RETURNING {TURN}
+            """,
+            {"id": key.session_id, "number": key.number, "lease": lease_seconds},
+        )
+
+    async def extend_leases(self, turns: Sequence[Turn], lease_seconds: float) -> set[TurnKey]:
+        """Renew the leases of `turns`; returns those still held."""
+        held = await self._database.fetch_all(
+            TurnKey,
+            """
+            UPDATE turns SET lease_until = now() + make_interval(secs => %(lease)s)
+            FROM unnest(%(ids)s::uuid[], %(numbers)s::int[], %(fences)s::int[]) AS held (id, number, fence)
+            WHERE turns.session_id = held.id AND turns.number = held.number AND turns.fence = held.fence
+              AND status = 'running'
+            RETURNING turns.session_id, turns.number
+            """,
+            {
+                "ids": [turn.session_id for turn in turns],
+                "numbers": [turn.number for turn in turns],
+                "fences": [turn.fence for turn in turns],
+                "lease": lease_seconds,
+            },
+        )
+        return set(held)
+
+    async def commit_step(self, turn: Turn, step: Step, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        """Store a step. Raises `LeaseLost`."""
+        await self._fenced(
+            """
+            WITH held AS (
+                UPDATE turns SET input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+                RETURNING session_id, number
+            )
+            INSERT INTO turn_steps (session_id, turn, number, kind, content)
+            SELECT session_id, number, %(number)s, %(kind)s, %(content)s FROM held
+            """,
+            turn,
+            number=step.number,
+            kind=step.kind,
+            content=step.content,
+            input=input_tokens,
+            output=output_tokens,
+        )
+
+    async def succeed(self, turn: Turn, step: Step, model: str, input_tokens: int, output_tokens: int) -> Turn:
+        """Store the last step and its text as the response. Raises `LeaseLost`."""
+        return await self._final(
+            f"""
+            WITH held AS (
+                UPDATE turns SET
+                    status = 'succeeded', response = %(response)s, model = %(model)s,
+                    finished_at = now(), lease_until = NULL,
+                    input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+                RETURNING {TURN}
+            ), step AS (
+                INSERT INTO turn_steps (session_id, turn, number, kind, content)
+                SELECT session_id, number, %(number)s, %(kind)s, %(content)s FROM held
+            )
+            SELECT * FROM held
+            """,
+            turn,
+            response=step.content["text"],
+            model=model,
+            number=step.number,
+            kind=step.kind,
+            content=step.content,
+            input=input_tokens,
+            output=output_tokens,
+        )
+
+    async def fail(self, turn: Turn, error: dict[str, Any]) -> Turn:
+        """Raises `LeaseLost`."""
+        return await self._final(
+            f"""
+            UPDATE turns SET status = 'failed', error = %(error)s, finished_at = now(), lease_until = NULL
+            WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+            RETURNING {TURN}
+            """,
+            turn,
+            error=error,
+        )
+
+    async def release(self, turn: Turn) -> None:
+        """Give the turn up at once, so that another process may take it up."""
+        await self._database.execute(
+            """
+            UPDATE turns SET lease_until = now() - interval '1 ms'
+            WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+            """,
+            {"id": turn.session_id, "turn": turn.number, "fence": turn.fence},
+        )
+
+    async def lost_turns(self, queued_seconds: float, limit: int) -> list[TurnKey]:
+        """Turns that nobody will take up unless told: the lease ran out, the job got lost, or the approvals are in."""
+        return await self._database.fetch_all(
+            TurnKey,
+            """
+            SELECT session_id, number FROM turns
+            WHERE (status = 'running' AND lease_until < now())
+               OR (status = 'queued' AND queued_at < now() - make_interval(secs => %(queued)s))
+               OR (status = 'waiting_for_approval' AND NOT EXISTS (
+                    SELECT FROM turn_approvals a WHERE a.session_id = turns.session_id AND a.turn = turns.number
+                    AND a.approved IS NULL AND a.expires_at > now()))
+            LIMIT %(limit)s
+            """,
+            {"queued": queued_seconds, "limit": limit},
+        )
+
+    async def park(self, turn: Turn, approvals: Sequence[Approval]) -> None:
+        """Let the turn wait for a person's decisions. Raises `LeaseLost`. One transaction."""
+        async with self._database.transaction() as transaction:
+            for approval in approvals:
+                await transaction.execute(
+                    """
+                    INSERT INTO turn_approvals (session_id, turn, call_id, tool, arguments, expires_at)
+                    VALUES (%(id)s, %(turn)s, %(call_id)s, %(tool)s, %(arguments)s, %(expires_at)s)
+                    ON CONFLICT DO NOTHING
+                    """,
+                    {
+                        "id": turn.session_id,
+                        "turn": turn.number,
+                        "call_id": approval.call_id,
+                        "tool": approval.tool,
+                        "arguments": approval.arguments,
+                        "expires_at": approval.expires_at,
+                    },
+                )
+            parked = await transaction.execute(
+                """
+                UPDATE turns SET status = 'waiting_for_approval', lease_until = NULL
+                WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+                """,
+                {"id": turn.session_id, "turn": turn.number, "fence": turn.fence},
+            )
+            if not parked:
+                raise LeaseLost
+
+    async def _fenced(self, query: Any, turn: Turn, **parameters: object) -> None:
+        held = {"id": turn.session_id, "turn": turn.number, "fence": turn.fence}
+        if not await self._database.execute(query, {**held, **parameters}):
+            raise LeaseLost
+
+    async def _final(self, query: Any, turn: Turn, **parameters: object) -> Turn:
+        held = {"id": turn.session_id, "turn": turn.number, "fence": turn.fence}
+        ended = await self._database.fetch_one(Turn, query, {**held, **parameters})
+        if ended is None:
+            raise LeaseLost
+        return ended
