@@ -18,6 +18,7 @@ from .chat.service import ChatService
 from .chat.turns import Turns
 from .observability.health import router as health_router
 from .observability.requests import RequestLogMiddleware
+from .security.authentication import Authenticated
 from .security.limits import RequestSizeMiddleware
 from .services.container import ServiceContainer
 from .services.interfaces import ServiceUnavailable
@@ -63,5 +64,6 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health_router)
     app.include_router(chat_router)
-    app.include_router(agent_router, responses=problems.responses(401, 422, 503))
+    # Whoever forgets to ask for the owner in a route of the agent has not opened it to the world.
+    app.include_router(agent_router, dependencies=[Authenticated], responses=problems.responses(401, 422, 503))
     return app

@@ -69,8 +69,9 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 def _scheme(*schemes: str) -> AfterValidator:
-    def check(url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(schemes):
+    def check(url: SecretStr | str) -> SecretStr | str:
+        text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        if not text.startswith(schemes):
             raise ValueError(f"must start with {' or '.join(schemes)}")
         return url
 
@@ -78,6 +79,7 @@ def _scheme(*schemes: str) -> AfterValidator:
 
 
 PostgresUrl = Annotated[SecretStr, _scheme("postgresql://", "postgres://")]
+HttpUrl = Annotated[str, _scheme("http://", "https://")]
 RedisUrl = Annotated[SecretStr, _scheme("redis://", "rediss://")]
 
 
@@ -167,7 +169,7 @@ class Settings(AgentSettings, AdminSettings):
 
     LLM_MODEL: str = Field(description="provider:model, or `offline` for the built-in model that needs no key.")
     LLM_API_KEY: SecretStr | None = Field(None, description="The provider's key.")
-    LLM_BASE_URL: str | None = Field(None, description="The provider's address, where it is not the SDK's own.")
+    LLM_BASE_URL: HttpUrl | None = Field(None, description="The provider's address, where it is not the SDK's own.")
     LLM_TEMPERATURE: float | None = Field(None, ge=0, le=2, description="Sent only when set: some models refuse it.")
     LLM_MAX_OUTPUT_TOKENS: int = Field(4096, ge=1, description="The most tokens of one response.")
     LLM_TIMEOUT_SECONDS: float = Field(60.0, gt=0, description="The longest wait for one response of the model.")

@@ -1,4 +1,7 @@
-"""Your HTTP routes, beside the service's own: authenticated, limited, logged and documented like those."""
+"""Your HTTP routes, beside the service's own: limited, logged and documented like those.
+
+Take `owner: Owner` in each: it is whose request this is, and a request with no valid token never gets to the route.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -141,9 +140,7 @@ def _honcho(web_port: int, lock: Path, *, reload: bool) -> list[str]:
     return [sys.executable, "-m", "honcho", "start", *options, "--port", str(web_port)]
 
 
-def _run_processes(
-    command: list[str], settings: Settings, web_port: int, stack: contextlib.ExitStack
-) -> int:
+def _run_processes(command: list[str], settings: Settings, web_port: int, stack: contextlib.ExitStack) -> int:
     # In a session of its own, so that Ctrl-C reaches this process alone, and all others in order through it.
     processes = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     stack.callback(_stop, processes)

@@ -1,7 +1,9 @@
-"""Runs one process of the Procfile for `dev`: `python -m <package>.management.dev_process [--reload DIR] LOCK COMMAND...`
+"""Runs one process of the Procfile for `dev`.
 
-The command starts anew when a file below DIR changes, waits for a change after it crashed, and never outlives `dev`: not
-even when `dev` is killed, which frees LOCK.
+    python -m <package>.management.dev_process [--reload DIRECTORY] LOCK COMMAND...
+
+The command starts anew when a file below DIRECTORY changes, waits for a change after it crashed, and never outlives
+`dev`: not even when `dev` is killed, which frees LOCK.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def main() -> int:
 def _changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
     """The names of files changed, with an empty set every CHECK_SECONDS, until `stop`."""
     if directory is None:
-        return iter(lambda: stop.wait(CHECK_SECONDS) or set(), True)
+        return (set() for _ in iter(lambda: stop.wait(CHECK_SECONDS), True))
     # Imported before the command starts, which takes longer than all else here: no change falls in between.
     import watchfiles
 

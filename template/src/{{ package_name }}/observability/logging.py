@@ -31,7 +31,7 @@ def configure_logging(settings: CoreSettings, process: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        structlog.processors.TimeStamper(fmt="iso" if settings.LOG_FORMAT == "json" else "%H:%M:%S", utc=True),
     ]
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

@@ -28,7 +28,7 @@ RETRY_SECONDS = 2.0
 
 async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     zone = ZoneInfo(settings.SCHEDULE_TIME_ZONE)
-    async with ServiceContainer(settings) as services:
+    async with ServiceContainer(settings, with_model=False) as services:
         log.info("started", schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():
             now = datetime.now(zone)

@@ -30,4 +30,5 @@ async def _owner(
         ) from None
 
 
-Owner = Annotated[str, Depends(_owner)]
+Authenticated = Depends(_owner)
+Owner = Annotated[str, Authenticated]

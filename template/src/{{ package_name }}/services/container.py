@@ -26,24 +26,25 @@ class ServiceContainer:
     The database must answer. The others may be down: what needs them raises `ServiceUnavailable`, and /ready tells.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_model: bool = True) -> None:
         self.database: Database = PostgresDatabase(settings)
         self.cache: Cache = ValkeyCache(settings)
         self.event_stream: EventStream = ValkeyEventStream(settings)
         self.task_queue: TaskQueue = ProcrastinateQueue(settings, self.database)
         self.toolbox: Toolbox = AgentToolbox(settings)
         self.language_model: LanguageModel = PydanticAILanguageModel(settings)
+        self._with_model = with_model  # a process that runs no turns need not pay for its import
         self._exit = AsyncExitStack()
 
     @property
     def by_name(self) -> dict[str, Service]:
-        return {
+        services: dict[str, Service] = {
             "database": self.database,
             "cache": self.cache,
             "event_stream": self.event_stream,
             "task_queue": self.task_queue,
-            "language_model": self.language_model,
         }
+        return {**services, "language_model": self.language_model} if self._with_model else services
 
     async def __aenter__(self) -> Self:
         try:
