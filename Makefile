@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent matrix lock upgrade docs
+.PHONY: help demo test check agent long matrix lock upgrade docs
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,10 +16,13 @@ test: $(UV) lint ## everything: lint, render and update tests, and variants buil
 	$(PYTEST)
 
 check: $(UV) lint ## the quick loop: all but the variants built and tested
-	$(PYTEST) -m "not agent"
+	$(PYTEST) -m "not agent and not long"
 
 agent: $(UV) ## build and test variants; make agent VARIANT=company for one
-	$(PYTEST) -m agent $(if $(VARIANT),-k "[$(VARIANT)]")
+	$(PYTEST) -m "agent and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+
+long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
+	$(PYTEST) -m long
 
 matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
 	@$(RUN) python tests/variants.py

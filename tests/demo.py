@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,7 @@ TTY = sys.stdout.isatty()
 BOLD, DIM, RED, GREEN = ("1", "2", "31", "32")
 
 
-class DemoFailed(Exception):
+class DemoError(Exception):
     """The reason, in a sentence; `log` is what the agent last said."""
 
     def __init__(self, reason: str, log: str = "") -> None:
@@ -56,11 +57,26 @@ def style(text: str, code: str) -> str:
 
 def say(label: str, text: str, code: str = BOLD) -> None:
     """One aligned line, or several when the text is long."""
-    width = max(40, shutil.get_terminal_size().columns - LABEL - 3)
-    first, *rest = textwrap.wrap(text, width) or [""]
-    print(f"  {style(label.ljust(LABEL), code)} {first}", flush=True)
-    for line in rest:
-        print(" " * (LABEL + 3) + line, flush=True)
+    speaker = Speaker(label, code)
+    for word in re.findall(r"\S+\s*", text) or [""]:
+        speaker.add(word)
+    print(flush=True)
+
+
+class Speaker:
+    """Prints words as they come, wrapped and aligned."""
+
+    def __init__(self, label: str, code: str = BOLD) -> None:
+        print(f"  {style(label.ljust(LABEL), code)} ", end="")
+        self._room = self._width = max(40, shutil.get_terminal_size().columns - LABEL - 4)
+
+    def add(self, word: str) -> None:
+        """Print one word, with the space after it."""
+        if len(word.rstrip()) > self._room < self._width:
+            print("\n" + " " * (LABEL + 3), end="")
+            self._room = self._width
+        self._room -= len(word)
+        print(word.replace("\n", " "), end="", flush=True)
 
 
 @contextmanager
@@ -144,14 +160,14 @@ class Agent:
     def log(self) -> str:
         return "".join(self._lines)
 
-    def wait_for(self, pattern: str, seconds: float) -> re.Match[str]:
+    def wait_for(self, what: str, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """Wait until the agent has said what the pattern describes."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.log)):
             if self._process.poll() is not None:
-                raise DemoFailed(f"the agent ended with exit code {self._process.returncode}")
+                raise DemoError(f"the agent ended with exit code {self._process.returncode}")
             if time.monotonic() > deadline:
-                raise DemoFailed(f"the agent did not get there in {seconds} seconds")
+                raise DemoError(f"{what} did not come within {seconds} seconds")
             time.sleep(0.05)
         return found
 
@@ -171,7 +187,7 @@ class Agent:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         if left:
-            raise DemoFailed(f"processes were left running: {', '.join(map(str, sorted(left)))}")
+            raise DemoError(f"processes were left running: {', '.join(map(str, sorted(left)))}")
 
 
 # ------------------------------------------------------------------------------------------------- the conversation
@@ -189,14 +205,14 @@ class Conversation:
     def _checked(response: httpx2.Response, status: int) -> httpx2.Response:
         if response.status_code != status:
             where = f"{response.request.method} {response.request.url.path}"
-            raise DemoFailed(f"{where} gave {response.status_code}, not {status}: {response.text}")
+            raise DemoError(f"{where} gave {response.status_code}, not {status}: {response.text}")
         return response
 
     def stream(self, text: str) -> None:
         """Send a message, and show the turn as it comes."""
         say("you", text)
         finished: dict[str, Any] | None = None
-        speaking = False
+        speaker: Speaker | None = None
         with self.http.sse(f"{self.path}/messages", method="POST", json={"text": text}) as events:
             for event in events:
                 data: Any = event.json()
@@ -207,15 +223,13 @@ class Conversation:
                     case "tool.returned":
                         say("", f"→ {data['content']}", DIM)
                     case "text.delta":
-                        if not speaking:
-                            print(f"  {style('agent'.ljust(LABEL), GREEN)} ", end="")
-                        print(data["text"], end="", flush=True)
-                        speaking = True
+                        speaker = speaker or Speaker("agent", GREEN)
+                        speaker.add(data["text"])
                     case "turn.finished":
                         finished = data
-        print("\n" if speaking else "", flush=True)
+        print("\n" if speaker else "", flush=True)
         if finished is None or finished["status"] != "succeeded":
-            raise DemoFailed(f"the turn did not succeed: {finished}")
+            raise DemoError(f"the turn did not succeed: {finished}")
 
     def history(self) -> list[dict[str, Any]]:
         """The turns so far."""
@@ -232,7 +246,7 @@ class Conversation:
             if turn["status"] == "succeeded":
                 return turn
             if turn["finished_at"] or time.monotonic() > deadline:
-                raise DemoFailed(f"the worker did not finish the turn: {turn}")
+                raise DemoError(f"the worker did not finish the turn: {turn}")
             time.sleep(0.05)
 
 
@@ -254,7 +268,7 @@ def install(project: Path, environment: Mapping[str, str], uv: str) -> int:
         command, cwd=project, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
     )
     if done.returncode:
-        raise DemoFailed("`uv sync --locked` failed", done.stdout + done.stderr)
+        raise DemoError("`uv sync --locked` failed", done.stdout + done.stderr)
     return sum(1 for _ in project.glob(".venv/lib/python*/site-packages/*.dist-info"))
 
 
@@ -293,27 +307,28 @@ def run(stack: ExitStack) -> None:
         agent = Agent(project, environment, uv, slug)
         stack.callback(agent.stop)
         try:
-            url = agent.wait_for(r"is ready: (\S+)", START_SECONDS).group(1)
-            token = agent.wait_for(r"export TOKEN=(\S+)", START_SECONDS).group(1)
-            result.append(f"PostgreSQL, Valkey, web, worker and scheduler: {url}")
-        except DemoFailed as error:
-            raise DemoFailed(str(error), agent.log) from None
+            url = agent.wait_for("the address", r"is ready: (\S+)").group(1)
+            token = agent.wait_for("the token", r"export TOKEN=(\S+)").group(1)
+            result.append("PostgreSQL, Valkey, web, worker and scheduler")
+        except DemoError as error:
+            raise DemoError(str(error), agent.log) from None
+    say("", url)
     print(flush=True)
     try:
         talk(agent, Conversation(url, token), project / "src" / package)
-    except DemoFailed as error:
-        raise DemoFailed(str(error), agent.log) from None
+    except DemoError as error:
+        raise DemoError(str(error), agent.log) from None
     except httpx2.HTTPError as error:
-        raise DemoFailed(f"the agent could not be reached: {error}", agent.log) from error
+        raise DemoError(f"the agent could not be reached: {error}", agent.log) from error
 
     with step("stop", "Ctrl-C") as result:
         agent.stop()
         stack.close()
         if directory.exists():
-            raise DemoFailed(f"{directory} was left behind")
+            raise DemoError(f"{directory} was left behind")
         result.append("nothing is left running, nothing on disk")
     print(f"\n{style(f'Done in {time.monotonic() - began:.1f} s.', GREEN)} Your own:\n")
-    print(f"  uvx copier copy {ROOT} my-agent")
+    print(f"  uvx copier copy {shlex.quote(str(ROOT))} my-agent")
     print("  cd my-agent && uv run my-agent dev\n")
     print("Then read its README.md; src/my_agent/agent/ holds what is yours: instructions, tools, routes, tasks.\n")
 
@@ -328,15 +343,15 @@ def talk(agent: Agent, conversation: Conversation, source: Path) -> None:
         served = agent.log.count(" listening ")
         instructions = source / "agent" / "instructions.md"
         instructions.write_text(f"{instructions.read_text()}\nBe brief.\n")
-        agent.wait_for(rf"(?s)(web\.1.* listening .*){{{served + 1}}}", START_SECONDS)
+        agent.wait_for("the web process", rf"(?s)(web\.1.* listening .*){{{served + 1}}}")
         if conversation.history() != before:
-            raise DemoFailed("the conversation did not survive the restart")
-        result.append(f"the code changed, so all processes began anew; the conversation still has {len(before)} turns")
+            raise DemoError("the conversation did not survive the restart")
+        result.append(f"after an edit; the conversation still has {len(before)} turns")
     print(flush=True)
 
     conversation.stream("Do you know what we talked about?")
     if (turns := len(conversation.history())) != 3:
-        raise DemoFailed(f"the history has {turns} turns after three messages")
+        raise DemoError(f"the history has {turns} turns after three messages")
 
     text = "What time is it in Asia/Tokyo?"
     say("you", f"{text} (Prefer: respond-async)")
@@ -353,7 +368,7 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             run(stack)
-    except DemoFailed as error:
+    except DemoError as error:
         print(f"\n{style('The demo failed:', RED)} {error}")
         if error.log:
             print(textwrap.indent("\n".join(error.log.strip().splitlines()[-LOG_LINES:]), "  | "))

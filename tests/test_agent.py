@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.agent
 
 COMMANDS = [
-    ["uv", "sync", "--locked"],
+    ["uv", "sync", "--locked", "--quiet"],
     ["uv", "run", "ruff", "check"],
     ["uv", "run", "ruff", "format", "--check"],
     ["uv", "run", "mypy"],
@@ -42,21 +42,35 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
 
 
+def run(commands: list[list[str]], project: Path, log: Path) -> None:
+    """Run commands there; what they say is kept, and told only if one fails."""
+    for command in commands:
+        with log.open("a", encoding="utf-8") as output:
+            print("$", *command, file=output, flush=True)
+            code = subprocess.call(command, cwd=project, env=environment(), stdout=output, stderr=subprocess.STDOUT)
+        if code:
+            pytest.fail(f"{' '.join(command)} exited {code}\n{log.read_text('utf-8')}", pytrace=False)
+
+
 @pytest.mark.parametrize("archetype", variants.ARCHETYPES)
 def test_a_fresh_project_passes_its_own_checks(archetype: str, copier_template: Path, tmp_path: Path) -> None:
     project = render(copier_template, tmp_path / "project", variants.ARCHETYPES[archetype])
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message", "Scaffold")
-    log = tmp_path / "log.txt"
-    for command in COMMANDS:
-        with log.open("a") as output:
-            print("$", *command, file=output, flush=True)
-            code = subprocess.call(command, cwd=project, env=environment(), stdout=output, stderr=subprocess.STDOUT)
-        if code:
-            pytest.fail(f"{' '.join(command)} exited {code}\n{log.read_text('utf-8')}", pytrace=False)
+    run(COMMANDS, project, tmp_path / "log.txt")
     assert git(project, "status", "--porcelain") == "", "checking a project changed it"
     check_reserved_names(project)
+
+
+@pytest.mark.long
+def test_a_fresh_project_passes_its_long_tests(copier_template: Path, tmp_path: Path) -> None:
+    project = render(copier_template, tmp_path / "project")
+    run(
+        [["uv", "sync", "--locked", "--quiet"], ["uv", "run", "pytest", "-m", "long", "--no-cov"]],
+        project,
+        tmp_path / "log.txt",
+    )
 
 
 def check_reserved_names(project: Path) -> None:

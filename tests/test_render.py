@@ -34,8 +34,14 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ".yaml": lambda text: list(yaml.safe_load_all(text)),
 }
 MAY_BE_EMPTY = {"__init__.py", "py.typed"}
-# What a project that calls one provider has no business naming.
-FOREIGN = {"openai": ["anthropic"], "openai_compatible": ["anthropic"], "anthropic": ["openai"]}
+# What a project has no business naming, by what it chose instead.
+FOREIGN = {
+    ("llm_provider", "openai"): "anthropic",
+    ("llm_provider", "openai_compatible"): "anthropic",
+    ("llm_provider", "anthropic"): "openai",
+    ("task_queue", "procrastinate"): "celery",
+    ("task_queue", "celery"): "procrastinate",
+}
 
 
 @pytest.fixture
@@ -77,10 +83,10 @@ def test_no_trace_of_the_template_is_left(project: Path) -> None:
 
 
 @each_variant
-def test_no_trace_of_another_provider_is_left(project: Path) -> None:
-    foreign = FOREIGN[answers(project)["llm_provider"]]
+def test_no_trace_of_what_was_not_chosen_is_left(project: Path) -> None:
+    words = [FOREIGN[choice] for choice in answers(project).items() if choice in FOREIGN]
     found = {
-        path: [line for line in text.splitlines() if any(word in line.lower() for word in foreign)]
+        path: [line for line in text.splitlines() if any(word in line.lower() for word in words)]
         for path, text in texts(project).items()
         if path not in {ANSWERS_FILE, "uv.lock"}
     }

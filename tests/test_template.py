@@ -21,6 +21,7 @@ NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
 CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
 PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "UNSET"}
 LONGEST = 400
+GENERATED = {"uv.lock.jinja", "openapi.json.jinja"}
 
 
 def undeclared(text: str) -> set[str]:
@@ -122,7 +123,7 @@ def test_scripts_and_only_scripts_are_executable() -> None:
 
 def test_files_fit_in_a_head() -> None:
     lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in zip(NAMES, TEMPLATES, strict=True)}
-    del lengths["uv.lock.jinja"]
+    lengths = {name: length for name, length in lengths.items() if name not in GENERATED}
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 

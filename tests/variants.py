@@ -26,6 +26,7 @@ ARCHETYPES: Mapping[str, Answers] = {
         "author_name": "Acme & Söhne, Ltd",
         "repository_url": "https://github.com/acme/order-desk",
         "llm_provider": "anthropic",
+        "task_queue": "celery",
         "python_version": "3.12",
         "license": "proprietary",
     },

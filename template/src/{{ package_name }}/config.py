@@ -10,6 +10,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -19,10 +20,19 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from .agent.settings import AgentSettings
-from .project import DEVELOPMENT_DATABASE_URL, DEVELOPMENT_REDIS_URL, MODEL_PROVIDERS, NAME, SLUG, VERSION
+from .project import (
+    DEFAULT_CONCURRENCY,
+    DEVELOPMENT_DATABASE_URL,
+    DEVELOPMENT_REDIS_URL,
+    MODEL_PROVIDERS,
+    NAME,
+    SLUG,
+    VERSION,
+)
 
 PLACEHOLDER = "CHANGE_ME"
 SECRETS_DIR = "/run/secrets"
@@ -73,6 +83,10 @@ def _scheme(*schemes: str) -> AfterValidator:
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
         if not text.startswith(schemes):
             raise ValueError(f"must start with {' or '.join(schemes)}")
+        try:
+            urlsplit(text).port  # noqa: B018 - only parsed when asked for
+        except ValueError:
+            raise ValueError("is no address: its port must be a number") from None
         return url
 
     return AfterValidator(check)
@@ -94,7 +108,9 @@ class ConfigurationError(Exception):
 class CoreSettings(BaseSettings):
     """What every process and every command needs."""
 
-    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_file=".env", env_file_encoding="utf-8")
+    model_config = SettingsConfigDict(
+        case_sensitive=True, extra="ignore", env_ignore_empty=True, env_file=".env", env_file_encoding="utf-8"
+    )
 
     ENVIRONMENT: Environment = Field(
         Environment.DEVELOPMENT,
@@ -191,7 +207,9 @@ class Settings(AgentSettings, AdminSettings):
     EVENTS_MAX_LENGTH: int = Field(10_000, ge=100, description="The most events kept of one turn.")
     EVENTS_TTL_SECONDS: int = Field(3600, ge=1, description="How long the events of a turn are kept.")
 
-    WORKER_CONCURRENCY: int = Field(10, ge=1, description="How many tasks a worker process runs at a time.")
+    WORKER_CONCURRENCY: int = Field(
+        DEFAULT_CONCURRENCY, ge=1, description="How many tasks a worker process runs at a time."
+    )
     SCHEDULE_TIME_ZONE: TimeZone = Field("UTC", description="The time zone of scheduled jobs and of the daily report.")
     RETENTION_DAYS: int = Field(90, ge=1, description="Sessions untouched for so many days are deleted.")
 
@@ -247,6 +265,8 @@ def load(settings_cls: type[AnySettings]) -> AnySettings:
     """Read and check the settings. Raises `ConfigurationError` with every problem at once."""
     try:
         return settings_cls()
+    except SettingsError as error:  # a list or an object that is no JSON
+        raise ConfigurationError([str(error)]) from None
     except ValidationError as error:
         problems = [_problem(detail) for detail in error.errors(include_url=False, include_input=False)]
         raise ConfigurationError(problems) from None

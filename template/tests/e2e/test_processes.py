@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx2
-import pytest
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -20,34 +19,27 @@ if TYPE_CHECKING:
     Connect = Callable[[RunningProcess], Api]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
-def test_a_process_told_to_stop_ends_well(processes: Processes, name: str) -> None:
-    process = processes.start(name)
-    assert process.terminate() == 0
-    assert '"stopped"' in process.output
+PROCESSES = ("web", "worker", "scheduler")
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
-def test_every_line_of_a_process_is_a_json_object(processes: Processes, name: str) -> None:
-    process = processes.start(name, LOG_FORMAT="json", LOG_LEVEL="DEBUG")
-    process.terminate()
-    lines = process.output.splitlines()
-    assert lines
-    for line in lines:
-        event = json.loads(line)
-        assert event.keys() >= {"timestamp", "level", "service", "version", "environment", "process", "message"}
-        assert event["process"] == name
+def test_a_process_told_to_stop_ends_well_and_every_line_it_said_is_a_json_object(processes: Processes) -> None:
+    for process in [processes.start(name, LOG_FORMAT="json", LOG_LEVEL="DEBUG") for name in PROCESSES]:
+        assert process.terminate() == 0
+        lines = [json.loads(line) for line in process.output.splitlines()]
+        assert lines[-1]["message"] == "stopped"
+        for line in lines:
+            assert line.keys() >= {"timestamp", "level", "service", "version", "environment", "process", "message"}
+            assert line["process"] == process.name
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
-def test_a_process_without_its_database_ends_and_says_why(processes: Processes, name: str) -> None:
+def test_a_process_without_its_database_ends_and_says_why(processes: Processes) -> None:
     nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATABASE_TIMEOUT_SECONDS": "0.5"}
-    process = processes.start(name, wait=False, LOG_FORMAT="json", **nowhere)
-    assert process.wait() != 0
-    last = json.loads(process.output.splitlines()[-1])
-    assert last["level"] == "critical"
-    assert last["reason"] == "database is unavailable"
-    assert "Traceback" not in process.output
+    for process in [processes.start(name, wait=False, LOG_FORMAT="json", **nowhere) for name in PROCESSES]:
+        assert process.wait() != 0
+        last = json.loads(process.output.splitlines()[-1])
+        assert last["level"] == "critical"
+        assert last["reason"] == "database is unavailable"
+        assert "Traceback" not in process.output
 
 
 def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(processes: Processes, api: Connect) -> None:
@@ -71,13 +63,15 @@ def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(process
     assert web.wait() == 0
 
 
-def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(processes: Processes, api: Connect) -> None:
-    stopping, staying = processes.start("web", SHUTDOWN_GRACE_SECONDS="1"), processes.start("web")
+def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(
+    replicas: list[RunningProcess], processes: Processes, api: Connect
+) -> None:
+    stopping = processes.start("web", SHUTDOWN_GRACE_SECONDS="1")
     processes.start("worker")
-    client, other = api(stopping), api(staying)
+    client, other = api(stopping), api(replicas[0])
     session_id = client.create_session()
     client.say(session_id, "Hello")
-    events = client.stream(session_id, "wait 4 seconds")
+    events = client.stream(session_id, "wait 3 seconds")
     seen = [next(events)]
     stopping.send_signal(signal.SIGTERM)
     with suppress(httpx2.TransportError):  # the server may close before it says the last word
@@ -89,11 +83,13 @@ def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(processes: Proce
     assert json.loads(last.data)["status"] == "succeeded"
 
 
-def test_a_stopping_worker_hands_its_turn_to_another(processes: Processes, api: Connect) -> None:
-    client = api(processes.start("web"))
+def test_a_stopping_worker_hands_its_turn_to_another(
+    replicas: list[RunningProcess], processes: Processes, api: Connect
+) -> None:
+    client = api(replicas[0])
     stopping = processes.start("worker", SHUTDOWN_GRACE_SECONDS="1")
     session_id = client.create_session()
-    location = client.send(session_id, "wait 4 seconds", prefer="respond-async").headers["location"]
+    location = client.send(session_id, "wait 3 seconds", prefer="respond-async").headers["location"]
     while client.http.get(location).json()["status"] == "queued":
         time.sleep(0.02)
     processes.start("worker")

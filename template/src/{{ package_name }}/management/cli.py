@@ -40,7 +40,7 @@ def dev(
     reload: Annotated[bool, typer.Option(help="Start a process again when its code changes.")] = True,
 ) -> None:
     """Run everything on this machine: PostgreSQL, Valkey, web, worker and scheduler. Ctrl-C stops it all."""
-    from ..management import dev as development
+    from . import dev as development
 
     raise typer.Exit(development.run(port=port, reload=reload))
 

@@ -148,7 +148,7 @@ class EmbeddedServer(ABC):
     def _is_alive(self, pid: int) -> bool:
         if self._process is not None and self._process.pid == pid:
             return self._process.poll() is None
-        return bool(_running_program(pid))
+        return bool(_command_of(pid))
 
     def __enter__(self) -> Self:
         return self.start()
@@ -197,8 +197,8 @@ class PostgresServer(EmbeddedServer):
         except FileNotFoundError:
             return None
         pid = int(lines[0]) if len(lines) > 3 else 0
-        if "postgres" not in _running_program(pid):
-            # Of a process long gone. Its number may be another program's now, which PostgreSQL would take for its own.
+        if f"-D {self._cluster} " not in _command_of(pid):
+            # Of a server long gone. Its number may be another process's now, which PostgreSQL would take for its own.
             lock.unlink()
             return None
         wanted, self.port = self.port, int(lines[3])
@@ -323,12 +323,11 @@ def _output(command: list[str], **options: Any) -> str:
     return done.stdout
 
 
-def _running_program(pid: int) -> str:
-    """The name of the program that the process runs; empty when it has ended, reaped or not."""
-    if Path("/proc/self/stat").exists():  # Linux; its slim images lack `ps`
+def _command_of(pid: int) -> str:
+    """The command line of the process; empty when it has ended, reaped or not."""
+    if Path("/proc/self/cmdline").exists():  # Linux; its slim images lack `ps`
         with suppress(OSError):
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition(" (")[2].rpartition(") ")
-            return "" if rest[0] in "ZX" else name
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
         return ""
-    done = subprocess.run(["ps", "-o", "stat=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    done = subprocess.run(["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return "" if done.stdout.startswith("Z") else done.stdout.strip()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -25,8 +26,18 @@ SCHEDULES = [*chat_tasks.schedules, *agent_tasks.schedules]
 SERVICE_UNAVAILABLE = 1
 
 
+@contextmanager
+def needed_services() -> Iterator[None]:
+    """Exits with 1 when a service that the process cannot do without is down: the platform starts it again."""
+    try:
+        yield
+    except ServiceUnavailable as error:
+        log.critical("cannot start", reason=str(error))
+        sys.exit(SERVICE_UNAVAILABLE)
+
+
 def run_until_stopped(main: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]], settings: Settings) -> None:
-    """Run `main` until it has seen that its event is set. Exits with 1 when a service it cannot do without is down."""
+    """Run `main` until it has seen that its event is set."""
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -36,8 +47,5 @@ def run_until_stopped(main: Callable[[Settings, asyncio.Event], Coroutine[Any, A
         await main(settings, stop)
         log.info("stopped")
 
-    try:
+    with needed_services():
         asyncio.run(run())
-    except ServiceUnavailable as error:
-        log.critical("cannot start", reason=str(error))  # the platform starts the process again
-        sys.exit(SERVICE_UNAVAILABLE)

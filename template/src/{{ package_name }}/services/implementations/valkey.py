@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ...config import Settings
 
 
-class _Valkey:
+class ValkeyService:
+    """What has a client of Valkey. The service is `service` in errors."""
+
     service = "cache"
 
     def __init__(self, settings: Settings) -> None:
@@ -51,7 +53,7 @@ class _Valkey:
             raise ServiceUnavailable(self.service) from error
 
 
-class ValkeyCache(_Valkey):
+class ValkeyCache(ValkeyService):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._ttl = settings.REDIS_TTL
@@ -69,7 +71,7 @@ class ValkeyCache(_Valkey):
             await self._client.delete(key)
 
 
-class ValkeyEventStream(_Valkey):
+class ValkeyEventStream(ValkeyService):
     """One Valkey stream each, capped at EVENTS_MAX_LENGTH and gone EVENTS_TTL_SECONDS after the last event."""
 
     service = "event stream"

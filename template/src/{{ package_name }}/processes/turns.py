@@ -1,0 +1,38 @@
+"""Turns as worker processes see them: the task that runs one, and the sweep that finds those whose process died."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ..chat.models import TurnKey
+from ..chat.repository import ChatRepository
+from ..chat.service import RUN_TURN
+from ..extensions import Task, TaskContext
+from .common import TASKS
+
+if TYPE_CHECKING:
+    from ..chat.turns import Turns
+    from ..services.container import ServiceContainer
+
+SWEEP_SECONDS = 2.0
+SWEEP_LIMIT = 200
+
+
+def tasks_with(turns: Turns) -> dict[str, Task]:
+    """All tasks of a worker, the one that runs turns among them."""
+
+    async def run_turn(context: TaskContext, session_id: str, number: int) -> None:
+        await turns.take_up(TurnKey(UUID(session_id), number))
+
+    return {**TASKS, RUN_TURN: Task(RUN_TURN, run_turn)}
+
+
+async def sweep(services: ServiceContainer, queued_seconds: float) -> None:
+    """Queue again the turns that nobody runs any more: a dead process tells nobody.
+
+    A turn that has been queued for `queued_seconds` may have lost its job. Raises `ServiceUnavailable`.
+    """
+    for key in await ChatRepository(services.database).lost_turns(queued_seconds, SWEEP_LIMIT):
+        arguments = {"session_id": str(key.session_id), "number": key.number}
+        await services.task_queue.enqueue(RUN_TURN, arguments, key=f"{key.session_id}/{key.number}")
