@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ NAMES = """
 from importlib.metadata import packages_distributions
 from pathlib import Path
 import sys
-print(*(name for name in packages_distributions() if name.isidentifier() and not name.startswith("_")))
-print(*(path.stem for path in Path(sys.executable).parent.iterdir()))
+print(*packages_distributions())
+print(*(path.name.removesuffix(".exe") for path in Path(sys.executable).parent.iterdir()))
 """
 
 
@@ -77,10 +78,11 @@ def check_reserved_names(project: Path) -> None:
     """No installed module could be shadowed by a package's name, no installed command replaced by a slug."""
     command = ["uv", "run", "--no-sync", "python", "-c", NAMES]
     ran = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=True)
-    modules, commands = (set(line.lower().split()) for line in ran.stdout.splitlines())
+    modules, commands = (line.lower().split() for line in ran.stdout.splitlines())
     projects = set(questions()["reserved_projects"]["default"].split())
-    own = answers(project)
     taken = set(questions()["reserved_modules"]["default"].split()) | {name.replace("-", "_") for name in projects}
-    possible = {name for name in commands if name.replace("-", "").isalnum()}
-    assert modules - taken == {own["package_name"]}, "reserve these in copier.yml"
-    assert possible - projects == {own["project_slug"]}, "reserve these in copier.yml"
+    packages = {name for name in modules if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)}
+    slugs = {name for name in commands if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)}
+    own = answers(project)
+    assert packages - taken - {own["package_name"]} == set(), "reserve these in copier.yml"
+    assert slugs - projects - {own["project_slug"]} == set(), "reserve these in copier.yml"

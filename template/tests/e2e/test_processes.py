@@ -101,3 +101,19 @@ def test_a_process_that_does_not_exist_is_refused(processes: Processes) -> None:
     process = processes.start("mailer", wait=False)
     assert process.wait() == 2
     assert process.output == "name a process: web, worker, scheduler\n"
+
+
+def test_a_cancelled_turn_is_stopped_in_another_process(
+    replicas: list[RunningProcess], processes: Processes, api: Connect
+) -> None:
+    client = api(replicas[0])
+    worker = processes.start("worker")
+    session_id = client.create_session()
+    location = client.send(session_id, "wait 50 seconds", prefer="respond-async").headers["location"]
+    while client.http.get(location).json()["status"] == "queued":
+        time.sleep(0.02)
+    assert client.http.post(f"{location}/cancel").json()["status"] == "cancelled"
+    with client.http.sse(f"{location}/events") as events:
+        assert json.loads(list(events)[-1].data)["status"] == "cancelled"
+    worker.wait_for("was cancelled", seconds=10)  # or else it would only stop after the 50 seconds
+    assert client.say(session_id, "Hello")

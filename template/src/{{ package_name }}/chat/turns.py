@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LOST = "the turn was cancelled, or another process has taken it up"
 HEARTBEATS_PER_LEASE = 8  # so that a cancelled turn stops within a second on default settings
 
 
@@ -125,7 +126,7 @@ class Turns:
                 run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher)
                 return await run.run()
             except LeaseLost:
-                log.info("the turn was cancelled, or another process has taken it up")
+                log.info(LOST)
             except ServiceUnavailable as unavailable:
                 log.warning("the turn is left to be taken up again", service=unavailable.service)
             except asyncio.CancelledError:
@@ -159,4 +160,5 @@ class Turns:
                     live.held_until = asked + lease
             for live in lives:
                 if live.key not in held:
+                    log.info(LOST, session_id=str(live.turn.session_id), turn=live.turn.number)
                     live.task.cancel()
