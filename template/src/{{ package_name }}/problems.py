@@ -56,10 +56,15 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
+def phrase(status: int) -> str:
+    """What a status is called (RFC 9110), on every Python: those before 3.13 have older names for two."""
+    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of problem documents with these statuses."""
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+        status: {"description": phrase(status), "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
         for status in statuses
     }
 
@@ -81,7 +86,7 @@ def install(app: FastAPI) -> None:
         return answer(error.document, error.headers)
 
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        title = HTTPStatus(error.status_code).phrase
+        title = phrase(error.status_code)
         document = {"type": "about:blank", "title": title, "status": error.status_code}
         if error.detail and error.detail != title:
             document["detail"] = error.detail
