@@ -38,9 +38,10 @@ print(*(path.name.removesuffix(".exe") for path in Path(sys.executable).parent.i
 
 
 def environment() -> dict[str, str]:
-    """That of a user's shell: without what belongs to this test run."""
-    inherited = ("VIRTUAL_ENV", "PYTEST_", "COV", "UV_PYTHON=", "DATABASE_URL", "REDIS_URL")
-    return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
+    """That of a user's shell: without what belongs to this test run, or has every process compile everything anew."""
+    inherited = ("VIRTUAL_ENV", "PYTEST_", "COV", "UV_PYTHON=", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE")
+    users = {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
+    return {**users, "PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}  # it is the variants that run side by side
 
 
 def run(commands: list[list[str]], project: Path, log: Path) -> None:
@@ -65,8 +66,9 @@ def test_a_fresh_project_passes_its_own_checks(archetype: str, copier_template: 
 
 
 @pytest.mark.long
-def test_a_fresh_project_passes_its_long_tests(copier_template: Path, tmp_path: Path) -> None:
-    project = render(copier_template, tmp_path / "project")
+@pytest.mark.parametrize("task_queue", variants.options()["task_queue"])
+def test_a_fresh_project_passes_its_long_tests(task_queue: str, copier_template: Path, tmp_path: Path) -> None:
+    project = render(copier_template, tmp_path / "project", {"task_queue": task_queue})
     run(
         [["uv", "sync", "--locked", "--quiet"], ["uv", "run", "pytest", "-m", "long", "--no-cov"]],
         project,
