@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from conftest import Render
 
-ROWS = {variants.name(row): row for row in variants.pairwise()} | dict(variants.ARCHETYPES)
+# The longest and the shortest name: neither moves a line break or the order of imports.
+NAMES = {"long-name": {"project_slug": "zzz-the-longest-name-that-a-project-gets"}, "short-name": {"project_slug": "a"}}
+ROWS = {variants.name(row): row for row in variants.pairwise()} | dict(variants.ARCHETYPES) | NAMES
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
     ".toml": tomllib.loads,

@@ -63,10 +63,7 @@ def phrase(status: int) -> str:
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of problem documents with these statuses."""
-    return {
-        status: {"description": phrase(status), "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
-        for status in statuses
-    }
+    return {status: {"description": phrase(status), "content": {MEDIA_TYPE: {"schema": SCHEMA}}} for status in statuses}
 
 
 def answer(document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
