@@ -128,7 +128,7 @@ class Turns:
             except LeaseLost:
                 log.info(LOST)
             except ServiceUnavailable as unavailable:
-                log.warning("the turn is left to be taken up again", service=unavailable.service)
+                log.warning("the turn is left to be taken up again", backing_service=unavailable.service)
             except asyncio.CancelledError:
                 if self.draining.is_set():
                     with suppress(ServiceUnavailable):
