@@ -18,7 +18,7 @@ from template import render as render_template
 class Render(Protocol):
     """Renders the working tree with some answers. The result is shared: do not write to it."""
 
-    def __call__(self, **answers: str) -> Path: ...
+    def __call__(self, **answers: Any) -> Path: ...  # noqa: ANN401
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -32,7 +32,9 @@ def section(name: str, question: Mapping[str, Any]) -> str:
         labels = choices.items() if isinstance(choices, dict) else ((choice, choice) for choice in choices)
         lines.append("\n".join(f"- `{value}`" + (f": {label}" if label != value else "") for label, value in labels))
     default = question["default"]
-    if "{%" not in default and "{{" not in default:
+    if question.get("multiselect"):
+        lines.append("Several may be chosen. Default: " + ", ".join(f"`{choice}`" for choice in default))
+    elif "{%" not in default and "{{" not in default:
         lines.append(f"Default: `{default}`" if default else "Default: empty")
     if placeholder := question.get("placeholder"):
         lines.append(f"For example: `{placeholder}`")

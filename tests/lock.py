@@ -18,11 +18,12 @@ import sys
 import tempfile
 import tomllib
 from difflib import SequenceMatcher
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
-from variants import Answers, combine, options
+from jinja2 import meta
+from variants import Row, answers_of, combine, options
 
 from template import FILES, answers, environment, export, render
 
@@ -61,15 +62,22 @@ def dependencies(pyproject: str) -> dict[str, Any]:
     return {**found, "groups": document.get("dependency-groups"), "uv": document["tool"].get("uv")}
 
 
-def pyprojects() -> list[tuple[Answers, str]]:
+def mentions(option: str) -> bool:
+    """Whether pyproject.toml might depend on it."""
+    question, _, choice = option.partition("=")
+    text = PYPROJECT.read_text("utf-8")
+    return question in meta.find_undeclared_variables(environment().parse(text)) and choice in text
+
+
+def pyprojects() -> list[tuple[Row, str]]:
     """One combination of answers, with its pyproject.toml, for each way in which dependencies differ."""
     questionnaire = [Path("copier.yml"), Path(FILES.name, "{{ _copier_conf.answers_file }}.jinja")]
     with tempfile.TemporaryDirectory() as folder:
         source = export(questionnaire, Path(folder, "source"))
         defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
     template = environment().from_string(PYPROJECT.read_text("utf-8"))
-    space = options()
-    rendered = {tuple(row.values()): template.render(defaults | row) for row in combine(space)}
+    space = {option: values for option, values in options().items() if mentions(option)}
+    rendered = {tuple(row.values()): template.render(defaults | answers_of(row)) for row in combine(space)}
     differs = {values: dependencies(text) for values, text in rendered.items()}
 
     def decides(position: int) -> bool:
@@ -145,7 +153,15 @@ def merge(sequences: list[list[str]]) -> list[tuple[str, set[int]]]:
     return merged
 
 
-def condition(members: set[int], rows: list[Answers]) -> str:
+def equality(option: str, value: str) -> str:
+    """A Jinja expression that is true for one value of an option."""
+    question, several, choice = option.partition("=")
+    if several:
+        return f"'{choice}' {'in' if value == 'yes' else 'not in'} {question}"
+    return f"{option} == '{value}'"
+
+
+def condition(members: set[int], rows: list[Row]) -> str:
     """A Jinja expression that is true for those of the rows, or nothing if it is all of them."""
     if len(members) == len(rows):
         return ""
@@ -154,6 +170,12 @@ def condition(members: set[int], rows: list[Answers]) -> str:
         return {number for number, row in enumerate(rows) if row[option] in values}
 
     for option in rows[0]:
+        question, several, choice = option.partition("=")
+        if several:
+            for value, word in (("yes", "in"), ("no", "not in")):
+                if having(option, {value}) == members:
+                    return f"'{choice}' {word} {question}"
+            continue
         values = {rows[number][option] for number in members}
         others = {row[option] for row in rows} - values
         if having(option, values) == members:
@@ -162,11 +184,11 @@ def condition(members: set[int], rows: list[Answers]) -> str:
             if len(others) == 1:
                 return f"{option} != '{others.pop()}'"
             return f"{option} in {sorted(values)}"
-    each = (" and ".join(f"{option} == '{value}'" for option, value in rows[number].items()) for number in members)
+    each = (" and ".join(starmap(equality, rows[number].items())) for number in members)
     return " or ".join(f"({row})" for row in sorted(each))
 
 
-def guarded(elements: list[tuple[str, set[int]]], rows: list[Answers]) -> list[str]:
+def guarded(elements: list[tuple[str, set[int]]], rows: list[Row]) -> list[str]:
     """Lines, with `{% if %}` around each run of lines that only some of the rows have."""
     lines: list[str] = []
     current = ""
@@ -179,7 +201,7 @@ def guarded(elements: list[tuple[str, set[int]]], rows: list[Answers]) -> list[s
     return lines + ["{% endif %}"] * bool(current)
 
 
-def merge_blocks(locks: list[list[str]], rows: list[Answers]) -> list[str]:
+def merge_blocks(locks: list[list[str]], rows: list[Row]) -> list[str]:
     """The lines of all blocks: those that all have as they are, others guarded as a whole or line by line."""
 
     def key(block: str) -> str:
@@ -202,7 +224,7 @@ def generate(upgrade: bool = False) -> str:
     seed = ""
     if LOCK.exists() and not upgrade:
         template = environment().from_string(LOCK.read_text("utf-8"))
-        seed = seeds([template.render(row, project_slug=SLUG) for row in rows])
+        seed = seeds([template.render(answers_of(row), project_slug=SLUG) for row in rows])
     seed = seeds([uv_lock(union([text for _, text in variants]), seed)])
     locks = [split(uv_lock(text, seed)) for _, text in variants]
     packages = merge_blocks([blocks for blocks, _ in locks], rows)
