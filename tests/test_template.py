@@ -96,8 +96,9 @@ def test_every_choice_is_built_and_tested(questionnaire: Path, tmp_path: Path) -
 def test_every_file_is_reached_by_a_variant() -> None:
     example: dict[str, Any] = {**dict.fromkeys(questions(), "x"), "_copier_conf": {"answers_file": "answers"}}
 
+    rows = [example | variants.answers_of(row) for row in variants.pairwise()]
+
     def reached(name: str) -> bool:
-        rows = [example | variants.answers_of(row) for row in variants.pairwise()]
         return any(all(environment().from_string(name).render(row).split("/")) for row in rows)
 
     assert [name for name in NAMES if not reached(name)] == []
