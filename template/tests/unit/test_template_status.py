@@ -1,0 +1,103 @@
+"""`template status`, against a template's repository with releases of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CommandLine
+
+CHANGELOG = """\
+# Changes of the rules
+
+## 1.2.0 (2026-12-01)
+
+- **9.1** a stopping process
+  says so.
+
+## 1.1.0 (2026-11-30)
+
+- **3.1** every setting has a description.
+
+## 1.0.0 (2026-11-25)
+
+- The first release.
+"""
+Made = Callable[[str], CommandLine]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A template with three releases, the newest first made, and a tag that is none."""
+    folder = tmp_path / "template repository"
+    path = folder / "template" / "rules" / "CHANGELOG.md"
+    path.parent.mkdir(parents=True)
+    path.write_text(CHANGELOG, "utf-8")
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
+    for arguments in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message", "It"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    for tag in ("1.10.0-rc1", "1.2.0", "1.1.0", "1.0.0"):
+        subprocess.run(["git", "tag", tag], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def project(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Made:
+    """A project of the commit given."""
+
+    def made(commit: str) -> CommandLine:
+        folder = tmp_path / "project"
+        folder.mkdir()
+        answers = f"# Written by Copier\n_commit: {commit}\n_src_path: '{repository}'\nlicense: mit\n"
+        (folder / ".copier-answers.yml").write_text(answers, "utf-8")
+        return CommandLine(folder, {}, monkeypatch, capsys)
+
+    return made
+
+
+def test_the_rules_that_changed_since_are_told_the_newest_first(project: Made) -> None:
+    told = project("1.0.0").ok("template", "status")
+    assert "In use    1.0.0\nNewest    1.2.0\n" in told
+    assert told.index("changed in 1.2.0:\n  - **9.1** a stopping process says so.") < told.index("changed in 1.1.0:")
+    assert "The first release" not in told
+    assert "copier update" in told
+
+
+def test_a_project_of_the_newest_release_is_up_to_date(project: Made) -> None:
+    told = project("1.2.0-3-g0123abc").ok("template", "status")
+    assert "In use    1.2.0 and 3 commits\n" in told
+    assert told.endswith("\nUp to date.\n")
+
+
+def test_a_project_from_before_the_first_release_is_told_of_all(project: Made) -> None:
+    told = project("0123abcdef").ok("template", "status")
+    assert "In use    0123abcdef\n" in told
+    assert "The first release." in told
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        (None, "run this in the project's root"),
+        ("license: mit\n", "restore it from git"),
+        ("_commit: 1.0.0\n_src_path: /nowhere/at/all\n", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: str | None,
+    reason: str,
+) -> None:
+    if answers is not None:
+        (tmp_path / ".copier-answers.yml").write_text(answers, "utf-8")
+    outcome = CommandLine(tmp_path, {}, monkeypatch, capsys)("template", "status")
+    assert outcome.code == 1
+    assert len(outcome.problems) == 1
+    assert reason in outcome.problems[0]
