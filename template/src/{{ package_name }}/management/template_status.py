@@ -93,7 +93,7 @@ def _changelog(source: str, tag: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         _git("clone", "--quiet", "--bare", "--depth=1", f"--branch={tag}", "--", source, folder)
         paths = _git("-C", folder, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")
-        here = [path for path in paths if re.sub(r"{%.*?%}|\.jinja$", "", path).endswith(CHANGELOG)]
+        here = [path for path in paths if re.sub(r"[{]%.*?%[}]|\.jinja$", "", path).endswith(CHANGELOG)]
         return "\n".join(_git("-C", folder, "show", f"HEAD:{path}") for path in here[:1])
 
 
