@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent long matrix lock upgrade docs
+.PHONY: help demo test check agent long matrix lock upgrade docs release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +33,9 @@ lock: $(UV) ## bring template/uv.lock.jinja in step with template/pyproject.toml
 upgrade: $(UV) ## move the template's lock, and that of its tooling, to the newest versions in range
 	$(RUN) python tests/lock.py --upgrade
 	$(UV) lock --upgrade
+
+release: $(UV) ## make a release: make release VERSION=1.2.0 (docs/releasing.md)
+	$(RUN) python tests/releases.py $(VERSION)
 
 docs: $(UV) ## write docs/questions.md from copier.yml
 	$(RUN) python tests/documentation.py

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from packaging.version import Version
+import releases
+from releases import git
 
 from template import FILES, ROOT, SUFFIX, export, working_tree
 from template import render as render_template
@@ -21,9 +22,7 @@ class Render(Protocol):
     def __call__(self, **answers: Any) -> Path: ...  # noqa: ANN401
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git."""
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+__all__ = ["Render", "git"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,14 +39,14 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
     """
     clone = tmp_path_factory.mktemp("template") / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True, capture_output=True)
+    releases.tag(clone)
     for path in git(clone, "ls-files", "-z").split("\0"):
         if path:
             (clone / path).unlink()
     export(working_tree(), clone)
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--allow-empty", "--message", "Working tree")
-    tags = sorted(map(Version, git(clone, "tag").split()))
-    git(clone, "tag", f"{tags[-1].major}.{tags[-1].minor + 1}.0" if tags else "0.1.0")
+    git(clone, "tag", releases.following())
     return clone
 
 

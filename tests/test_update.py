@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import copier
 import pytest
+import releases
 from conftest import git
 
 from template import FILES, render
@@ -84,3 +85,56 @@ def test_an_update_keeps_answers_and_takes_new_ones(template: Path, project: Pat
     copier.run_update(project, data={"license": "proprietary"}, defaults=True, overwrite=True, quiet=True, unsafe=False)
     assert "All rights reserved" in (project / "LICENSE").read_text("utf-8")
     assert "Private :: Do Not Upload" in (project / "pyproject.toml").read_text("utf-8")
+
+
+RULES = """\
+# Changes of the rules
+
+## 99.1.0 (2026-12-01)
+
+- **9.1** a stopping process
+  says so.
+
+## 99.0.0 (2026-11-30)
+
+- **3.1** every setting has a description.
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "told", "untold"),
+    [
+        ("99.0.0", ["99.1.0 (2026-12-01)", "- **9.1** a stopping process\n      says so."], ["**3.1**"]),
+        ("", ["99.1.0 (2026-12-01)", "99.0.0 (2026-11-30)", "**3.1** every setting"], []),
+    ],
+)
+def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
+    questionnaire: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+    told: list[str],
+    untold: list[str],
+) -> None:
+    """In the words of rules/CHANGELOG.md, from the version that the project has; all of them if that has no number."""
+    template = shutil.copytree(questionnaire, tmp_path / "template")
+    git(template, "init", "--quiet")
+    commit(template, "Before")
+    if before:
+        git(template, "tag", before)
+    project = render(template, tmp_path / "project")
+    git(project, "init", "--quiet")
+    commit(project, "Scaffold")
+    changelog = template / releases.RULES
+    changelog.parent.mkdir(parents=True, exist_ok=True)
+    changelog.write_text(RULES, "utf-8")
+    release(template, "99.1.0")
+    copier.run_update(project, defaults=True, skip_answered=True, overwrite=True, unsafe=False)
+    message = capsys.readouterr().err
+    commands = [
+        line.split("#")[0].strip() for line in message.splitlines() if line.startswith("    ") and "-" not in line[:6]
+    ]
+    assert commands[:4] == ["git status", "uv lock", "uv run my-agent migrate", "uv run pytest"]
+    assert [words for words in told if words not in message] == []
+    assert [words for words in untold if words in message] == []
