@@ -26,7 +26,6 @@ Pair = tuple[tuple[str, str], tuple[str, str]]
 PENDING = {
     "ci",
     "layers=kubernetes",
-    "layers=monitoring",
     "layers=logging",
     "layers=tracing",
     "rules_language",
