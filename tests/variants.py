@@ -28,7 +28,6 @@ PENDING = {
     "layers=kubernetes",
     "layers=logging",
     "layers=tracing",
-    "rules_language",
     "assistants=claude",
     "assistants=cursor",
     "assistants=copilot",

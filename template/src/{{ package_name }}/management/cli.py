@@ -12,7 +12,7 @@ import typer
 
 from ..agent.commands import app as agent_app
 from ..project import SLUG, VERSION
-from .commands import config, doctor, migrate, openapi, report, seed, template, token, transfer
+from .commands import config, doctor, migrate, openapi, report, rules, seed, template, token, transfer
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
@@ -55,6 +55,7 @@ app.add_typer(token.app, name="token", rich_help_panel=CONVERSATIONS)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
 app.add_typer(config.app, name="config", rich_help_panel=CONFIGURATION)
 app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
+app.command(rich_help_panel=CONFIGURATION)(rules.rules)
 app.add_typer(template.app, name="template", rich_help_panel=CONFIGURATION)
 app.add_typer(agent_app)
 

@@ -1,0 +1,62 @@
+"""Rule 1.1: one codebase and one image for all environments, which differ by configuration alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tests.support.rules.check import check
+from tests.support.rules.project import Module, Project, Violation, named
+
+DECIDES = "config.py"  # where ENVIRONMENT chooses defaults, and nothing else
+
+
+def is_environment(module: Module, node: ast.AST) -> bool:
+    """Whether the expression is the name of the environment, or one of the names that it may have."""
+    if isinstance(node, ast.Call):  # str(settings.ENVIRONMENT), os.environ.get("ENVIRONMENT")
+        return any(is_environment(module, part) for part in [node.func, *node.args])
+    if isinstance(node, ast.Subscript):
+        return is_environment(module, node.slice)
+    if isinstance(node, ast.Constant):
+        return node.value == "ENVIRONMENT"
+    parts = named(node).split(".")
+    return "ENVIRONMENT" in parts or "Environment" in parts[:-1]
+
+
+@check("Make what differs a setting of its own in config.py, and give it a default for each environment there.")
+def test_no_branch_on_environment(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        if module.path.endswith(f"/{DECIDES}"):
+            continue
+        for node in module.nodes:
+            compared = (
+                [node.left, *node.comparators]
+                if isinstance(node, ast.Compare)
+                else [node.subject]
+                if isinstance(node, ast.Match)
+                else [node.slice]
+                if isinstance(node, ast.Subscript) and named(node.value) != "os.environ"
+                else []
+            )
+            if any(is_environment(module, part) for part in compared):
+                yield module.found(node, "the code does one thing or another by the name of the environment")
+
+
+@check("Let the templates .env.* have the same variables, each a setting: what one environment needs, all name.")
+def test_environment_templates_agree(project: Project) -> Iterator[Violation]:
+    files = project.files(".env.*")
+    keys = {
+        file.path: {
+            line.partition("=")[0]: number
+            for number, line in enumerate(file.lines, 1)
+            if "=" in line and not line.startswith("#")
+        }
+        for file in files
+    }
+    everywhere = set().union(*keys.values()) if keys else set()
+    for file in files:
+        for name in sorted(everywhere - keys[file.path].keys()):
+            other = next(path for path, names in keys.items() if name in names)
+            yield file.at(len(file.lines), f"lacks {name}, which {other} has")
+        for name in sorted(keys[file.path].keys() - project.settings.keys()):
+            yield file.at(keys[file.path][name], f"{name} is no setting")

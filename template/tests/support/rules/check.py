@@ -1,0 +1,89 @@
+"""What makes a test a check of a rule: it finds violations, leaves out those excepted, and says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import pytest
+
+from .documents import Rule, rules
+from .exceptions import Granted, granted
+from .project import File, Project, Violation
+
+ROOT = Path(__file__).parents[3]
+Parameters = ParamSpec("Parameters")
+
+
+class Broken(Exception):
+    """What a running check found broken: its message is the violation's."""
+
+
+@dataclass
+class Outcome:
+    """What a check found, and what is to be done about it."""
+
+    remedy: str
+    violations: list[Violation] = field(default_factory=list)
+    excepted: list[tuple[Violation, Granted]] = field(default_factory=list)
+
+
+OUTCOMES: dict[str, Outcome] = {}
+
+
+def name_of(function: str) -> str:
+    """A check's name: test_no_port_in_code is `no-port-in-code`."""
+    return function.removeprefix("test_").replace("_", "-")
+
+
+def check(
+    remedy: str, *, at: tuple[str, str] | None = None
+) -> Callable[[Callable[Parameters, Iterable[Violation] | None]], Callable[Parameters, None]]:
+    """Make a check of a test that yields violations; its name, without `test_`, is the check's.
+
+    With `at`, it is a running check, which needs servers and takes seconds: `--fast` leaves it out. It raises `Broken`,
+    and the violation is placed at the first line of the file `at[0]`, a path in the package, that the pattern `at[1]`
+    is found in: where to begin to look. `remedy` tells what to do.
+    """
+
+    def decorate(function: Callable[Parameters, Iterable[Violation] | None]) -> Callable[Parameters, None]:
+        name = name_of(function.__name__)
+
+        @wraps(function)
+        def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            OUTCOMES[name] = outcome = Outcome(remedy)
+            try:
+                found = list(function(*args, **kwargs) or ())
+            except Broken as broken:
+                assert at is not None, "a static check yields violations"
+                file = File(ROOT, f"{Project(ROOT).package}/{at[0]}")
+                found = [file.at(file.line_of(at[1]) if file.absolute.exists() else 1, str(broken))]
+            exceptions = granted(ROOT)
+            for violation in sorted(set(found), key=lambda each: (each.path, each.line, each.message)):
+                exception = next((each for each in exceptions if each.covers(name, violation)), None)
+                if exception:
+                    outcome.excepted.append((violation, exception))
+                else:
+                    outcome.violations.append(violation)
+            if outcome.violations:
+                rule = rule_of(Path(function.__code__.co_filename))
+                pytest.fail("\n".join(told(each, rule, name, remedy) for each in outcome.violations), pytrace=False)
+
+        return pytest.mark.running(checked) if at else checked
+
+    return decorate
+
+
+def rule_of(module: Path) -> Rule | None:
+    """The rule whose checks the module holds; none for the checks of the rulebook itself."""
+    path = module.relative_to(ROOT).as_posix()
+    return next((rule for rule in rules(ROOT) if rule.tests == path), None)
+
+
+def told(violation: Violation, rule: Rule | None, name: str, remedy: str) -> str:
+    """A violation in one line: where, which rule, what, and what to do."""
+    law = f"rule {rule.id}" if rule else "the rulebook"
+    return f"{violation.path}:{violation.line}: {law} ({name}): {violation.message}. {remedy}"

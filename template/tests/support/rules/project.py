@@ -1,0 +1,165 @@
+"""The project as the checks read it: files, modules as syntax trees, settings, YAML with line numbers."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+IGNORED = {"node_modules", "__pycache__", "build", "dist", "htmlcov"}
+SETTINGS_MODULES = ("config.py", "agent/settings.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What breaks a rule, and where. `path` is relative to the project; `line` counts from 1."""
+
+    path: str
+    line: int
+    message: str
+
+
+class File:
+    """A text file of the project."""
+
+    def __init__(self, root: Path, path: str) -> None:
+        self.path = path
+        self.absolute = root / path
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @cached_property
+    def text(self) -> str:
+        return self.absolute.read_text("utf-8")
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    def at(self, line: int, message: str) -> Violation:
+        return Violation(self.path, max(1, line), message)
+
+    def line_of(self, pattern: str) -> int:
+        """The first line that the regular expression is found in, or 1."""
+        return next((number for number, line in enumerate(self.lines, 1) if re.search(pattern, line)), 1)
+
+
+class Module(File):
+    """A Python file."""
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    def found(self, node: ast.AST, message: str) -> Violation:
+        return self.at(getattr(node, "lineno", 1), message)
+
+    @cached_property
+    def docstrings(self) -> set[int]:
+        """The ids of the nodes that are docstrings."""
+        owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        bodies = [node.body for node in self.nodes if isinstance(node, owners) and node.body]
+        return {id(body[0].value) for body in bodies if isinstance(body[0], ast.Expr)}
+
+    @cached_property
+    def texts(self) -> list[tuple[ast.Constant, str]]:
+        """Each string but the docstrings."""
+        constants = [node for node in self.nodes if isinstance(node, ast.Constant)]
+        return [
+            (node, node.value) for node in constants if isinstance(node.value, str) and id(node) not in self.docstrings
+        ]
+
+    @cached_property
+    def imports(self) -> list[tuple[ast.AST, str]]:
+        """Each absolute import: where it stands, and the dotted name."""
+        found: list[tuple[ast.AST, str]] = []
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                found += [(node, alias.name) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found += [(node, f"{node.module}.{alias.name}") for alias in node.names]
+        return found
+
+
+class Project:
+    """All files but those of tools and environments."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def paths(self) -> list[str]:
+        return sorted(self._walk(self.root))
+
+    def _walk(self, folder: Path) -> Iterator[str]:
+        for entry in os.scandir(folder):
+            if entry.is_symlink():
+                continue
+            if entry.is_file():
+                yield Path(entry.path).relative_to(self.root).as_posix()
+            elif entry.name not in IGNORED and (not entry.name.startswith(".") or entry.name == ".github"):
+                yield from self._walk(Path(entry.path))
+
+    def files(self, *patterns: str) -> list[File]:
+        """The files whose paths fit one of the patterns; `*` goes across folders."""
+        return [File(self.root, path) for path in self.paths if any(fnmatchcase(path, item) for item in patterns)]
+
+    def file(self, path: str) -> File | None:
+        return File(self.root, path) if path in self.paths else None
+
+    @cached_property
+    def pyproject(self) -> dict[str, Any]:
+        return tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))
+
+    @cached_property
+    def package(self) -> str:
+        """The path of the package, such as src/my_agent."""
+        name: str = self.pyproject["tool"]["uv"]["build-backend"]["module-name"]
+        return f"src/{name}"
+
+    @cached_property
+    def _modules(self) -> list[Module]:
+        return [Module(self.root, path) for path in self.paths if path.endswith(".py")]
+
+    def modules(self, *folders: str) -> list[Module]:
+        """The Python files in the folders, or in the package when none is named."""
+        wanted = tuple(f"{folder}/" for folder in folders or (self.package,))
+        return [module for module in self._modules if module.path.startswith(wanted)]
+
+    def module(self, path: str) -> Module:
+        """A Python file of the package."""
+        return next(module for module in self._modules if module.path == f"{self.package}/{path}")
+
+    @cached_property
+    def settings(self) -> dict[str, tuple[Module, ast.AnnAssign]]:
+        """Every setting by its name, and where it is declared."""
+        return {
+            item.target.id: (module, item)
+            for module in map(self.module, SETTINGS_MODULES)
+            for node in module.tree.body
+            if isinstance(node, ast.ClassDef)
+            for item in node.body
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id.isupper()
+        }
+
+
+def named(node: ast.AST) -> str:
+    """The dotted name that an expression is, such as `os.environ`; nothing for any other."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (before := named(node.value)):
+        return f"{before}.{node.attr}"
+    return ""

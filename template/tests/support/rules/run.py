@@ -1,0 +1,120 @@
+"""Runs the checks through pytest in this process, and gathers what they found."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass, field
+
+import pytest
+
+from .check import ROOT, Outcome, name_of
+from .documents import Rule, rules
+from .project import Violation
+
+CHECKS = "tests/rules"
+RULEBOOK = Rule("0", "The rulebook itself", "mandatory", "", "", (), "rules", f"{CHECKS}/test_rulebook.py", ())
+PROPERTY = "violations"
+# No plugin but what a check needs: each takes time to import.
+QUIET = (
+    "--import-mode=importlib",
+    "-o",
+    "addopts=",
+    "--disable-plugin-autoload",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "anyio",
+)
+FAST = ("-m", "not running", f"--confcutdir={ROOT / CHECKS}")  # nor the conftest.py of all tests
+
+
+class RunFailed(Exception):
+    """The checks could not be run; the message is what pytest said."""
+
+
+@dataclass
+class Checked:
+    """One check that was run. `excepted` are violations that an exception covers, with its reason and owner."""
+
+    name: str
+    running: bool
+    seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+    excepted: list[tuple[Violation, str]] = field(default_factory=list)
+    remedy: str = "Look at the check."
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.violations else "excepted" if self.excepted else "passed"
+
+
+@dataclass
+class Result:
+    rule: Rule
+    checks: list[Checked]
+    seconds: float
+
+
+def properties(outcome: Outcome) -> list[tuple[str, object]]:
+    """An outcome as properties of a test's report, which go from process to process as JSON."""
+    violations = [asdict(violation) for violation in outcome.violations]
+    excepted = [
+        (asdict(violation), f"{granted.reason} ({granted.owner}, until {granted.expires})")
+        for violation, granted in outcome.excepted
+    ]
+    return [(PROPERTY, json.dumps([violations, excepted, outcome.remedy]))]
+
+
+class _Collector:
+    """A plugin of pytest that keeps what each check found."""
+
+    def __init__(self) -> None:
+        self.by_module: dict[str, dict[str, Checked]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        module, _, function = report.nodeid.partition("::")
+        name = name_of(function.partition("[")[0])
+        checks = self.by_module.setdefault(module, {})
+        check = checks.setdefault(name, Checked(name, "running" in report.keywords))
+        check.seconds += report.duration
+        for key, value in report.user_properties if report.when == "call" else ():
+            if key == PROPERTY:
+                violations, excepted, check.remedy = json.loads(str(value))
+                check.violations += [Violation(**each) for each in violations]
+                check.excepted += [(Violation(**each), reason) for each, reason in excepted]
+        if not report.passed and not check.violations:
+            check.violations.append(Violation(module, 1, _why(report)))
+
+
+def _why(report: pytest.TestReport) -> str:
+    """One line about a check that came to no end."""
+    if isinstance(report.longrepr, tuple):
+        return f"the check was skipped: {report.longrepr[2].removeprefix('Skipped: ')}"
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(crash.message if crash else report.longrepr).strip().splitlines() or ["no reason given"]
+    return f"the check could not be run to its end: {lines[0]}"
+
+
+def run(wanted: list[str], *, fast: bool) -> list[Result]:
+    """Run the checks of the rules that `wanted` names, or of all. Raises `RunFailed`, `DocumentError`."""
+    rules.cache_clear()
+    chosen = [rule for rule in rules(ROOT) if not wanted or any(map(rule.matches, wanted))]
+    for name in wanted:
+        if not any(rule.matches(name) for rule in chosen):
+            raise RunFailed(f"There is no rule {name}: rules/ holds {', '.join(rule.id for rule in rules(ROOT))}.")
+    modules = [rule.tests for rule in chosen if (ROOT / rule.tests).exists()]
+    collector, said = _Collector(), io.StringIO()
+    with redirect_stdout(said):
+        code = pytest.main([*QUIET, *(FAST if fast else ()), RULEBOOK.tests, *modules], plugins=[collector])
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        raise RunFailed(said.getvalue().strip() or f"pytest ended with {code}")
+    return list(_results(chosen, collector.by_module))
+
+
+def _results(chosen: list[Rule], found: dict[str, dict[str, Checked]]) -> Iterator[Result]:
+    for rule in [RULEBOOK, *chosen]:
+        checks = list(found.get(rule.tests, {}).values())
+        yield Result(rule, checks, sum(check.seconds for check in checks))
