@@ -17,7 +17,8 @@ from .chat.routes import router as chat_router
 from .chat.service import ChatService
 from .chat.turns import Turns
 from .observability.health import router as health_router
-from .observability.requests import RequestLogMiddleware
+from .observability.requests import RequestLogMiddleware, RequestMetricsMiddleware
+from .observability.scraping import router as metrics_router
 from .security.authentication import Authenticated
 from .security.limits import RequestSizeMiddleware
 from .services.container import ServiceContainer
@@ -61,8 +62,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.add_middleware(RequestSizeMiddleware, max_bytes=settings.REQUEST_MAX_BYTES)
     app.add_middleware(RequestLogMiddleware, internal_error=partial(problems.internal_error, debug=settings.DEBUG))
+    app.add_middleware(RequestMetricsMiddleware)
     problems.install(app)
     app.include_router(health_router)
+    app.include_router(metrics_router, responses=problems.responses(403))
     app.include_router(chat_router)
     # Whoever forgets to ask for the owner in a route of the agent has not opened it to the world.
     app.include_router(agent_router, dependencies=[Authenticated], responses=problems.responses(401, 422, 503))

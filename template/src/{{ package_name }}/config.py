@@ -51,6 +51,7 @@ class Environment(StrEnum):
 _LOCAL: dict[str, Any] = {
     "DEBUG": True,
     "DATABASE_POOL_SIZE": 2,
+    "METRICS_PORT": 0,  # all processes run on one machine
     "SECRET_KEY": INSECURE_SECRET_KEY,
     "LLM_MODEL": OFFLINE_MODEL,
 }
@@ -119,6 +120,7 @@ class CoreSettings(BaseSettings):
     APP_NAME: str = Field(NAME, description="The name that people see.")
     APP_VERSION: str = Field(VERSION, description="Told by /health and in every log line.")
     DEBUG: bool = Field(False, description="Tells the cause of an internal error in its answer. Refused in production.")
+    REVISION: str | None = Field(None, description="The commit that was built, as the metric build_info tells it.")
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
     LOG_FORMAT: Literal["json", "console"] = Field("json", description="json: one object a line. console: for people.")
 
@@ -164,8 +166,17 @@ class AdminSettings(CoreSettings):
 class Settings(AgentSettings, AdminSettings):
     """Everything that web, worker and scheduler need."""
 
-    HOST: str = Field("0.0.0.0", description="The address that the web process listens on.")  # noqa: S104 - rule 7.1
+    HOST: str = Field("0.0.0.0", description="The address that the processes listen on.")  # noqa: S104 - rule 7.1
     PORT: int = Field(8000, ge=0, le=65535, description="The port that the web process listens on; 0 for any free one.")
+    METRICS_PORT: int = Field(
+        9000,
+        ge=0,
+        le=65535,
+        description="Where worker and scheduler serve /health, /ready and /metrics; 0 for any free port.",
+    )
+    METRICS_TOKEN: SecretStr | None = Field(
+        None, description="The bearer token that /metrics asks for. Without one it answers private addresses only."
+    )
     SHUTDOWN_DELAY_SECONDS: float = Field(
         0.0, ge=0, description="How long /ready says 503 before the web process stops to accept connections."
     )

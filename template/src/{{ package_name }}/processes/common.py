@@ -13,6 +13,7 @@ import structlog
 
 from ..agent.tasks import registry as agent_tasks
 from ..chat.maintenance import registry as chat_tasks
+from ..observability.server import CannotListen
 from ..services.interfaces import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -23,17 +24,17 @@ log = structlog.get_logger()
 TASKS = {**chat_tasks.tasks, **agent_tasks.tasks}
 SCHEDULES = [*chat_tasks.schedules, *agent_tasks.schedules]
 
-SERVICE_UNAVAILABLE = 1
+CANNOT_START = 1
 
 
 @contextmanager
 def needed_services() -> Iterator[None]:
-    """Exits with 1 when a service that the process cannot do without is down: the platform starts it again."""
+    """Exits with 1 when what the process cannot do without is not to be had: the platform starts it again."""
     try:
         yield
-    except ServiceUnavailable as error:
+    except (ServiceUnavailable, CannotListen) as error:
         log.critical("cannot start", reason=str(error))
-        sys.exit(SERVICE_UNAVAILABLE)
+        sys.exit(CANNOT_START)
 
 
 def run_until_stopped(main: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]], settings: Settings) -> None:

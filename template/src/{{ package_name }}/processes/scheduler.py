@@ -7,15 +7,19 @@ return, once; a task that is new waits for its next time.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 from croniter import croniter
+from prometheus_client import REGISTRY
 
 from ..config import Settings
 from ..extensions import Schedule
+from ..observability import metrics
+from ..observability.backlog import Backlog
+from ..observability.server import LoopVitals, serve
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
 from .common import SCHEDULES, run_until_stopped
@@ -28,8 +32,12 @@ RETRY_SECONDS = 2.0
 
 async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     zone = ZoneInfo(settings.SCHEDULE_TIME_ZONE)
-    async with ServiceContainer(settings, with_model=False) as services:
-        log.info("started", schedules={item.task.name: item.cron for item in SCHEDULES})
+    backlog = Backlog([item.task.name for item in SCHEDULES])
+    REGISTRY.register(backlog)
+    async with ServiceContainer(settings, with_model=False) as services, AsyncExitStack() as stack:
+        stack.enter_context(serve(settings, LoopVitals(services, stop, backlog.look)))
+        seconds = metrics.tell_started(settings, "scheduler")
+        log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():
             now = datetime.now(zone)
             pause = min([LOOK_AGAIN_SECONDS, *((_next(item, now) - now).total_seconds() for item in SCHEDULES)])
@@ -55,6 +63,7 @@ async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> boo
         if not ticked or is_new:
             return False
         await services.task_queue.enqueue(item.task.name, {}, executor=transaction)
+    metrics.SCHEDULER_TICKS.labels(item.task.name).inc()
     log.info("ticked", task=item.task.name, due=due.isoformat())
     return True
 

@@ -10,6 +10,7 @@ import uvicorn
 
 from ..app import create_app
 from ..config import Settings
+from ..observability.metrics import tell_started
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
-            log.info("listening", host=host, port=port)
+            log.info("listening", host=host, port=port, startup_seconds=tell_started(self._settings, "web"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.draining.set()

@@ -12,7 +12,7 @@ from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ..interfaces import Executor, Parameters, Row, ServiceUnavailable, UniqueConflict
+from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, UniqueConflict
 
 if TYPE_CHECKING:
     from ...config import AdminSettings
@@ -84,6 +84,13 @@ class PostgresDatabase:
 
     async def ping(self) -> None:
         await self.execute("SELECT 1")
+
+    def usage(self) -> PoolUsage:
+        figures = self.pool.get_stats()
+        idle = figures["pool_available"]
+        return PoolUsage(
+            used=figures["pool_size"] - idle, idle=idle, waiting=figures["requests_waiting"], limit=self.pool.max_size
+        )
 
     async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
         async with self._executor() as executor:

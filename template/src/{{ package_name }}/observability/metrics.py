@@ -1,0 +1,91 @@
+"""The metrics that processes have in common, and the text in which Prometheus reads them (rule 13.1).
+
+Those of HTTP are in `requests`, those that only the scheduler tells in `backlog`. One of your own needs no more than a
+definition like these: whatever is in prometheus-client's registry is told. docs/observability.md lists them all.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    REGISTRY,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+if TYPE_CHECKING:
+    from ..config import CoreSettings
+    from ..services.interfaces import Database
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
+
+LLM_REQUEST_DURATION = Histogram(
+    "llm_request_duration_seconds",
+    "How long a request to the model took; outcome is ok, error or cancelled.",
+    ("model", "outcome"),
+    buckets=SECONDS,
+)
+LLM_TIME_TO_FIRST_TOKEN = Histogram(
+    "llm_time_to_first_token_seconds", "How long the model took to begin its response.", ("model",), buckets=SECONDS
+)
+LLM_TOKENS = Counter("llm_tokens_total", "Tokens used; direction is input or output.", ("model", "direction"))
+LLM_COST = Counter("llm_cost_usd_total", "What the model cost in US dollars, where its price is known.", ("model",))
+LLM_ERRORS = Counter(
+    "llm_errors_total", "Requests that the model did not answer, by the kind of error.", ("model", "kind")
+)
+TOOL_CALLS = Counter("tool_calls_total", "Tool calls; outcome is ok, failed or cancelled.", ("tool", "outcome"))
+TOOL_DURATION = Histogram("tool_duration_seconds", "How long tool calls took.", ("tool",), buckets=SECONDS)
+TURNS = Counter("turns_total", "Turns that ended, by the status in which they did.", ("status",))
+TURN_DURATION = Histogram(
+    "turn_duration_seconds", "How long turns took, from message to end.", ("status",), buckets=SECONDS
+)
+SCHEDULER_TICKS = Counter("scheduler_ticks_total", "How often a scheduled task was queued.", ("task",))
+POOL_CONNECTIONS = Gauge(
+    "database_pool_connections",
+    "Open connections to the database; state is used or idle.",
+    ("state",),
+    multiprocess_mode="livesum",
+)
+POOL_WAITING = Gauge(
+    "database_pool_waiting", "How many wait for a connection to the database.", multiprocess_mode="livesum"
+)
+POOL_LIMIT = Gauge("database_pool_limit", "The most connections that may be open.", multiprocess_mode="livesum")
+STARTUP_DURATION = Gauge(
+    "process_startup_duration_seconds", "From the start of the program until it was ready.", multiprocess_mode="max"
+)
+BUILD_INFO = Gauge(
+    "build_info", "Always 1; the labels tell what runs.", ("version", "revision", "process"), multiprocess_mode="max"
+)
+
+_BEGAN = time.perf_counter()  # this is imported within a few hundredths of a second from the start of the program
+
+
+def tell_started(settings: CoreSettings, process: str) -> float:
+    """Record that the process is ready now; returns how many seconds that took."""
+    seconds = round(time.perf_counter() - _BEGAN, 3)
+    STARTUP_DURATION.set(seconds)
+    BUILD_INFO.labels(settings.APP_VERSION, settings.REVISION or "", process).set(1)
+    return seconds
+
+
+def tell_pool(database: Database) -> None:
+    """Record how the connections to the database are used now."""
+    usage = database.usage()
+    POOL_CONNECTIONS.labels("used").set(usage.used)
+    POOL_CONNECTIONS.labels("idle").set(usage.idle)
+    POOL_WAITING.set(usage.waiting)
+    POOL_LIMIT.set(usage.limit)
+
+
+def exposition() -> bytes:
+    """All metrics of this process in the text format of Prometheus."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,49 @@
+"""Who may read the metrics: whoever knows METRICS_TOKEN or, where none is set, neighbours on a private network."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from .metrics import CONTENT_TYPE, exposition, tell_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..config import Settings
+
+router = APIRouter(tags=["health"])
+
+# What a proxy adds: the caller is somewhere else than the connection comes from.
+FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"})
+
+
+def may_scrape(settings: Settings, client: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether a request from the address `client`, with these headers (names in lower case), may read the metrics."""
+    if settings.METRICS_TOKEN is not None:
+        expected = f"Bearer {settings.METRICS_TOKEN.get_secret_value()}"
+        return hmac.compare_digest(headers.get("authorization", "").encode(), expected.encode())
+    if client is None or not FORWARDED.isdisjoint(headers):
+        return False
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_private or address.is_loopback
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE.partition(";")[0]: {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """The metrics of this process, in the text format of Prometheus."""
+    settings: Settings = request.app.state.settings
+    if not may_scrape(settings, request.client.host if request.client else None, request.headers):
+        raise HTTPException(403, "Metrics take METRICS_TOKEN or, where none is set, a caller on the private network.")
+    tell_pool(request.app.state.services.database)
+    return Response(exposition(), media_type=CONTENT_TYPE)

@@ -1,0 +1,171 @@
+"""Health, readiness and metrics of a process that serves nothing else: /health, /ready and /metrics on METRICS_PORT.
+
+Served by a thread, which asks the process in its own event loop: a loop that hangs is seen, and a scrape never waits
+behind a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from . import metrics
+from .health import check
+from .scraping import may_scrape
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+
+    from ..config import Settings
+    from ..services.container import ServiceContainer
+
+    Look = Callable[[ServiceContainer], Awaitable[None]]
+
+log = structlog.get_logger()
+
+ANSWER_SECONDS = 5.0  # more than any check takes that ends by itself
+READ_SECONDS = 5.0  # for a request to come in
+
+
+class CannotListen(Exception):
+    """The address is taken, or not to be had. The message is for people."""
+
+
+class Vitals(Protocol):
+    """What a process tells of itself, asked from another thread. Each may raise `TimeoutError`: the process hangs."""
+
+    def check_alive(self) -> None: ...
+
+    def checks(self) -> dict[str, str]:
+        """The checks of readiness: `ok`, or what is wrong."""
+        ...
+
+    def exposition(self) -> bytes: ...
+
+
+class LoopVitals:
+    """Of a process with an event loop, which is the one running now. `stop` is set once the process shall end.
+
+    `look` is awaited before each scrape.
+    """
+
+    def __init__(self, services: ServiceContainer, stop: asyncio.Event, look: Look | None = None) -> None:
+        self._services = services
+        self._stop = stop
+        self._look = look
+        self._loop = asyncio.get_running_loop()
+
+    def check_alive(self) -> None:
+        self._ask(asyncio.sleep(0))
+
+    def checks(self) -> dict[str, str]:
+        checks: dict[str, str] = self._ask(check(self._services))
+        return {**checks, "process": "stopping"} if self._stop.is_set() else checks
+
+    def exposition(self) -> bytes:
+        self._ask(self._prepare())
+        return metrics.exposition()
+
+    async def _prepare(self) -> None:
+        metrics.tell_pool(self._services.database)
+        if self._look is not None:
+            await self._look(self._services)
+
+    def _ask(self, question: Coroutine[Any, Any, Any]) -> Any:
+        future = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+
+@contextmanager
+def serve(settings: Settings, vitals: Vitals) -> Iterator[None]:
+    """Serve while the block runs. Raises `CannotListen`."""
+
+    class Handler(_Handler):
+        pass
+
+    Handler.settings = settings
+    Handler.vitals = vitals
+    try:
+        server = _Server((settings.HOST, settings.METRICS_PORT), Handler)
+    except OSError as error:
+        raise CannotListen(
+            f"METRICS_PORT: cannot listen on {settings.HOST}:{settings.METRICS_PORT} ({error.strerror or error})"
+        ) from None
+    os.register_at_fork(after_in_child=server.socket.close)  # else the port would outlive this process
+    host, port = server.server_address[:2]
+    thread = threading.Thread(target=server.serve_forever, name="vitals", kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    log.info("listening", host=host, port=port)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the signature is theirs
+        """Callers who hang up are no news; the standard library would print a traceback."""
+        log.debug("a request on METRICS_PORT broke off", error=repr(sys.exception()))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = READ_SECONDS
+    settings: Settings
+    vitals: Vitals
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        try:
+            status, document = {"/health": self._health, "/ready": self._ready, "/metrics": self._metrics}.get(
+                path, self._unknown
+            )()
+        except TimeoutError:
+            status, document = 503, {"status": "the process does not answer"}
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        kind = metrics.CONTENT_TYPE if isinstance(document, bytes) else "application/json"
+        self.send_response_only(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        log.debug("request", method="GET", path=path, status=status)
+
+    def _health(self) -> tuple[int, dict[str, Any]]:
+        self.vitals.check_alive()
+        now = datetime.now(UTC).isoformat()
+        return 200, {"status": "healthy", "version": self.settings.APP_VERSION, "timestamp": now}
+
+    def _ready(self) -> tuple[int, dict[str, Any]]:
+        checks = self.vitals.checks()
+        good = all(result == "ok" for result in checks.values())
+        return (200 if good else 503), {"status": "ready" if good else "not ready", "checks": checks}
+
+    def _metrics(self) -> tuple[int, dict[str, Any] | bytes]:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if not may_scrape(self.settings, self.client_address[0], headers):
+            return 403, {"status": "refused"}
+        return 200, self.vitals.exposition()
+
+    def _unknown(self) -> tuple[int, dict[str, Any]]:
+        return 404, {"status": "there are /health, /ready and /metrics"}
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is theirs
+        """Said in `do_GET`; the standard library would print it."""
