@@ -12,7 +12,7 @@ import typer
 
 from ..agent.commands import app as agent_app
 from ..project import SLUG, VERSION
-from .commands import config, doctor, migrate, openapi, report, rules, seed, template, token, transfer
+from .commands import config, doctor, migrate, openapi, report, rules, seed, smoke, template, token, transfer
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
@@ -46,6 +46,7 @@ def dev(
 
 
 app.command(rich_help_panel=RUN)(doctor.doctor)
+app.command(rich_help_panel=RUN)(smoke.smoke)
 app.command(rich_help_panel=DATABASE)(migrate.migrate)
 app.add_typer(migrate.app, name="migrations", rich_help_panel=DATABASE)
 app.command(rich_help_panel=DATABASE)(seed.seed)

@@ -26,11 +26,12 @@ def issue(
         raise CommandFailed(f"A subject has 1 to {MAX_SUBJECT} characters.")
     settings = load(Settings)
     token = issue_token(settings, subject, minutes)
-    run(_upsert(subject, name))
+    run(upsert(subject, name))
     print(token)
 
 
-async def _upsert(subject: str, name: str | None) -> None:
+async def upsert(subject: str, name: str | None) -> None:
+    """Make them a user, or give the user that they are another name."""
     from ..base import open_database
 
     async with open_database() as database:

@@ -1,0 +1,68 @@
+"""`smoke`: talks to a service that was just released, as a user would, and tells whether it answers."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+SUBJECT = "smoke-test"
+TOKEN_MINUTES = 10
+ANSWER_SECONDS = 120.0
+MESSAGE = "This is a test of the release. Answer with one word."
+
+
+def smoke(
+    url: Annotated[str, typer.Option(help="Where the web processes are reached, such as http://web:8000.")],
+    turn: Annotated[bool, typer.Option(help="Send a message through the language model; that may cost money.")] = True,
+) -> None:
+    """Examine a running service from outside: its version, its readiness, and one conversation, which is then deleted."""
+    from ...config import Settings, load
+    from ...security.tokens import issue_token
+    from ..base import CommandFailed, run
+    from .token import upsert
+
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise CommandFailed(f"{url} is no address: begin with http:// or https://.")
+    settings = load(Settings)
+    run(upsert(SUBJECT, None))
+    service = _Service(url.rstrip("/"), issue_token(settings, SUBJECT, TOKEN_MINUTES))
+
+    if (version := service("GET", "/health")["version"]) != settings.APP_VERSION:
+        raise CommandFailed(f"{url} runs version {version}, and this is {settings.APP_VERSION}.")
+    service("GET", "/ready")
+    session = "/chat/sessions/" + service("POST", "/chat/sessions", {})["session_id"]
+    if turn:
+        if not service("POST", f"{session}/messages", {"text": MESSAGE})["response"]:
+            raise CommandFailed("The answer to a message was empty.")
+        if len(service("GET", f"{session}/history")["history"]) != 1:
+            raise CommandFailed("A conversation of one message has another history.")
+    service("DELETE", session)
+    print(f"{url} answers: version {version}.")
+
+
+class _Service:
+    """The API of a running service. Raises `CommandFailed` with what it answered instead."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        from ..base import CommandFailed
+
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, self._headers, method=method)  # noqa: S310 - checked above
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310
+                text = response.read()
+        except urllib.error.HTTPError as error:
+            told = error.read().decode(errors="replace")
+            raise CommandFailed(f"{method} {path} answers {error.code}: {told}") from None
+        except OSError as error:
+            raise CommandFailed(f"{self._url} does not answer {method} {path}: {error}") from None
+        return json.loads(text) if text else None
