@@ -25,7 +25,6 @@ Pair = tuple[tuple[str, str], tuple[str, str]]
 # Options whose files are still to come: each goes from here with the first file that it changes.
 PENDING = {
     "ci",
-    "layers=kubernetes",
     "layers=logging",
     "layers=tracing",
     "assistants=claude",

@@ -20,7 +20,7 @@ def smoke(
     url: Annotated[str, typer.Option(help="Where the web processes are reached, such as http://web:8000.")],
     turn: Annotated[bool, typer.Option(help="Send a message through the language model; that may cost money.")] = True,
 ) -> None:
-    """Examine a running service from outside: its version, its readiness, and one conversation, which is then deleted."""
+    """Examine a running service from outside: version, readiness, and one conversation, which is then deleted."""
     from ...config import Settings, load
     from ...security.tokens import issue_token
     from ..base import CommandFailed, run
