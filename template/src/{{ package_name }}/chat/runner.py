@@ -17,6 +17,7 @@ import structlog
 
 from .. import agent
 from ..extensions import ToolContext
+from ..observability.operations import ModelOperation, ToolOperation
 from ..services.interfaces import (
     ConversationItem,
     ModelError,
@@ -153,9 +154,15 @@ class TurnRun:
         async def on_text(text: str) -> None:
             self._publisher.publish("text.delta", {"step": number, "text": text})
 
-        reply = await self._services.language_model.respond(
-            instructions(), self._conversation, self._services.toolbox.definitions, on_text
-        )
+        with ModelOperation(
+            model=self._settings.LLM_MODEL,
+            instructions=instructions(),
+            conversation=self._conversation,
+            tools=self._services.toolbox.definitions,
+        ) as request:
+            request.reply = reply = await self._services.language_model.respond(
+                request.instructions, request.conversation, request.tools, on_text
+            )
         step = model_step(number, reply)
         ended = None
         if reply.tool_calls:
@@ -223,7 +230,10 @@ class TurnRun:
             turn=turn.number,
             call_key=f"{turn.session_id}/{turn.number}/{self._reply_number}/{call.id}",
         )
-        await self._commit_result(call, await self._services.toolbox.call(call, context))
+        known = any(tool.name == call.name for tool in self._services.toolbox.definitions)
+        with ToolOperation(call=call, known=known) as operation:
+            operation.outcome = outcome = await self._services.toolbox.call(call, context)
+        await self._commit_result(call, outcome)
 
     async def _commit_result(self, call: ToolCall, outcome: ToolOutcome) -> None:
         result = ToolResult(call, outcome)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from ..observability.operations import TurnOperation
 from ..services.interfaces import Event, ServiceUnavailable
 from .events import Publisher
 from .leases import LeaseLost
@@ -121,26 +122,33 @@ class Turns:
 
     async def _run(self, live: LiveTurn) -> Turn | None:
         turn = live.turn
-        with structlog.contextvars.bound_contextvars(session_id=str(turn.session_id), turn=turn.number):
-            try:
-                run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher)
-                return await run.run()
-            except LeaseLost:
-                log.info(LOST)
-            except ServiceUnavailable as unavailable:
-                log.warning("the turn is left to be taken up again", backing_service=unavailable.service)
-            except asyncio.CancelledError:
-                if self.draining.is_set():
-                    with suppress(ServiceUnavailable):
-                        await self.repository.release(turn)
-            except Exception:
-                log.exception("the turn failed by an error in the program")
-                error = {"type": "internal", "detail": "An internal error ended the turn.", "retry_after": None}
-                with suppress(LeaseLost, ServiceUnavailable):
-                    return await self.repository.fail(turn, error)
-            finally:
-                self._live.pop(live.key, None)
-                await live.publisher.close()
+        operation = TurnOperation(session_id=str(turn.session_id), number=turn.number, created_at=turn.created_at)
+        with structlog.contextvars.bound_contextvars(session_id=str(turn.session_id), turn=turn.number), operation:
+            ended = await self._run_to_end(live)
+            operation.status = ended.status if ended is not None and ended.status.is_final else None
+            return ended
+
+    async def _run_to_end(self, live: LiveTurn) -> Turn | None:
+        turn = live.turn
+        try:
+            run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher)
+            return await run.run()
+        except LeaseLost:
+            log.info(LOST)
+        except ServiceUnavailable as unavailable:
+            log.warning("the turn is left to be taken up again", backing_service=unavailable.service)
+        except asyncio.CancelledError:
+            if self.draining.is_set():
+                with suppress(ServiceUnavailable):
+                    await self.repository.release(turn)
+        except Exception:
+            log.exception("the turn failed by an error in the program")
+            error = {"type": "internal", "detail": "An internal error ended the turn.", "retry_after": None}
+            with suppress(LeaseLost, ServiceUnavailable):
+                return await self.repository.fail(turn, error)
+        finally:
+            self._live.pop(live.key, None)
+            await live.publisher.close()
         return None
 
     async def _keep_leases(self) -> None:

@@ -48,6 +48,10 @@ TURNS = Counter("turns_total", "Turns that ended, by the status in which they di
 TURN_DURATION = Histogram(
     "turn_duration_seconds", "How long turns took, from message to end.", ("status",), buckets=SECONDS
 )
+TASKS = Counter(
+    "tasks_total", "Background tasks that were run; outcome is ok, error or cancelled.", ("task", "outcome")
+)
+TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks took.", ("task",), buckets=SECONDS)
 SCHEDULER_TICKS = Counter("scheduler_ticks_total", "How often a scheduled task was queued.", ("task",))
 POOL_CONNECTIONS = Gauge(
     "database_pool_connections",

@@ -10,6 +10,8 @@ from uuid import uuid4
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from ..correlation import below
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -84,7 +86,9 @@ def endpoint_of(scope: Scope) -> str:
 
 
 class RequestLogMiddleware:
-    """Takes over a caller's `X-Request-ID` where it is short and harmless. Probes are logged at the level DEBUG.
+    """Takes over a caller's `X-Request-ID` where it is short and harmless, and its `traceparent` (W3C Trace Context).
+
+    Probes are logged at the level DEBUG.
 
     An error that nothing has handled is logged here, and answered by what `internal_error` makes of it.
     """
@@ -97,8 +101,10 @@ class RequestLogMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex.encode()
+        place = below(headers.get(b"traceparent", b"").decode("latin-1"))
         started = time.perf_counter()
         status = 500
         responded = False
@@ -111,7 +117,7 @@ class RequestLogMiddleware:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+        with structlog.contextvars.bound_contextvars(request_id=request_id.decode(), **place.log_fields()):
             try:
                 await self.app(scope, receive, send_with_id)
             except Exception as error:

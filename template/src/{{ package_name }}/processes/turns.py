@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..chat.models import TurnKey
 from ..chat.repository import ChatRepository
 from ..chat.service import RUN_TURN
 from ..extensions import Task, TaskContext
+from ..observability.operations import TaskOperation
 from .common import TASKS
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ def tasks_with(turns: Turns) -> dict[str, Task]:
     async def run_turn(context: TaskContext, session_id: str, number: int) -> None:
         await turns.take_up(TurnKey(UUID(session_id), number))
 
-    return {**TASKS, RUN_TURN: Task(RUN_TURN, run_turn)}
+    return {name: _measured(task) for name, task in {**TASKS, RUN_TURN: Task(RUN_TURN, run_turn)}.items()}
+
+
+def _measured(task: Task) -> Task:
+    async def run(context: TaskContext, **arguments: Any) -> None:
+        with TaskOperation(task=task.name):
+            await task.run(context, **arguments)
+
+    return Task(task.name, run)
 
 
 async def sweep(services: ServiceContainer, queued_seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
@@ -50,6 +51,8 @@ class ModelClient:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
         text: list[str] = []
         opened = False
+        asked = time.perf_counter()
+        first_token_seconds: float | None = None
         try:
             async with model_request_stream(
                 self._model,
@@ -59,6 +62,8 @@ class ModelClient:
             ) as stream:
                 opened = True
                 async for event in stream:
+                    if first_token_seconds is None:
+                        first_token_seconds = time.perf_counter() - asked
                     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
                         # A reply may have several texts, with thinking or calls between them.
                         piece = f"\n\n{event.part.content}" if text and event.part.content else event.part.content
@@ -71,7 +76,8 @@ class ModelClient:
                         yield piece
                 response = stream.get()
             _refuse_incomplete(response, "".join(text))
-            reply = to_reply(response, "".join(text))
+            cost = self._cost(response)
+            reply = to_reply(response, "".join(text), cost_usd=cost, first_token_seconds=first_token_seconds)
         except ModelError:
             raise
         except failures.AgentRunError as error:
@@ -82,6 +88,15 @@ class ModelClient:
             log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
             raise ModelError("invalid_response", f"the response cannot be read ({type(error).__name__})") from None
         yield reply
+
+    def _cost(self, response: ModelResponse) -> float | None:
+        """In US dollars, by the list prices that genai-prices knows; `None` for a model that it does not know."""
+        if self._connection is None:
+            return None
+        try:
+            return float(response.cost().total_price)
+        except (LookupError, ValueError):
+            return None
 
 
 def _refuse_incomplete(response: ModelResponse, text: str) -> None:

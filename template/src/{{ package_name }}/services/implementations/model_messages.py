@@ -57,7 +57,9 @@ def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> 
     return messages
 
 
-def to_reply(response: ModelResponse, text: str) -> ModelReply:
+def to_reply(
+    response: ModelResponse, text: str, *, cost_usd: float | None, first_token_seconds: float | None
+) -> ModelReply:
     """The response as the rest of the code sees it; arguments that are not JSON are left for the toolbox to refuse."""
     return ModelReply(
         text=text,
@@ -68,6 +70,8 @@ def to_reply(response: ModelResponse, text: str) -> ModelReply:
         output_tokens=response.usage.output_tokens,
         model=response.model_name or "",
         payload=_storable(_RESPONSE.dump_python(response, mode="json", exclude_none=True)),
+        cost_usd=cost_usd,
+        first_token_seconds=first_token_seconds,
     )
 
 
