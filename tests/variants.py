@@ -27,12 +27,6 @@ PENDING = {
     "ci",
     "layers=logging",
     "layers=tracing",
-    "assistants=claude",
-    "assistants=cursor",
-    "assistants=copilot",
-    "assistants=augment",
-    "assistants=devin",
-    "assistants=gemini",
 }
 CANDIDATES = 50  # of each row of the covering array, of which the best is taken
 

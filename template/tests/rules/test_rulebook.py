@@ -10,6 +10,16 @@ from tests.support.rules.documents import Rule, rules
 from tests.support.rules.exceptions import problems
 from tests.support.rules.project import File, Project, Violation
 
+# What coding assistants read, and how much of it at most, in characters.
+ASSISTANTS = {
+    "CLAUDE.md": 40_000,
+    "GEMINI.md": 40_000,
+    ".cursor/rules/rules.mdc": 20_000,
+    ".github/copilot-instructions.md": 4_000,  # of which code review reads no more
+    ".augment/rules/rules.md": 24_000,
+    ".devin/rules/rules.md": 12_000,
+}
+
 
 def checks_of(project: Project, rule: Rule) -> set[str]:
     """The names of the checks that the rule's module defines."""
@@ -40,3 +50,29 @@ def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
 def test_exceptions_are_in_order(project: Project) -> Iterator[Violation]:
     known = {name for rule in rules(project.root) for name in rule.checks}
     yield from problems(project.root, known)
+
+
+@check("Let AGENTS.md list every rule by its id, title and document, and let what each assistant reads say the same.")
+def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
+    source = File(project.root, "AGENTS.md")
+    listed = [line for line in source.lines if re.match(r"- \[\d+\.1 ", line)]
+    own = [rule for rule in rules(project.root) if not rule.path.startswith("rules/local/")]
+    for rule in own:
+        if not any(line.startswith(f"- [{rule.id} {rule.title}]({rule.path})") for line in listed):
+            yield source.at(source.line_of(rf"\[{re.escape(rule.id)} "), f"does not list {rule.id} {rule.title}")
+    if len(listed) > len(own):
+        yield source.at(source.line_of(re.escape(listed[-1])), "lists a rule that there is not")
+    for path, limit in ASSISTANTS.items():
+        absolute = project.root / path
+        if not absolute.exists():
+            continue
+        file = File(project.root, path)
+        if "AGENTS.md" not in file.text:
+            yield file.at(1, "does not send its reader to AGENTS.md")
+        if len(file.text) > limit:
+            yield file.at(1, f"has {len(file.text)} characters, of which its reader sees {limit}")
+        repeated = [line for line in file.lines if re.match(r"- \[\d+\.1 ", line)]
+        same = [line.replace("](rules/", "](../rules/") for line in listed]
+        if repeated and repeated != same:
+            line = next((text for text in repeated if text not in same), repeated[-1])
+            yield file.at(file.lines.index(line) + 1, "says of a rule what AGENTS.md does not")

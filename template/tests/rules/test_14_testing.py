@@ -1,0 +1,94 @@
+"""Rule 14.1: tests at every level, against real services, of every route, and nearly every line."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from tests.support.rules.check import ROOT, Broken, check
+from tests.support.rules.project import File, Module, Project, Violation, named
+
+LEAST = 80
+LEVELS = ("unit", "integration", "e2e")
+NEEDS_REASON = {"pytest.skip", "pytest.xfail", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail"}
+
+
+@check(f"Set fail_under = {LEAST} or more and branch = true under [tool.coverage] in pyproject.toml.")
+def test_coverage_is_demanded(project: Project) -> Iterator[Violation]:
+    file = File(project.root, "pyproject.toml")
+    coverage = project.pyproject["tool"].get("coverage", {})
+    if coverage.get("report", {}).get("fail_under", 0) < LEAST:
+        yield file.at(
+            file.line_of(r"^fail_under|^\[tool\.coverage"), f"less than {LEAST} % of the code has to be tested"
+        )
+    if not coverage.get("run", {}).get("branch"):
+        yield file.at(file.line_of(r"^branch|^\[tool\.coverage"), "only lines are counted, not branches")
+    if "--cov" not in project.pyproject["tool"]["pytest"]["addopts"]:
+        yield file.at(file.line_of(r"^\[tool\.pytest"), "the tests do not count coverage")
+
+
+@check("Write unit tests, integration tests and end-to-end tests, in the folders of these names.")
+def test_tests_have_three_levels(project: Project) -> Iterator[Violation]:
+    for level in LEVELS:
+        if not any("def test_" in module.text for module in project.modules(f"tests/{level}")):
+            yield Violation(f"tests/{level}", 1, f"there is no {level} test")
+
+
+@check("Write a test that sends the request.")
+def test_every_route_is_tested(project: Project) -> Iterator[Violation]:
+    file = File(project.root, "openapi.json")
+    texts = [_addresses(module) for module in project.modules("tests") if not module.path.startswith("tests/rules/")]
+    known = "\n".join(texts)
+    for path in json.loads(file.text)["paths"]:
+        steps = ["[^/\\s]+" if step.startswith("{") else re.escape(step) for step in path.split("/")[1:]]
+        # Whole, or from any of its steps on, after what a test was told: f"{location}/cancel".
+        forms = ["/" + "/".join(steps), *("X/" + "/".join(steps[index:]) for index in range(1, len(steps)))]
+        forms = [form for form in forms if re.search(r"/\w", form)]
+        if not re.search(rf"(?m)(^|[^\w])({'|'.join(forms)})($|[?#\s])", known):
+            yield file.at(file.line_of(f'^\\s*"{re.escape(path)}"'), f"no test asks for {path}")
+
+
+def _addresses(module: Module) -> str:
+    """Every string of a module on a line of its own, with X for what is inserted."""
+    lines: list[str] = []
+    for node in module.nodes:
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values]
+            lines.append("".join(parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            lines.append(node.value)
+    return "\n".join(lines)
+
+
+@check('Say why: pytest.skip("needs Docker: install it"), or reason="...".')
+def test_no_test_is_skipped_in_silence(project: Project) -> Iterator[Violation]:
+    for module in project.modules("tests"):
+        for node in module.nodes:
+            decorators = (
+                node.decorator_list if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else []
+            )
+            for item in decorators:
+                if named(item) in NEEDS_REASON:
+                    yield module.found(item, f"{named(item)} gives no reason")
+            if isinstance(node, ast.Call) and named(node.func) in NEEDS_REASON:
+                by_word = any(word.arg == "reason" for word in node.keywords)
+                by_place = named(node.func) in {"pytest.skip", "pytest.xfail", "pytest.mark.skip"} and node.args
+                if not by_word and not by_place:
+                    yield module.found(node, f"{named(node.func)} gives no reason")
+
+
+@check(
+    "Leave tests/support/network_guard in PYTHONPATH of every process that tests start.",
+    at=("../../tests/support/network_guard/sitecustomize.py", "^def guard"),
+)
+def test_tests_reach_no_network(environment: dict[str, str]) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if "ConnectionForbidden" not in done.stderr:
+        raise Broken("a process that a test starts may reach other machines")

@@ -1,0 +1,138 @@
+"""How the project is deployed, as far as it says: YAML with line numbers, the processes that each file starts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from .project import File, Project
+
+PROCESS_TYPES = ("web", "worker", "scheduler")
+MANIFESTS = "deploy/kubernetes/*.yaml"
+COMPONENT = "app.kubernetes.io/component"
+
+
+class Table(dict[Hashable, Any]):
+    """A mapping of YAML that knows the line of each key, and its own."""
+
+    def __init__(self) -> None:
+        self.line = 1
+        self.lines: dict[Hashable, int] = {}
+
+
+class _Loader(yaml.CSafeLoader):
+    def table(self, node: yaml.MappingNode) -> Iterator[Table]:
+        made = Table()
+        yield made
+        made.update(self.construct_mapping(node))
+        made.line = node.start_mark.line + 1
+        made.lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _Loader.table)
+_Loader.add_multi_constructor("!", lambda *_: None)  # what only GitLab or Compose understands
+
+
+def documents(file: File) -> list[Any]:
+    """The documents of a YAML file; mappings are of the class `Table`."""
+    return _documents(file.text)
+
+
+@cache
+def _documents(text: str) -> list[Any]:
+    documents = yaml.load_all(text, _Loader)
+    return [document for document in documents if document is not None]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process type as one file starts it."""
+
+    type: str
+    command: tuple[str, ...]
+    file: File
+    line: int
+    image: str
+    replicas: int
+    environment: dict[str, str]
+    body: Table
+
+
+def procfile(project: Project) -> dict[str, tuple[str, ...]]:
+    file = File(project.root, "Procfile")
+    pairs = [line.split(":", 1) for line in file.lines if ":" in line]
+    return {name: tuple(shlex.split(command)) for name, command in pairs}
+
+
+def composed(project: Project) -> list[Process]:
+    """The services of compose.yaml and the files over it that are built from this repository."""
+    found: list[Process] = []
+    for file in project.files("compose*.yaml"):
+        for document in documents(file):
+            services = document.get("services") or Table()
+            for name, service in services.items():
+                if name not in PROCESS_TYPES or not isinstance(service, Table):
+                    continue
+                command = service.get("command") or ()
+                parts = tuple(shlex.split(command) if isinstance(command, str) else map(str, command))
+                replicas = (service.get("deploy") or {}).get("replicas", 1)
+                environment = service.get("environment") or {}
+                if isinstance(environment, list):
+                    environment = dict(item.partition("=")[::2] for item in environment)
+                found.append(
+                    Process(
+                        str(name),
+                        parts,
+                        file,
+                        services.lines[name],
+                        str(service.get("image", "")),
+                        replicas if isinstance(replicas, int) else 1,
+                        {str(key): str(value) for key, value in environment.items()},
+                        service,
+                    )
+                )
+    return found
+
+
+def manifests(project: Project) -> Iterator[tuple[File, Table]]:
+    """Every object of the Kubernetes manifests."""
+    for file in project.files(MANIFESTS):
+        yield from ((file, document) for document in documents(file) if isinstance(document, Table))
+
+
+def deployed(project: Project) -> list[Process]:
+    """The processes that Kubernetes runs, with the most replicas that an autoscaler may make of each."""
+    limits: dict[str, int] = {}
+    for _, item in manifests(project):
+        if item.get("kind") == "HorizontalPodAutoscaler" and "spec" in item:
+            name = item["spec"].get("scaleTargetRef", item["metadata"])["name"]
+            limits[name] = max(limits.get(name, 0), item["spec"].get("maxReplicas", 1))
+        elif item.get("kind") == "ScaledObject":
+            name = item["spec"]["scaleTargetRef"]["name"]
+            limits[name] = max(limits.get(name, 0), item["spec"].get("maxReplicaCount", 100))
+    found: list[Process] = []
+    for file, item in manifests(project):
+        if item.get("kind") != "Deployment" or "template" not in item.get("spec", {}):
+            continue
+        name = str(item["metadata"]["name"])
+        pod = item["spec"]["template"]["spec"]
+        for container in pod["containers"]:
+            command = (*container.get("command", ()), *container.get("args", ()))
+            found.append(
+                Process(
+                    name.rpartition("-")[2],
+                    tuple(map(str, command)),
+                    file,
+                    container.lines.get("command", container.line),
+                    str(container.get("image", "")),
+                    limits.get(name) or item["spec"].get("replicas", 1),
+                    {str(each["name"]): str(each.get("value", "")) for each in container.get("env", ())},
+                    pod,
+                )
+            )
+    return found
