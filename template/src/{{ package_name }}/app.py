@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from . import problems
 from .agent.routes import router as agent_router
 from .chat.routes import router as chat_router
 from .chat.service import ChatService
 from .chat.turns import Turns
+from .docs import add_docs
+from .guard import listed
 from .observability.health import router as health_router
 from .observability.requests import RequestLogMiddleware, RequestMetricsMiddleware
 from .observability.scraping import router as metrics_router
+from .security.admission import AdmissionMiddleware
 from .security.authentication import Authenticated
-from .security.limits import RequestSizeMiddleware
+from .security.headers import SecurityHeadersMiddleware
+from .security.limits import JsonOnly, RequestLimitsMiddleware
 from .services.container import ServiceContainer
 from .services.interfaces import ServiceUnavailable
 
@@ -56,17 +62,41 @@ def create_app(settings: Settings) -> FastAPI:
         title=settings.APP_NAME,
         version=settings.APP_VERSION,
         lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.DOCS_ENABLED else None,
+        docs_url=None,
+        redoc_url=None,
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
-    app.add_middleware(RequestSizeMiddleware, max_bytes=settings.REQUEST_MAX_BYTES)
-    app.add_middleware(RequestLogMiddleware, internal_error=partial(problems.internal_error, debug=settings.DEBUG))
-    app.add_middleware(RequestMetricsMiddleware)
+    _add_middleware(app, settings)
     problems.install(app)
     app.include_router(health_router)
     app.include_router(metrics_router, responses=problems.responses(403))
-    app.include_router(chat_router)
+    app.include_router(chat_router, dependencies=[JsonOnly])
     # Whoever forgets to ask for the owner in a route of the agent has not opened it to the world.
-    app.include_router(agent_router, dependencies=[Authenticated], responses=problems.responses(401, 422, 503))
+    app.include_router(
+        agent_router, dependencies=[Authenticated, JsonOnly], responses=problems.responses(401, 422, 429, 503)
+    )
+    if settings.DOCS_ENABLED:
+        add_docs(app)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The innermost first: what comes later sees a request earlier, and its response later."""
+    app.add_middleware(RequestLimitsMiddleware, settings=settings)
+    app.add_middleware(AdmissionMiddleware, settings=settings)
+    if settings.CORS_ORIGINS:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=listed(settings.CORS_ORIGINS),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-ID"],
+            expose_headers=["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(RequestLogMiddleware, internal_error=partial(problems.internal_error, debug=settings.DEBUG))
+    app.add_middleware(RequestMetricsMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware, hsts_seconds=settings.HSTS_SECONDS)
+    if settings.TRUSTED_PROXIES:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=listed(settings.TRUSTED_PROXIES))

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from .agent.settings import AgentSettings
+from .guard import GuardSettings
 from .project import (
     DEFAULT_CONCURRENCY,
     DEVELOPMENT_DATABASE_URL,
@@ -51,6 +52,7 @@ class Environment(StrEnum):
 _LOCAL: dict[str, Any] = {
     "DEBUG": True,
     "DATABASE_POOL_SIZE": 2,
+    "DOCS_ENABLED": True,
     "METRICS_PORT": 0,  # all processes run on one machine
     "SECRET_KEY": INSECURE_SECRET_KEY,
     "LLM_MODEL": OFFLINE_MODEL,
@@ -163,7 +165,7 @@ class AdminSettings(CoreSettings):
     )
 
 
-class Settings(AgentSettings, AdminSettings):
+class Settings(AgentSettings, GuardSettings, AdminSettings):
     """Everything that web, worker and scheduler need."""
 
     HOST: str = Field("0.0.0.0", description="The address that the processes listen on.")  # noqa: S104 - rule 7.1
@@ -183,7 +185,6 @@ class Settings(AgentSettings, AdminSettings):
     SHUTDOWN_GRACE_SECONDS: float = Field(
         25.0, gt=0, description="How long a stopping process lets turns and requests finish before it releases them."
     )
-    REQUEST_MAX_BYTES: int = Field(1_048_576, ge=1024, description="The largest request body accepted.")
 
     REDIS_URL: RedisUrl = Field(description="Valkey or Redis: redis://:password@host:6379/0")
     REDIS_TTL: int = Field(3600, ge=1, description="Seconds that a cache entry lives unless told otherwise.")

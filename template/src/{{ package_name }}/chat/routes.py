@@ -56,7 +56,7 @@ class EventStreamResponse(StreamingResponse):
     media_type = "text/event-stream"
 
 
-router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 503))
+router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 429, 503))
 
 
 def _chat(request: Request) -> ChatService:
@@ -117,7 +117,7 @@ async def delete_session(owner: Owner, chat: Chat, session_id: UUID) -> None:
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
         202: {"model": TurnView, "description": "Queued, or waiting for an approval; `Location` is the turn."},
-        **responses(404, 409, 413, 422, 500, 502, 504),
+        **responses(400, 404, 409, 413, 415, 422, 500, 502, 504),
     },
 )
 async def send_message(
@@ -218,7 +218,11 @@ async def list_approvals(owner: Owner, chat: Chat, session_id: UUID, number: Num
     )
 
 
-@router.post("/{session_id}/turns/{number}/approvals/{call_id}", status_code=202, responses=responses(404, 409, 422))
+@router.post(
+    "/{session_id}/turns/{number}/approvals/{call_id}",
+    status_code=202,
+    responses=responses(400, 404, 409, 413, 415, 422),
+)
 async def decide_approval(
     owner: Owner, chat: Chat, session_id: UUID, number: Number, call_id: str, decision: DecisionIn, response: Response
 ) -> TurnView:
@@ -283,9 +287,7 @@ def _answer(turn: Turn) -> Response:
 
 
 def _sse(events: AsyncIterator[Event]) -> EventStreamResponse:
-    return EventStreamResponse(
-        _with_keepalive(events), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
+    return EventStreamResponse(_with_keepalive(events), headers={"X-Accel-Buffering": "no"})
 
 
 async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from ..agent.settings import AgentSettings
 from ..config import DEFAULTS, AdminSettings, CoreSettings, Settings, layers
+from ..guard import GuardSettings
 from ..project import SLUG
 
 MASK = "********"
@@ -20,7 +21,8 @@ COMPUTED = {"APP_VERSION": "the package's version"}  # a default that a release 
 SECTIONS: dict[str, tuple[type[BaseSettings], tuple[type[BaseSettings], ...]]] = {
     "Every process and every command": (CoreSettings, ()),
     "The database": (AdminSettings, (CoreSettings,)),
-    "Web, worker and scheduler": (Settings, (AdminSettings, AgentSettings)),
+    "Web, worker and scheduler": (Settings, (AdminSettings, GuardSettings, AgentSettings)),
+    "Limits and access": (GuardSettings, (BaseSettings,)),
     "The agent's own (`agent/settings.py`)": (AgentSettings, (BaseSettings,)),
 }
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -56,7 +58,7 @@ def _shown(name: str, field: FieldInfo, values: dict[str, dict[str, Any]], schem
     if source == "default" and field.is_required():
         return Shown(name, NOT_SET, "none")
     value = field.get_default(call_default_factory=True) if source == "default" else values[source][name]
-    if value is None:
+    if value is None or value == "":
         return Shown(name, NOT_SET, source)
     return Shown(name, masked(name, str(value)) if _is_secret(name, schema) else str(value), source)
 
@@ -115,7 +117,7 @@ def _kind(kind: dict[str, Any]) -> str:
 
 def _defaults(name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
     def shown(value: Any) -> str:
-        if value is None:
+        if value is None or value == "":
             return "none"
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return f"`{masked(name, text) if _is_secret(name, schema) else text}`"

@@ -52,6 +52,12 @@ TASKS = Counter(
     "tasks_total", "Background tasks that were run; outcome is ok, error or cancelled.", ("task", "outcome")
 )
 TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks took.", ("task",), buckets=SECONDS)
+RATE_LIMITED_REQUESTS = Counter(
+    "rate_limited_requests_total", "Requests refused by a rate limit; scope is subject or address.", ("scope",)
+)
+RATE_LIMIT_UNAVAILABLE = Counter(
+    "rate_limit_unavailable_total", "Requests that were not counted, since Valkey was down; they passed or got 503."
+)
 SCHEDULER_TICKS = Counter("scheduler_ticks_total", "How often a scheduled task was queued.", ("task",))
 POOL_CONNECTIONS = Gauge(
     "database_pool_connections",

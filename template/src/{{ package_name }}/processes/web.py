@@ -29,6 +29,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # TRUSTED_PROXIES says whose are believed, and app.py sees to it
                 timeout_graceful_shutdown=round(settings.SHUTDOWN_GRACE_SECONDS) + 1,
             )
         )

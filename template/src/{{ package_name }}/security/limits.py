@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
+from fastapi import Depends, Request
+from fastapi.params import Form
 from starlette.exceptions import HTTPException
 
 from ..problems import Problem, answer
@@ -11,36 +14,101 @@ from ..problems import Problem, answer
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from ..config import Settings
 
-class RequestSizeMiddleware:
-    """Refuses a body of more than `max_bytes`: at once where its length is declared, else as soon as it is exceeded.
+# A string may go on to the end of the text: each character is looked at once, whatever an attacker writes.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_BRACKETS: Final = bytes.maketrans(b"[{]}", b"(())")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
-    FastAPI's own `max_body_size` does the same, but answers in plain text.
+
+class RequestLimitsMiddleware:
+    """Refuses an address with headers that are too long (431), a body that is too long (413), JSON too deep (400).
+
+    A long body is refused at once where its length is declared, else as soon as it is exceeded: FastAPI's own
+    `max_body_size` does the same, but answers in plain text.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.max_bytes = max_bytes
+        self._max_bytes = settings.REQUEST_MAX_BYTES
+        self._max_header_bytes = settings.REQUEST_MAX_HEADER_BYTES
+        self._max_depth = settings.JSON_MAX_DEPTH
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if int(declared) > self.max_bytes:
-            detail = f"The body is longer than {self.max_bytes} bytes."
-            problem = Problem(413, "request-too-large", "The request is too large.", detail)
+        length, is_json, size = b"0", False, len(scope["raw_path"]) + len(scope["query_string"])
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+            if name == b"content-length":
+                length = value
+            elif name == b"content-type":
+                is_json = b"json" in value.lower()
+        problem = self._refusal(size, length)
+        if problem is not None:
             await answer(problem.document, {"Connection": "close"})(scope, receive, send)
             return
         received = 0
+        openings = 0
+        chunks: list[bytes] = []
 
-        async def receive_within_limit() -> Message:
-            nonlocal received
+        async def receive_within_limits() -> Message:
+            nonlocal received, openings
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if received > self._max_bytes:
                 # Of all errors while a body is read, FastAPI lets only this one pass as it is.
-                raise HTTPException(413, f"The body is longer than {self.max_bytes} bytes.")
+                raise HTTPException(413, f"The body is longer than {self._max_bytes} bytes.")
+            if is_json:
+                chunks.append(chunk)
+                openings += chunk.count(b"[") + chunk.count(b"{")
+                # Few brackets cannot nest deep, and no more is looked at in most requests.
+                if openings > self._max_depth and not message.get("more_body") and self._is_deep(b"".join(chunks)):
+                    raise HTTPException(
+                        400, f"The JSON is nested deeper than {self._max_depth} levels, or its brackets do not match."
+                    )
             return message
 
-        await self.app(scope, receive_within_limit, send)
+        await self.app(scope, receive_within_limits, send)
+
+    def _refusal(self, header_bytes: int, content_length: bytes) -> Problem | None:
+        if header_bytes > self._max_header_bytes:
+            detail = f"The address and the headers take more than {self._max_header_bytes} bytes."
+            return Problem(431, "headers-too-large", "The headers of the request are too large.", detail)
+        if int(content_length) > self._max_bytes:
+            detail = f"The body is longer than {self._max_bytes} bytes."
+            return Problem(413, "request-too-large", "The request is too large.", detail)
+        return None
+
+    def _is_deep(self, text: bytes) -> bool:
+        """Whether brackets are left once the innermost pairs have been taken away as often as is allowed."""
+        brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NO_BRACKETS)
+        for _ in range(self._max_depth):
+            if not brackets:
+                break
+            brackets = brackets.replace(b"()", b"")
+        return bool(brackets)
+
+
+async def _json_only(request: Request) -> None:
+    """Refuses a body that is no JSON where JSON is expected: it is not guessed at."""
+    expected = getattr(request.scope["route"], "body_field", None)
+    if expected is None or isinstance(expected.field_info, Form) or not await request.body():
+        return
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise Problem(
+            415,
+            "unsupported-media-type",
+            "The body is not of a type that is understood here.",
+            "Send JSON as Content-Type: application/json.",
+            headers={"Accept": "application/json"},
+        )
+
+
+JsonOnly = Depends(_json_only)

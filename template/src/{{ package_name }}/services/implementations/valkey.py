@@ -1,7 +1,8 @@
-"""Cache and event streams on Valkey (or Redis), through redis-py."""
+"""Cache, event streams and rate limits on Valkey (or Redis), through redis-py."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from ..interfaces import Event, ServiceUnavailable
+from ..interfaces import Event, Quota, ServiceUnavailable
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -106,3 +107,90 @@ class ValkeyEventStream(ValkeyService):
             for _, entries in found or ()
             for entry_id, fields in entries
         ]
+
+
+# The times of the last hits, the oldest first, never more than the limit. Times are Valkey's own, in microseconds, so
+# that all processes go by one clock.
+_HIT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local oldest = redis.call('LINDEX', KEYS[1], 0)
+while oldest and now - oldest >= window do
+    redis.call('LPOP', KEYS[1])
+    oldest = redis.call('LINDEX', KEYS[1], 0)
+end
+local used = redis.call('LLEN', KEYS[1])
+if used >= limit then
+    local frees = redis.call('LINDEX', KEYS[1], used - limit)
+    return {0, 0, window - (now - frees)}
+end
+redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
+return {1, limit - used - 1, window - (now - (oldest or now))}
+"""
+
+
+class ValkeyRateLimiter(ValkeyService):
+    """A sliding window: in no 60 seconds, wherever they begin, more hits than the limit.
+
+    Hits that come while others are on their way go together in one round trip: a rush of requests needs no more
+    connections, and no hit waits for its turn until the clock says that Valkey is down.
+    """
+
+    service = "rate limiter"
+    window_seconds = 60
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._script = self._client.register_script(_HIT)
+        self._waiting: list[_Hit] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def hit(self, key: str, limit: int) -> Quota:
+        hit = _Hit(key, limit, asyncio.get_running_loop().create_future())
+        self._waiting.append(hit)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
+        return await hit.quota
+
+    async def _send(self) -> None:
+        while self._waiting:
+            hits, self._waiting = self._waiting, []
+            try:
+                with self._errors():
+                    results = await self._run(hits)
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
+                for hit in hits:
+                    hit.fail(error)
+            else:
+                for hit, (allowed, remaining, reset) in zip(hits, results, strict=True):
+                    hit.answer(Quota(bool(allowed), hit.limit, remaining, reset / 1_000_000))
+
+    async def _run(self, hits: list[_Hit]) -> list[tuple[int, int, int]]:
+        window = self.window_seconds * 1_000_000
+        pipeline = self._client.pipeline(transaction=False)
+        for hit in hits:
+            pipeline.evalsha(self._script.sha, 1, f"rate:{hit.key}", str(hit.limit), str(window))
+        try:
+            return await pipeline.execute()
+        except NoScriptError:  # Valkey is new, or was started anew: nothing was counted
+            await self._client.script_load(_HIT)
+            return await self._run(hits)
+
+
+class _Hit:
+    """One that waits. Whose request was given up has stopped to wait."""
+
+    def __init__(self, key: str, limit: int, quota: asyncio.Future[Quota]) -> None:
+        self.key = key
+        self.limit = limit
+        self.quota = quota
+
+    def answer(self, quota: Quota) -> None:
+        if not self.quota.done():
+            self.quota.set_result(quota)
+
+    def fail(self, error: Exception) -> None:
+        if not self.quota.done():
+            self.quota.set_exception(error)
