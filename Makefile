@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent long matrix lock upgrade docs release
+.PHONY: help demo test check agent long matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,9 @@ release: $(UV) ## make a release: make release VERSION=1.2.0 (docs/releasing.md)
 
 docs: $(UV) ## write docs/questions.md from copier.yml
 	$(RUN) python tests/documentation.py
+
+alerts: $(UV) ## write the Prometheus Operator's form of the alert rules
+	$(RUN) python tests/alerts.py
 
 .PHONY: lint
 lint: $(UV)

@@ -1,0 +1,26 @@
+"""Programs that tests need and that may not be on this machine.
+
+Without one, its tests are skipped with a word on what to install; in CI, where nothing is skipped, they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from template import ROOT
+
+UNPACKED = ROOT / ".tools" / "debian" / "usr" / "bin"  # where .ci/prometheus puts them
+
+
+def program(name: str, advice: str) -> str:
+    """Its path. `advice` tells how to get it."""
+    found = shutil.which(name) or shutil.which(name, path=UNPACKED)
+    if found is None:
+        message = f"{name} is missing: {advice}"
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    return found
