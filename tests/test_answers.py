@@ -45,12 +45,26 @@ NO_ADDRESS = [
     "javascript:x",
     "https://" + TOO_LONG,
 ]
+NO_IMAGE = [
+    "",
+    "Acme/x",
+    "acme/x:1",
+    "acme/x@sha256:0",
+    "acme//x",
+    "acme/-x",
+    "https://acme/x",
+    "a b",
+    'x"',
+    "x\n",
+    TOO_LONG + "x" * 40,
+]
 REFUSED = [
     *((name, value) for name in FREE_TEXT for value in NO_TEXT if (name, value) != ("project_description", "")),
     ("project_description", ""),
     *(("project_slug", value) for value in NO_SLUG),
     *(("package_name", value) for value in NO_PACKAGE),
     *(("repository_url", value) for value in NO_ADDRESS),
+    *(("container_image", value) for value in NO_IMAGE),
     ("python_version", "3.10"),
     ("llm_provider", "none"),
     ("license", "gpl"),
@@ -88,6 +102,23 @@ def test_bad_answers_are_refused_in_one_sentence(questionnaire: Path, name: str,
 def test_names_follow_from_the_project_name(questionnaire: Path, name: str, slug: str, package: str) -> None:
     found = ask(questionnaire, {"project_name": name})
     assert (found["project_slug"], found["package_name"]) == (slug, package)
+
+
+@pytest.mark.parametrize(
+    ("repository", "image"),
+    [
+        ("", "my-agent"),
+        ("https://github.com/acme/order-desk", "ghcr.io/acme/order-desk"),
+        ("https://github.com/Acme/Order_Desk.git", "ghcr.io/acme/order-desk"),
+        ("https://gitlab.com/acme/desks/order.desk", "registry.gitlab.com/acme/desks/order.desk"),
+        ("https://git.example.org/acme/order-desk", "my-agent"),
+        ("https://github.com/acme/.github", "ghcr.io/acme/github"),
+        ("https://github.com/-acme/-_x__y..z--", "ghcr.io/acme/x-y-z"),
+        ("https://github.com/...", "my-agent"),
+    ],
+)
+def test_the_image_belongs_to_the_registry_of_the_repository(questionnaire: Path, repository: str, image: str) -> None:
+    assert ask(questionnaire, {"repository_url": repository})["container_image"] == image
 
 
 @pytest.mark.parametrize("name", ["智能助手", "🙂", "«»", "'"])

@@ -1,0 +1,72 @@
+"""The image's recipe, as far as it can be judged without building it (tests/test_containers.py builds it)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from test_render import ROWS, each_variant
+
+from template import answers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Render
+
+# What is sent to the builder, by the patterns of .dockerignore.
+SENT = {"LICENSE", "README.md", "migrations", "pyproject.toml", "src", "uv.lock"}
+INSTRUCTION = re.compile(r"^([A-Z]+) (.*(?:\\\n.*)*)", re.MULTILINE)
+
+
+@pytest.fixture
+def project(render: Render, row: str) -> Path:
+    return render(**ROWS[row])
+
+
+def instructions(project: Path, name: str) -> list[str]:
+    """The arguments of every such instruction of the Dockerfile."""
+    text = (project / "Dockerfile").read_text("utf-8")
+    return [arguments for instruction, arguments in INSTRUCTION.findall(text) if instruction == name]
+
+
+@each_variant
+def test_hadolint_has_nothing_to_say(project: Path) -> None:
+    ran = subprocess.run(["hadolint", "Dockerfile"], cwd=project, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+
+
+@each_variant
+def test_the_image_is_made_of_the_projects_python(project: Path) -> None:
+    (version,) = [argument for argument in instructions(project, "ARG") if argument.startswith("PYTHON_IMAGE=")]
+    assert version == f"PYTHON_IMAGE=python:{answers(project)['python_version']}-slim"
+    assert {source.split()[0] for source in instructions(project, "FROM")} == {"${UV_IMAGE}", "${PYTHON_IMAGE}"}
+
+
+@each_variant
+def test_its_commands_are_those_of_the_procfile(project: Path) -> None:
+    web = re.search(r"^web: (.*)$", (project / "Procfile").read_text("utf-8"), re.MULTILINE)
+    assert web
+    (command,) = instructions(project, "CMD")
+    assert command == "[" + ", ".join(f'"{word}"' for word in shlex.split(web[1])) + "]"
+    assert instructions(project, "USER") == ["10001:10001"]
+
+
+def test_only_what_the_image_is_made_of_is_sent(render: Render) -> None:
+    project = render()
+    lines = (project / ".dockerignore").read_text("utf-8").splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    assert patterns[0] == "*"
+    assert {pattern[1:] for pattern in patterns if pattern.startswith("!")} == SENT
+    copied = [word for argument in instructions(project, "COPY") for word in shlex.split(argument)[:-1]]
+    sources = {word for word in copied if not word.startswith(("--", "/"))}
+    assert sources == SENT
+
+
+@pytest.mark.parametrize("ignore", ["DL3008"])
+def test_what_hadolint_is_told_to_ignore_is_argued(render: Render, ignore: str) -> None:
+    text = (render() / "Dockerfile").read_text("utf-8")
+    assert re.findall(r"^# .+\n# hadolint ignore=(.+)$", text, re.MULTILINE) == [ignore]
