@@ -40,6 +40,7 @@ SECRETS_DIR = "/run/secrets"
 INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 - refused in staging and production
 SECRET_KEY_LENGTH = 32
 OFFLINE_MODEL = "offline"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Environment(StrEnum):
@@ -51,6 +52,7 @@ class Environment(StrEnum):
 
 _LOCAL: dict[str, Any] = {
     "DEBUG": True,
+    "LOG_ERROR_MESSAGES": True,
     "DATABASE_POOL_SIZE": 2,
     "DOCS_ENABLED": True,
     "METRICS_PORT": 0,  # all processes run on one machine
@@ -108,6 +110,11 @@ class ConfigurationError(Exception):
         self.problems = problems
 
 
+def _pairs(text: str | None) -> list[tuple[str, str]]:
+    found = [pair.partition("=") for pair in (text or "").split(",") if pair.strip()]
+    return [(name.strip(), value.strip()) for name, _, value in found]
+
+
 class CoreSettings(BaseSettings):
     """What every process and every command needs."""
 
@@ -124,7 +131,13 @@ class CoreSettings(BaseSettings):
     DEBUG: bool = Field(False, description="Tells the cause of an internal error in its answer. Refused in production.")
     REVISION: str | None = Field(None, description="The commit that was built, as the metric build_info tells it.")
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
+    LOG_LEVELS: str | None = Field(
+        None, description="The least level of single loggers: access=WARNING,psycopg.pool=DEBUG"
+    )
     LOG_FORMAT: Literal["json", "console"] = Field("json", description="json: one object a line. console: for people.")
+    LOG_ERROR_MESSAGES: bool = Field(
+        False, description="Logs what errors within a request or job say, which may quote what people wrote."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -145,6 +158,19 @@ class CoreSettings(BaseSettings):
         if isinstance(text, str) and PLACEHOLDER in text:
             raise ValueError(f"still holds the placeholder {PLACEHOLDER}")
         return value
+
+    @field_validator("LOG_LEVELS")
+    @classmethod
+    def _logger_levels(cls, value: str | None) -> str | None:
+        for name, level in _pairs(value):
+            if not name or level not in LEVELS:
+                raise ValueError(f"must be logger=LEVEL, separated by commas, with a level of {', '.join(LEVELS)}")
+        return value
+
+    @property
+    def log_levels(self) -> dict[str, str]:
+        """LOG_LEVELS as a mapping."""
+        return dict(_pairs(self.LOG_LEVELS))
 
     @field_validator("DEBUG")
     @classmethod

@@ -125,7 +125,10 @@ class Turns:
         operation = TurnOperation(session_id=str(turn.session_id), number=turn.number, created_at=turn.created_at)
         with structlog.contextvars.bound_contextvars(session_id=str(turn.session_id), turn=turn.number), operation:
             ended = await self._run_to_end(live)
-            operation.status = ended.status if ended is not None and ended.status.is_final else None
+            if ended is not None and ended.status.is_final:
+                operation.status = ended.status
+                tokens = {"input_tokens": ended.input_tokens, "output_tokens": ended.output_tokens}
+                log.info("the turn ended", status=str(ended.status), **tokens)
             return ended
 
     async def _run_to_end(self, live: LiveTurn) -> Turn | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import structlog
+
 from ..chat.models import TurnKey
 from ..chat.repository import ChatRepository
 from ..chat.service import RUN_TURN
@@ -15,6 +17,8 @@ from .common import TASKS
 if TYPE_CHECKING:
     from ..chat.turns import Turns
     from ..services.container import ServiceContainer
+
+log = structlog.get_logger()
 
 SWEEP_SECONDS = 2.0
 SWEEP_LIMIT = 200
@@ -32,7 +36,11 @@ def tasks_with(turns: Turns) -> dict[str, Task]:
 def _measured(task: Task) -> Task:
     async def run(context: TaskContext, **arguments: Any) -> None:
         with TaskOperation(task=task.name):
-            await task.run(context, **arguments)
+            try:
+                await task.run(context, **arguments)
+            except Exception:
+                log.exception("a task failed", task=task.name)
+                raise
 
     return Task(task.name, run)
 

@@ -1,0 +1,97 @@
+"""What must never stand in a log, taken out of every line: secrets, tokens, and what people write (rule 11.1).
+
+Contents are withheld by the name of the field; secrets are found wherever they stand, since anybody may quote them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import SecretStr
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..config import CoreSettings
+
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+MASK = "[redacted]"
+WITHHELD = "[withheld]"
+SHORTEST = 6  # a shorter secret is found in any word, and protects nothing
+
+SECRET_FIELD = re.compile(
+    r"(?:^|[_-])(?:authorization|cookie|credentials?|pass(?:word|wd|phrase)?|secret|token|api[_-]?key)$", re.IGNORECASE
+)
+# Of this code, of procrastinate and of Celery: what a conversation or a job holds.
+CONTENT_FIELD = re.compile(
+    r"text|contents?|prompts?|messages|instructions|arguments|results?|(?:request_)?body|(?:task_)?k?wargs|args|call_string",
+    re.IGNORECASE,
+)
+_TOKENS = (
+    r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}",
+    r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*",  # a JWT
+    r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}",  # keys of OpenAI, Anthropic and others
+    r"(?<=://)[^\s/@\"'\\]*:[^\s/@\"'\\]+(?=@)",  # user and password in an address
+)
+
+
+class Redactor:
+    """Takes out of a line the secrets of these settings, and what looks like a token."""
+
+    def __init__(self, settings: CoreSettings) -> None:
+        known = {form for secret in _secrets(settings) for form in _forms(secret) if len(form) >= SHORTEST}
+        literal = [re.escape(form) for form in sorted(known, key=len, reverse=True)]
+        self._pattern = re.compile("|".join([*literal, *_TOKENS]))
+
+    def __call__(self, line: str) -> str:
+        return self._pattern.sub(lambda found: (found["keep"] or "") + MASK, line)
+
+
+def _secrets(settings: CoreSettings) -> Iterator[str]:
+    for name in type(settings).model_fields:
+        value = getattr(settings, name, None)
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+            if "://" in value.get_secret_value():
+                yield urlsplit(value.get_secret_value()).password or ""
+
+
+def _forms(secret: str) -> set[str]:
+    """As it is, as an address has it, and as JSON has either."""
+    plain = {secret, unquote(secret), quote(secret, safe="")}
+    return {*plain, *(json.dumps(form, ensure_ascii=False)[1:-1] for form in plain)}
+
+
+def withhold(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields without contents and secrets, by their names."""
+    return {name: _withheld(name, value) for name, value in fields.items()}
+
+
+def _withheld(name: str, value: Any) -> Any:
+    if SECRET_FIELD.search(name):
+        return MASK
+    if CONTENT_FIELD.fullmatch(name):
+        return WITHHELD
+    return withhold(value) if isinstance(value, dict) else value
+
+
+def frames(error: BaseException) -> str:
+    """The traceback without what the errors say, which may quote contents: where they happened, and their types."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        cause, context = current.__cause__, None if current.__suppress_context__ else current.__context__
+        said = f"{type(current).__module__}.{type(current).__qualname__}".removeprefix("builtins.")
+        inner = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
+        within = "".join(f"within a group:\n{frames(each)}\n" for each in inner)
+        lines.append("".join(traceback.format_tb(current.__traceback__)) + f"{said}\n{within}")
+        current = cause or context
+    return "caused\n".join(["", *reversed(lines)]).removeprefix("caused\n").rstrip()
