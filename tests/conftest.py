@@ -6,14 +6,20 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import quick
 import releases
+import summary
+import variants
 from releases import git
 
 from template import FILES, ROOT, SUFFIX, export, working_tree
 from template import render as render_template
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
 
 
 class Render(Protocol):
@@ -23,6 +29,13 @@ class Render(Protocol):
 
 
 __all__ = ["Render", "git"]
+
+quick.install()
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say how long each stage of each variant took."""
+    summary.write(terminalreporter, variants.rows())
 
 
 @pytest.fixture(scope="session", autouse=True)

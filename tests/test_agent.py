@@ -1,10 +1,15 @@
-"""Each archetype built and tested as its owner would: environment, linters, types, contracts, and its own suite."""
+"""Each variant built and tested as its owner would: environment, linters, types, contracts, rules, and its own suite.
+
+What stands beside the code (image, compose, manifests, workflows, monitoring) has test modules of its own, for the same
+variants; the table at the end of a run counts them in.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,21 +19,21 @@ from conftest import git
 from template import answers, questions, render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-# One after the other: each suite has the machine to itself, as with its owner.
-pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("agent")]
+pytestmark = pytest.mark.agent
 
-COMMANDS = [
-    ["uv", "sync", "--locked", "--quiet"],
-    ["uv", "run", "ruff", "check"],
-    ["uv", "run", "ruff", "format", "--check"],
-    ["uv", "run", "mypy"],
-    ["uv", "run", "lint-imports"],
-    ["uv", "run", "deptry", "."],
-    ["uv", "run", "pytest"],
-    ["uv", "build"],
-]
+ROWS = variants.rows()
+STAGES = {
+    "sync": ["uv sync --locked --quiet"],
+    "lint": ["uv run ruff check", "uv run ruff format --check"],
+    "types": ["uv run mypy"],
+    "contracts": ["uv run lint-imports", "uv run deptry ."],
+    "rules": ["uv run {project_slug} rules --fast"],
+    "suite": ["uv run pytest"],
+    "build": ["uv build --quiet"],
+}
 NAMES = """
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -44,40 +49,69 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
 
 
-def run(commands: list[list[str]], project: Path, log: Path) -> None:
-    """Run commands there; what they say is kept, and told only if one fails."""
-    for command in commands:
-        with log.open("a", encoding="utf-8") as output:
-            print("$", *command, file=output, flush=True)
-            code = subprocess.call(command, cwd=project, env=environment(), stdout=output, stderr=subprocess.STDOUT)
-        if code:
-            pytest.fail(f"{' '.join(command)} exited {code}\n{log.read_text('utf-8')}", pytrace=False)
+def share(cache: Path) -> dict[str, str]:
+    """The environment of a variant that is built beside others: its share of the processors, and caches of the worker.
+
+    The cache of uv is that of the machine. mypy reads the sources of dependencies once per worker and Python version.
+    """
+    others = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    processes = max(1, (os.cpu_count() or 1) // others)
+    return environment() | {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(processes), "MYPY_CACHE_DIR": str(cache / "mypy")}
 
 
-@pytest.mark.parametrize("archetype", variants.ARCHETYPES)
-def test_a_fresh_project_passes_its_own_checks(archetype: str, copier_template: Path, tmp_path: Path) -> None:
-    project = render(copier_template, tmp_path / "project", variants.ARCHETYPES[archetype])
+def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> None:
+    """Run a command there; what it says is kept, and told only if it fails."""
+    with log.open("a", encoding="utf-8") as output:
+        print("$", command, file=output, flush=True)
+        ran = subprocess.run(
+            command.split(), cwd=project, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+    if ran.returncode:
+        pytest.fail(f"{command} exited {ran.returncode}\n{log.read_text('utf-8')}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the variants that this worker builds keep what they can share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
+def test_a_fresh_project_passes_its_own_checks(
+    row: str,
+    copier_template: Path,
+    tmp_path: Path,
+    cache: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    project = render(copier_template, tmp_path / "project", ROWS[row])
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message", "Scaffold")
-    commands = COMMANDS
-    if variants.ARCHETYPES[archetype].get("task_queue") == "celery":
-        # Coverage makes each of Celery's children take seconds more to start, too long for two cores: it is left out.
-        commands = [[*command, "--no-cov"] if command[-1] == "pytest" else command for command in COMMANDS]
-    run(commands, project, tmp_path / "log.txt")
+    own = answers(project)
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"# {name}: {value}\n" for name, value in own.items()), "utf-8")
+    for stage, commands in STAGES.items():
+        began = time.monotonic()
+        try:
+            for command in commands:
+                whole = command.format(**own)
+                if stage == "suite" and own["task_queue"] == "celery":
+                    whole += " --no-cov"  # coverage makes each of Celery's children take seconds more to start
+                run(whole, project, log, share(cache))
+        finally:
+            record_property("stage", [stage, time.monotonic() - began])
     assert git(project, "status", "--porcelain") == "", "checking a project changed it"
     check_reserved_names(project)
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("long")  # one after the other: each has the machine to itself
 @pytest.mark.parametrize("task_queue", variants.options()["task_queue"])
 def test_a_fresh_project_passes_its_long_tests(task_queue: str, copier_template: Path, tmp_path: Path) -> None:
     project = render(copier_template, tmp_path / "project", {"task_queue": task_queue})
-    run(
-        [["uv", "sync", "--locked", "--quiet"], ["uv", "run", "pytest", "-m", "long", "--no-cov"]],
-        project,
-        tmp_path / "log.txt",
-    )
+    for command in ("uv sync --locked --quiet", "uv run pytest -m long --no-cov"):
+        run(command, project, tmp_path / "log.txt", environment())
 
 
 def check_reserved_names(project: Path) -> None:

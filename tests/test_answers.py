@@ -10,13 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import checks
 import lock
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_render import PARSERS
 
-from template import answers, questions, render, rendered_files
+from template import answers, questions, render
 
 if TYPE_CHECKING:
     from conftest import Render
@@ -174,9 +174,7 @@ def test_any_text_stands_literally_and_breaks_nothing(free_text: Path, given_tex
         except ValueError as refusal:
             assert "printable characters" in str(refusal)  # noqa: PT017
             return
-        for path in rendered_files(project):
-            if path.suffix in PARSERS:
-                PARSERS[path.suffix](path.read_text("utf-8"))
+        assert checks.unparsed(checks.Rendering(project)) == []
         name, description, author = (given_texts[question] for question in FREE_TEXT)
         metadata = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]
         assert metadata["description"] == description

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import ast
-import json
 import shutil
 import subprocess
-import tomllib
+import sys
+import time
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import checks
 import pytest
 import variants
 import yaml
 from conftest import git
 
-from template import ANSWERS_FILE, FILES, answers, environment, marker, rendered_files
+from template import ANSWERS_FILE, FILES, environment, rendered_files
 from template import render as render_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Render
 
 # The longest and the shortest name: neither moves a line break or the order of imports.
 NAMES = {"long-name": {"project_slug": "zzz-the-longest-name-that-a-project-gets"}, "short-name": {"project_slug": "a"}}
-PAIRWISE = {variants.name(row): variants.answers_of(row) for row in variants.pairwise()}
-ROWS = PAIRWISE | dict(variants.ARCHETYPES) | NAMES
-PARSERS: dict[str, Callable[[str], Any]] = {
-    ".py": ast.parse,
-    ".toml": tomllib.loads,
-    ".lock": tomllib.loads,
-    ".json": json.loads,
-    ".yml": lambda text: list(yaml.safe_load_all(text)),
-    ".yaml": lambda text: list(yaml.safe_load_all(text)),
-}
-MAY_BE_EMPTY = {"__init__.py", "py.typed"}
-# What a project has no business naming, by what it chose instead.
-FOREIGN = {
-    ("llm_provider", "openai"): "anthropic",
-    ("llm_provider", "openai_compatible"): "anthropic",
-    ("llm_provider", "anthropic"): "openai",
-    ("task_queue", "procrastinate"): "celery",
-    ("task_queue", "celery"): "procrastinate",
-}
+ROWS = variants.rows() | variants.flips() | NAMES
 
 
 @pytest.fixture
@@ -56,9 +38,12 @@ def project(render: Render, row: str) -> Path:
 each_variant = pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
 
 
-def texts(project: Path) -> dict[str, str]:
-    """The text of every file by its path."""
-    return {path.relative_to(project).as_posix(): path.read_text("utf-8") for path in rendered_files(project)}
+def contents(project: Path) -> dict[str, tuple[int, bytes]]:
+    """The mode and the bytes of every file by its path."""
+    return {
+        path.relative_to(project).as_posix(): (path.stat().st_mode, path.read_bytes())
+        for path in rendered_files(project)
+    }
 
 
 def succeeds(command: list[str], project: Path) -> None:
@@ -68,45 +53,26 @@ def succeeds(command: list[str], project: Path) -> None:
 
 
 @each_variant
-def test_every_file_parses(project: Path) -> None:
-    for path, text in texts(project).items():
-        suffix = path[path.rindex(".") :] if "." in path else ""
-        if suffix in PARSERS:
-            PARSERS[suffix](text)
+def test_its_files_are_sound(project: Path) -> None:
+    """They parse, bear no trace of the template nor of what was not chosen, and are tidy: checks.py."""
+    assert checks.problems(checks.Rendering(project)) == []
 
 
-@each_variant
-def test_no_trace_of_the_template_is_left(project: Path) -> None:
-    found = {
-        path: [line for line in text.splitlines() if marker().search(line) or "copier-twelve-factor" in line]
-        for path, text in texts(project).items()
-        if path != ANSWERS_FILE
-    }
-    assert {path: lines for path, lines in found.items() if lines} == {}
+def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
+    project = render()
+    checks.parse.cache_clear()
+    began = time.process_time()
+    checks.problems(checks.Rendering(project))
+    assert time.process_time() - began < 0.5 * slowness()
 
 
-@each_variant
-def test_no_trace_of_what_was_not_chosen_is_left(project: Path) -> None:
-    words = [FOREIGN[choice] for choice in variants.row_of(answers(project)).items() if choice in FOREIGN]
-    found = {
-        path: [line for line in text.splitlines() if any(word in line.lower() for word in words)]
-        for path, text in texts(project).items()
-        if path not in {ANSWERS_FILE, "uv.lock"}
-    }
-    assert {path: lines for path, lines in found.items() if lines} == {}
-
-
-@each_variant
-def test_white_space_is_tidy(project: Path) -> None:
-    for path, text in texts(project).items():
-        if not text:
-            assert path.rsplit("/")[-1] in MAY_BE_EMPTY, f"{path} is empty"
-            continue
-        assert text.endswith("\n"), f"{path}: no final newline"
-        assert not text.endswith("\n\n"), f"{path}: more than one final newline"
-        trailing = [number for number, line in enumerate(text.split("\n"), 1) if line != line.rstrip()]
-        assert not trailing, f"{path}: trailing space in lines {trailing}"
-        assert "\n\n\n\n" not in text, f"{path}: three empty lines"
+def slowness() -> float:
+    """How much longer than on the machine of the budgets some work takes here and now; at least 1."""
+    began = time.process_time()
+    for _ in range(20):
+        ast.parse("f(a, b)[c] = {d: e for d, e in g}\n" * 100)
+    took: float = time.process_time() - began
+    return max(1.0, took / 0.05)
 
 
 @each_variant
@@ -148,7 +114,16 @@ def test_every_text_changes_a_file(varying: Path, tmp_path: Path, name: str, val
 
 def without_answers(project: Path) -> dict[str, str]:
     """Every file but the answers, in which every answer changes something."""
-    return {path: text for path, text in texts(project).items() if path != ANSWERS_FILE}
+    return {path: text for path, text in checks.Rendering(project).texts.items() if path != ANSWERS_FILE}
+
+
+def test_a_rendering_in_process_is_what_copier_copy_writes(
+    copier_template: Path, render: Render, tmp_path: Path
+) -> None:
+    """Tests render in their own process, and quicker: quick.py."""
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet", "--vcs-ref", "HEAD"]
+    subprocess.run([*command, str(copier_template), str(tmp_path / "project")], check=True, capture_output=True)
+    assert contents(tmp_path / "project") == contents(render())
 
 
 def test_a_second_copy_over_itself_changes_nothing(copier_template: Path, tmp_path: Path) -> None:

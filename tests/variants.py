@@ -1,7 +1,8 @@
 """The option space, read from copier.yml: which variants of the project are rendered, built and tested.
 
-Every combination of choices is supported. Two selections stand for them: ARCHETYPES, which are built and tested, and
-`pairwise()`, which are rendered and linted. Run as a script, this prints the archetypes as a matrix for CI.
+Every combination of choices is supported. `rows()` stands for them: the archetypes, whom we think of, and after them as
+many rows as it takes until every pair of choices occurs. Each is rendered, built and tested, here and in CI: run as a
+script, this prints their names as a matrix. `flips()`, rendered and linted, differ from the default in one choice.
 
 A question that offers one of several choices is one option, with these values. A question that takes several choices is
 an option for each of them, such as `layers=tracing`, with the values `yes` and `no`.
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from template import questions
+from template import environment, questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,7 @@ PENDING = {
     "layers=tracing",
 }
 CANDIDATES = 50  # of each row of the covering array, of which the best is taken
+SEED = 0  # of those tried, the one that needs fewest rows
 
 # Who might copy the template. Together they make every choice at least once (tests/test_template.py holds it).
 ARCHETYPES: Mapping[str, Answers] = {
@@ -86,11 +89,16 @@ def answers_of(row: Row) -> Answers:
 
 
 def row_of(answers: Answers) -> Row:
-    """The choices that a project's answers, which have to be whole, make."""
+    """The choices that answers make, those that are not given by their defaults."""
+    whole = {"repository_url": "", **answers}
+    for question, details in questions().items():
+        if question not in whole and choices(details):
+            default = details["default"]
+            whole[question] = environment().from_string(default).render(whole) if isinstance(default, str) else default
     row = {}
     for option in options():
         question, several, choice = option.partition("=")
-        row[option] = ("yes" if choice in answers[question] else "no") if several else answers[option]
+        row[option] = ("yes" if choice in whole[question] else "no") if several else whole[question]
     return row
 
 
@@ -112,17 +120,38 @@ def all_pairs(space: Mapping[str, list[str]]) -> set[Pair]:
     return found
 
 
-def pairwise(seed: int = 0) -> list[Row]:
-    """A covering array: few rows in which every pair of choices occurs. Greedy, the same on every run."""
+@cache
+def pairwise(seed: int = SEED) -> list[Row]:
+    """A covering array: few rows in which every pair of choices occurs, the archetypes first.
+
+    Greedy, and the same on every run: each row is the one of CANDIDATES that makes most of the pairs that are missing.
+    """
     space, chance = options(), random.Random(seed)
-    missing = all_pairs(space)
-    rows: list[Row] = []
+    rows = [row_of(answers) for answers in ARCHETYPES.values()]
+    missing = all_pairs(space).difference(*map(pairs, rows))
     while missing:
-        rows.append(
-            max((_candidate(space, missing, chance) for _ in range(CANDIDATES)), key=lambda r: _new(r, missing))
-        )
+        candidates = [_candidate(space, missing, chance) for _ in range(CANDIDATES)]
+        rows.append(max(candidates, key=lambda row: _new(row, missing)))
         missing -= pairs(rows[-1])
-    return sorted(rows, key=lambda row: list(row.values()))
+    return rows
+
+
+def rows() -> dict[str, Answers]:
+    """The variants that are built and tested: the archetypes, and the rest of the covering array."""
+    others = pairwise()[len(ARCHETYPES) :]
+    return dict(ARCHETYPES) | {f"array-{number}": answers_of(row) for number, row in enumerate(others, 1)}
+
+
+def flips() -> dict[str, Answers]:
+    """The default with one choice made otherwise, for each choice."""
+    default = row_of({})
+    return {
+        f"{option.replace('=', '-')}-{value}": {question: answers_of({**default, option: value})[question]}
+        for option, values in options().items()
+        for value in values
+        if value != default[option]
+        for question in [option.partition("=")[0]]
+    }
 
 
 def _new(row: Row, missing: set[Pair]) -> int:
@@ -140,14 +169,10 @@ def _candidate(space: Mapping[str, list[str]], missing: set[Pair], chance: rando
     return {option: row[option] for option in space}
 
 
-def name(row: Row) -> str:
-    """A row's name in test output: its values, and of several choices those that were made."""
-    parts: list[str] = []
-    for option, value in row.items():
-        _, several, choice = option.partition("=")
-        parts += [value] if not several else [choice] * (value == "yes")
-    return "-".join(parts)
+def matrix() -> dict[str, list[str]]:
+    """For GitHub Actions."""
+    return {"variant": list(rows())}
 
 
 if __name__ == "__main__":
-    print(json.dumps({"variant": list(ARCHETYPES)}))
+    print(json.dumps(matrix()))

@@ -1,7 +1,7 @@
 """The settings: every one of them, in one schema (rules 3.1 and 10.1).
 
 A value comes from, each layer over the one before: the default of the field, the defaults of the environment, `.env`,
-the process environment, and files named like the setting in SECRETS_DIR (as Docker and Kubernetes mount secrets).
+the process environment, and files named like the setting in SECRETS_DIR (as container platforms mount secrets).
 """
 
 from __future__ import annotations

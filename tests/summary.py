@@ -1,0 +1,74 @@
+"""A table of variants by stages, with times, at the end of a test run that builds variants.
+
+A stage is what a test of a variant says it is (`record_property("stage", [name, seconds])`); for all other tests whose
+parameter is a variant, the stage is the name of their module: test_image.py counts as `image`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _pytest.terminal import TerminalReporter
+
+OUTCOMES = ("passed", "failed", "skipped", "error")
+PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\]$")
+Table = dict[str, dict[str, tuple[float, bool]]]
+
+
+def stages(reports: Iterable[pytest.TestReport], variants: Iterable[str]) -> Table:
+    """For each variant its stages: the seconds that each took in all, and whether it failed."""
+    known = set(variants)
+    table: Table = {variant: {} for variant in variants}
+
+    def add(variant: str, stage: str, seconds: float, failed: bool) -> None:
+        before, already = table[variant].get(stage, (0.0, False))
+        table[variant][stage] = (before + seconds, already or failed)
+
+    for report in reports:
+        named = PARAMETERS.search(report.nodeid)
+        if not named or named[2] not in known:
+            continue
+        variant = named[2]
+        own: list[Any] = [value for key, value in report.user_properties if key == "stage"]
+        for stage, seconds in own if report.when == "call" else []:
+            add(variant, stage, seconds, failed=False)
+        if own and report.failed:
+            add(variant, own[-1][0], 0, failed=True)
+        elif not own:
+            add(variant, named[1], report.duration, report.failed)
+    return table
+
+
+def lines(table: Table) -> list[str]:
+    """The table as text; a stage that failed bears an exclamation mark, one that was not run a dash."""
+    columns = list(dict.fromkeys(stage for found in table.values() for stage in found))
+    width = max(map(len, table), default=0)
+    totals: dict[str, float] = defaultdict(float)
+    rows = ["  ".join([" " * width, *(f"{column:>9}" for column in [*columns, "total"])])]
+    for variant, found in table.items():
+        cells = []
+        for column in columns:
+            seconds, failed = found.get(column, (None, False))
+            totals[column] += seconds or 0
+            cells.append(f"{'-' if seconds is None else f'{seconds:.1f}' + '!' * failed:>9}")
+        total = sum(seconds for seconds, _ in found.values())
+        rows.append("  ".join([f"{variant:<{width}}", *cells, f"{total:>9.1f}"]))
+    sums = [*(totals[column] for column in columns), sum(totals.values())]
+    return [*rows, "  ".join([f"{'seconds':<{width}}", *(f"{value:>9.1f}" for value in sums)])]
+
+
+def write(reporter: TerminalReporter, variants: Iterable[str]) -> None:
+    """Write the table of this run, if it has built a variant."""
+    reports = [report for outcome in OUTCOMES for report in reporter.stats.get(outcome, []) if hasattr(report, "when")]
+    table = {variant: found for variant, found in stages(reports, variants).items() if found}
+    if any("suite" in found for found in table.values()):
+        reporter.section("variants and stages, in seconds")
+        for line in lines(table):
+            reporter.write_line(line)

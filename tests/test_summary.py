@@ -1,0 +1,37 @@
+"""The table of variants and stages says what was run, how long it took and what failed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+import summary
+
+
+def report(
+    nodeid: str, seconds: float, outcome: Literal["passed", "failed"] = "passed", **properties: float
+) -> pytest.TestReport:
+    """A test's report, as it comes from a worker of pytest-xdist."""
+    own = [("stage", [name, value]) for name, value in properties.items()]
+    return pytest.TestReport(nodeid, ("", 0, ""), {}, outcome, None, "call", duration=seconds, user_properties=own)
+
+
+def test_stages_of_a_test_and_modules_of_others_are_columns() -> None:
+    reports = [
+        report("tests/test_agent.py::test_it[default]", 9, sync=1.0, suite=8.0),
+        report("tests/test_agent.py::test_it[company]", 3, "failed", sync=3.0),
+        report("tests/test_image.py::test_one[default]", 2),
+        report("tests/test_image.py::test_two[default]", 0.5),
+        report("tests/test_image.py::test_other[something]", 100),
+        report("tests/test_image.py::test_without", 100),
+    ]
+    table = summary.stages(reports, ["default", "company", "minimal"])
+    assert table["default"] == {"sync": (1.0, False), "suite": (8.0, False), "image": (2.5, False)}
+    assert table["company"] == {"sync": (3.0, True)}
+    assert table["minimal"] == {}
+    head, default, company, minimal, total = summary.lines(table)
+    assert head.split() == ["sync", "suite", "image", "total"]
+    assert default.split() == ["default", "1.0", "8.0", "2.5", "11.5"]
+    assert company.split() == ["company", "3.0!", "-", "-", "3.0"]
+    assert minimal.split() == ["minimal", "-", "-", "-", "0.0"]
+    assert total.split() == ["seconds", "4.0", "8.0", "2.5", "14.5"]
