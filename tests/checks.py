@@ -141,7 +141,16 @@ class Rendering:
     def __init__(self, project: Path) -> None:
         self.project = project
         self.answers = answers(project)
-        self.texts = {path.relative_to(project).as_posix(): path.read_bytes().decode() for path in rendered_files(project)}
+        self.texts = {
+            path.relative_to(project).as_posix(): path.read_bytes().decode() for path in rendered_files(project)
+        }
+
+    @property
+    def own(self) -> Iterable[tuple[str, str]]:
+        """The files that are about this project: checks of rules look for whatever a project may come to have."""
+        return (
+            (path, text) for path, text in self.written if not path.startswith(("tests/rules/", "tests/support/rules/"))
+        )
 
     @property
     def written(self) -> Iterable[tuple[str, str]]:
@@ -177,7 +186,7 @@ def foreign(rendering: Rendering) -> list[str]:
     words = [FOREIGN[choice] for choice in variants.row_of(rendering.answers).items() if choice in FOREIGN]
     pattern = re.compile("|".join(words) or r"(?!)")  # in small letters, which is quicker than to ignore case
     names = [f"{path}: its name" for path in rendering.texts if pattern.search(path.lower())]
-    return names + lines_with(pattern, ((path, text.lower()) for path, text in rendering.written))
+    return names + lines_with(pattern, ((path, text.lower()) for path, text in rendering.own))
 
 
 def untidy(rendering: Rendering) -> list[str]:

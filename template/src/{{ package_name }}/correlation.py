@@ -35,7 +35,7 @@ class TracePlace:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
     def log_fields(self) -> dict[str, str]:
-        """The names are those that OpenTelemetry gives them in logs."""
+        """The names are those that tracing libraries give them in logs."""
         return {"trace_id": self.trace_id, "span_id": self.span_id, "trace_flags": self.flags}
 
 
