@@ -10,7 +10,7 @@ from tests.support.rules.check import check
 from tests.support.rules.deployment import Table, documents
 from tests.support.rules.project import File, Project, Violation
 
-PINNED = re.compile(r"\./|docker://.*@sha256:[0-9a-f]{64}|[^@]+@[0-9a-f]{40}\b")
+PINNED = re.compile(r"[.$]/|docker://.*@sha256:[0-9a-f]{64}|[^@]+@[0-9a-f]{40}\b")
 DEPLOYS = re.compile(r"deploy/release|kubectl\s+(apply|set image|rollout)|helm\s+(upgrade|install)")
 BUILDS = re.compile(r"docker/build-push-action|docker\s+(buildx\s+)?build\b")
 
