@@ -1,0 +1,246 @@
+"""CI and deployment of rendered projects, and of this template: by the tools, and by what they cannot see."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from template import ROOT, answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Render
+
+LAYERS: dict[str, dict[str, Any]] = {"whole": {}, "bare": {"layers": []}}
+GITHUB = {name: {"ci": "github", **chosen} for name, chosen in LAYERS.items()}
+GITLAB = {name: {"ci": "gitlab", **chosen} for name, chosen in LAYERS.items()}
+USES = re.compile(r"uses: (\S+?)(@\S+)?( # v\d+\.\d+\.\d+)?$", re.MULTILINE)
+# Programs that runners have, and what each project's own environment brings. Whatever else is run is a file of the project.
+RUNNER = {"apt-get", "cd", "docker", "echo", "gh", "git", "make", "mkdir", "uv", "uvx"}
+IMAGE_PROGRAMS = {"/grype"}
+UV_COMMANDS = {"audit", "lock", "sync"}
+# What brings the command of each name that `uv run` is given.
+BROUGHT_BY = {"lint-imports": "import-linter"}
+
+
+@pytest.fixture(params=[*GITHUB, "template"])
+def workflows(request: pytest.FixtureRequest, render: Render) -> Path:
+    """The folder of a rendered project's workflows, or of this template's."""
+    project = ROOT if request.param == "template" else render(**GITHUB[request.param])
+    return project / ".github" / "workflows"
+
+
+@pytest.fixture(params=GITLAB)
+def pipeline(request: pytest.FixtureRequest, render: Render) -> Path:
+    return render(**GITLAB[request.param]) / ".gitlab-ci.yml"
+
+
+def ran(*command: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def passes(*command: str | Path, folder: Path = ROOT) -> None:
+    done = ran(*command, folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def schema(name: str, *files: Path) -> list[str]:
+    extra = ["--data-transform", "gitlab-ci"] if name == "gitlab-ci" else []
+    return ["check-jsonschema", "--builtin-schema", f"vendor.{name}", *extra, *map(str, files)]
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return loaded
+
+
+def jobs(workflows: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path in sorted(workflows.glob("*.yml")):
+        yield from ((path.name, name, job) for name, job in load(path)["jobs"].items())
+
+
+def commands(folder: Path) -> Iterator[str]:
+    """Every line that a workflow or pipeline of a project runs."""
+    for _, _, job in jobs(folder / ".github" / "workflows"):
+        for step in job.get("steps", []):
+            yield from step.get("run", "").splitlines()
+    if (folder / ".gitlab-ci.yml").exists():
+        for job in load(folder / ".gitlab-ci.yml").values():
+            if isinstance(job, dict):
+                yield from chain(job.get("before_script", []), job.get("script", []))
+
+
+def test_zizmor_finds_nothing(workflows: Path) -> None:
+    passes("zizmor", "--offline", "--quiet", workflows)
+
+
+def test_workflows_have_their_schema(workflows: Path) -> None:
+    passes(*schema("github-workflows", *workflows.glob("*.yml")))
+
+
+def test_actionlint_finds_nothing(workflows: Path) -> None:
+    passes("actionlint", *workflows.glob("*.yml"), folder=workflows.parent.parent)
+
+
+def test_a_pipeline_has_its_schema(pipeline: Path) -> None:
+    passes(*schema("gitlab-ci", pipeline))
+
+
+def test_renovate_has_its_schema_and_follows_the_tools_of_ci(render: Render) -> None:
+    for chosen in (GITHUB["whole"], GITLAB["whole"]):
+        project = render(**chosen)
+        passes(*schema("renovate", project / "renovate.json"))
+        (manager,) = json.loads((project / "renovate.json").read_text("utf-8"))["customManagers"]
+        pattern = re.compile(manager["matchStrings"][0].replace("(?<", "(?P<"))
+        used = [line for line in commands(project) if "uvx" in line]
+        assert used, "CI uses no tool"
+        for line in used:
+            assert pattern.search(line), f"Renovate does not see what is pinned in {line!r}"
+
+
+@pytest.mark.parametrize(
+    ("tool", "good", "bad"),
+    [
+        ("zizmor", "persist-credentials: false", "persist-credentials: true"),
+        ("zizmor", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
+        ("actionlint", "github.event_name", "github.event_nam"),
+        ("schema", "timeout-minutes: 15", "timeout: 15"),
+    ],
+)
+def test_each_tool_sees_what_is_wrong(render: Render, tmp_path: Path, tool: str, good: str, bad: str) -> None:
+    text = (render(**GITHUB["whole"]) / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert good in text
+    planted = tmp_path / ".github" / "workflows" / "ci.yml"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(text.replace(good, bad), "utf-8")
+    tools = {
+        "zizmor": ["zizmor", "--offline", "--quiet", str(planted.parent)],
+        "actionlint": ["actionlint", str(planted)],
+        "schema": schema("github-workflows", planted),
+    }
+    assert ran(*tools[tool], folder=tmp_path).returncode != 0
+
+
+def test_what_a_tool_is_told_to_ignore_is_argued(workflows: Path) -> None:
+    for path in workflows.glob("*.yml"):
+        for line in path.read_text("utf-8").splitlines():
+            if "ignore[" in line or "actionlint" in line or "shellcheck disable" in line:
+                assert re.search(r"ignore\[[a-z-]+\] \S+", line), f"{path.name}: {line.strip()}"
+
+
+def test_actions_are_pinned_by_commit_and_agree(workflows: Path) -> None:
+    versions: dict[str, set[str]] = {}
+    for path in workflows.glob("*.yml"):
+        for action, commit, comment in USES.findall(path.read_text("utf-8")):
+            if action.startswith("$/"):
+                assert (workflows.parent.parent / action.removeprefix("$/")).is_file(), action
+                continue
+            assert re.fullmatch(r"@[0-9a-f]{40}", commit) and comment, f"{path.name}: {action}{commit}"
+            versions.setdefault(action, set()).add(commit)
+    assert {action: found for action, found in versions.items() if len(found) > 1} == {}
+
+
+def test_the_template_and_its_projects_use_the_same_actions(render: Render) -> None:
+    def used(folder: Path) -> dict[str, str]:
+        text = "".join(path.read_text("utf-8") for path in (folder / ".github" / "workflows").glob("*.yml"))
+        return {action: commit for action, commit, _ in USES.findall(text)}
+
+    mine, theirs = used(ROOT), used(render(**GITHUB["whole"]))
+    assert {action: mine[action] for action in set(mine) & set(theirs)} == {
+        action: theirs[action] for action in set(mine) & set(theirs)
+    }
+
+
+def test_nothing_is_permitted_that_a_job_does_not_ask_for(workflows: Path) -> None:
+    for path in workflows.glob("*.yml"):
+        document = load(path)
+        assert document["permissions"] == {}, path.name
+        assert "concurrency" in document, path.name
+        for name, job in document["jobs"].items():
+            assert "permissions" in job, f"{path.name}: {name}"
+            assert "uses" in job or job["timeout-minutes"] <= 60, f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("chosen", [*GITHUB.values(), *GITLAB.values()])
+def test_every_command_names_something_that_exists(render: Render, chosen: dict[str, Any]) -> None:
+    project = render(**chosen)
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    installed = {re.split(r"[^\w.-]", name)[0] for name in pyproject["dependency-groups"]["dev"]}
+    slug, package = (answers(project)[name] for name in ("project_slug", "package_name"))
+    seen = set()
+    for line in commands(project):
+        for command in re.split(r" && | \| ", line):
+            words = shlex.split(command)
+            seen.add(words[0])
+            match words:
+                case ["uv", "run", name, *rest]:
+                    if name == slug:
+                        assert (project / "src" / package / "management" / "commands" / f"{rest[0]}.py").is_file()
+                    else:
+                        assert BROUGHT_BY.get(name, name) in installed, command
+                case ["uv", name, *_]:
+                    assert name in UV_COMMANDS, command
+                case ["uvx", *rest]:
+                    assert any(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", word) for word in rest), f"not pinned: {command}"
+                case [name, *_] if name.startswith("deploy/"):
+                    assert (project / name).stat().st_mode & 0o111, f"{name} is not executable"
+                case _:
+                    assert words[0] in RUNNER | IMAGE_PROGRAMS, command
+            for word in words[1:]:
+                if re.fullmatch(r"[\w.-]+\.(json|yml|toml)|Dockerfile|\.github/workflows", word) and word != "build.json":
+                    assert (project / word).exists(), f"{command}: {word}"
+    releases = "kubernetes" in answers(project)["layers"]
+    assert ("deploy/release" in seen) == ("deploy/kubeconfig" in seen) == releases
+
+
+@pytest.mark.parametrize("chosen", GITHUB.values())
+def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict[str, Any]) -> None:
+    found = load(render(**chosen) / ".github" / "workflows" / "deploy.yml")["jobs"]
+    assert found["build"]["needs"] == "ci"
+    assert "staging" in found or chosen.get("layers") == []
+    if "staging" in found:
+        assert found["staging"]["needs"] == "build"
+        assert set(found["production"]["needs"]) == {"build", "staging"}
+        for name in ("staging", "production"):
+            steps = [step["run"] for step in found[name]["steps"] if "run" in step]
+            assert found[name]["environment"] == name
+            assert found[name]["concurrency"]["cancel-in-progress"] is False
+            assert found[name]["env"]["IMAGE"] == "${{ needs.build.outputs.image }}"
+            assert [step.split()[0] for step in steps] == ["gh", "deploy/kubeconfig", "deploy/release"]
+            assert steps[-1] == f'deploy/release {name} --image "$IMAGE"'
+
+
+def test_a_pipeline_releases_in_the_order_of_its_stages(render: Render) -> None:
+    found = load(render(**GITLAB["whole"]) / ".gitlab-ci.yml")
+    assert found["stages"] == ["check", "build", "scan", "staging", "production"]
+    for name in ("staging", "production"):
+        job = found[f"release to {name}"]
+        assert job["environment"] == job["resource_group"] == job["stage"] == name
+        assert job["script"] == [f'deploy/release {name} --image "$IMAGE"']
+    assert found["release to production"]["rules"][0]["when"] == "manual"
+
+
+def test_where_nothing_runs_there_is_nothing(render: Render) -> None:
+    project = render(ci="none")
+    assert not (project / ".github" / "workflows").exists()
+    assert not (project / ".gitlab-ci.yml").exists()
+    assert not (project / "renovate.json").exists()
+    assert not (project / "deploy" / "kubeconfig").exists()
+    assert (project / "deploy" / "release").exists()
+
+
+def test_the_matrix_is_that_of_the_variants() -> None:
+    """The template's own workflow takes it from tests/variants.py, and its last job needs all others."""
+    own = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    assert own["agent"]["strategy"]["matrix"] == "${{ fromJSON(needs.check.outputs.matrix) }}"
+    assert set(own["green"]["needs"]) == set(own) - {"green"}
