@@ -25,9 +25,10 @@ LAYERS: dict[str, dict[str, Any]] = {"whole": {}, "bare": {"layers": []}}
 GITHUB = {name: {"ci": "github", **chosen} for name, chosen in LAYERS.items()}
 GITLAB = {name: {"ci": "gitlab", **chosen} for name, chosen in LAYERS.items()}
 USES = re.compile(r"uses: (\S+?)(@\S+)?( # v\d+\.\d+\.\d+)?$", re.MULTILINE)
-# Programs that runners have, and what each project's own environment brings. Whatever else is run is a file of the project.
+# Programs that runners have. Whatever else is run is a file of the project, or comes with its environment.
 RUNNER = {"apt-get", "cd", "docker", "echo", "gh", "git", "make", "mkdir", "uv", "uvx"}
 IMAGE_PROGRAMS = {"/grype"}
+MADE = "build.json"  # by the command itself
 UV_COMMANDS = {"audit", "lock", "sync"}
 # What brings the command of each name that `uv run` is given.
 BROUGHT_BY = {"lint-imports": "import-linter"}
@@ -111,7 +112,7 @@ def test_renovate_has_its_schema_and_follows_the_tools_of_ci(render: Render) -> 
 @pytest.mark.parametrize(
     ("tool", "good", "bad"),
     [
-        ("zizmor", "persist-credentials: false", "persist-credentials: true"),
+        ("zizmor", "run: uv sync --locked", "run: echo ${{ github.event.pull_request.title }}"),
         ("zizmor", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
         ("actionlint", "github.event_name", "github.event_nam"),
         ("schema", "timeout-minutes: 15", "timeout: 15"),
@@ -145,7 +146,8 @@ def test_actions_are_pinned_by_commit_and_agree(workflows: Path) -> None:
             if action.startswith("$/"):
                 assert (workflows.parent.parent / action.removeprefix("$/")).is_file(), action
                 continue
-            assert re.fullmatch(r"@[0-9a-f]{40}", commit) and comment, f"{path.name}: {action}{commit}"
+            assert comment, f"{path.name}: {action} names no version"
+            assert re.fullmatch(r"@[0-9a-f]{40}", commit), f"{path.name}: {action}{commit}"
             versions.setdefault(action, set()).add(commit)
     assert {action: found for action, found in versions.items() if len(found) > 1} == {}
 
@@ -197,7 +199,7 @@ def test_every_command_names_something_that_exists(render: Render, chosen: dict[
                 case _:
                     assert words[0] in RUNNER | IMAGE_PROGRAMS, command
             for word in words[1:]:
-                if re.fullmatch(r"[\w.-]+\.(json|yml|toml)|Dockerfile|\.github/workflows", word) and word != "build.json":
+                if word != MADE and re.fullmatch(r"[\w.-]+\.(json|yml|toml)|Dockerfile|\.github/workflows", word):
                     assert (project / word).exists(), f"{command}: {word}"
     releases = "kubernetes" in answers(project)["layers"]
     assert ("deploy/release" in seen) == ("deploy/kubeconfig" in seen) == releases
