@@ -7,7 +7,9 @@ same: test_render.py compares it with what `copier copy` renders in a process of
 
 from __future__ import annotations
 
-from functools import wraps
+import subprocess
+from functools import cache, wraps
+from pathlib import Path
 from typing import Any
 
 from copier._main import Worker
@@ -30,10 +32,18 @@ def compile_once(self: Environment, source: Any, name: Any = None, *others: Any)
     return compiled[key]
 
 
+@cache
+def minds_modes(repository: Path) -> bool:
+    """Whether files there have modes, as anywhere but on Windows."""
+    command = ["git", "config", "--type=bool", "--get", "core.fileMode"]
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False).stdout != "false\n"
+
+
 @wraps(ask_git)
 def ask_git_in_repositories(self: Worker, *arguments: Any) -> None:  # noqa: ANN401
-    """Mind the index where there is one."""
-    if (self.subproject.local_abspath / ".git").exists():
+    """Mind the index where there is one that has to be minded."""
+    folder = self.subproject.local_abspath
+    if (folder / ".git").exists() and not minds_modes(folder):
         ask_git(self, *arguments)
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
-import copier
 import pytest
 import releases
 from conftest import git
+from updating import commit, release, update
 
-from template import FILES, render
+from template import FILES, ROOT, answers, render
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def commit(folder: Path, message: str) -> None:
-    """Everything, as one commit."""
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", message)
 
 
 @pytest.fixture
@@ -32,15 +28,8 @@ def template(copier_template: Path, tmp_path: Path) -> Path:
 def project(template: Path, tmp_path: Path) -> Path:
     """A project of that release, under git."""
     project = render(template, tmp_path / "project")
-    git(project, "init", "--quiet")
     commit(project, "Scaffold")
     return project
-
-
-def release(template: Path, version: str) -> None:
-    """The template's working tree, as a release."""
-    commit(template, version)
-    git(template, "tag", version)
 
 
 def test_an_update_brings_what_is_new_and_keeps_the_users_edits(template: Path, project: Path) -> None:
@@ -64,7 +53,7 @@ def test_an_update_brings_what_is_new_and_keeps_the_users_edits(template: Path, 
     (folder / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.0.0")
 
-    copier.run_update(project, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    update(project)
 
     assert edited.read_text("utf-8") == "mine\n"
     assert not deleted.exists()
@@ -82,7 +71,7 @@ def test_an_update_keeps_answers_and_takes_new_ones(template: Path, project: Pat
     release_note = template / FILES.name / "new.txt"
     release_note.write_text("new\n", "utf-8")
     release(template, "99.0.0")
-    copier.run_update(project, data={"license": "proprietary"}, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    update(project, {"license": "proprietary"})
     assert "All rights reserved" in (project / "LICENSE").read_text("utf-8")
     assert "Private :: Do Not Upload" in (project / "pyproject.toml").read_text("utf-8")
 
@@ -119,22 +108,105 @@ def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
 ) -> None:
     """In the words of rules/CHANGELOG.md, from the version that the project has; all of them if that has no number."""
     template = shutil.copytree(questionnaire, tmp_path / "template")
-    git(template, "init", "--quiet")
     commit(template, "Before")
     if before:
         git(template, "tag", before)
     project = render(template, tmp_path / "project")
-    git(project, "init", "--quiet")
     commit(project, "Scaffold")
     changelog = template / releases.RULES
     changelog.parent.mkdir(parents=True, exist_ok=True)
     changelog.write_text(RULES, "utf-8")
     release(template, "99.1.0")
-    copier.run_update(project, defaults=True, skip_answered=True, overwrite=True, unsafe=False)
+    update(project, quiet=False)
     message = capsys.readouterr().err
     commands = [
         line.split("#")[0].strip() for line in message.splitlines() if line.startswith("    ") and "-" not in line[:6]
     ]
-    assert commands[:4] == ["git status", "uv lock", "uv run my-agent migrate", "uv run pytest"]
+    assert commands[:5] == [
+        "git status",
+        "uv lock",
+        "uv run my-agent migrate",
+        "uv run my-agent rules",
+        "uv run pytest",
+    ]
     assert [words for words in told if words not in message] == []
     assert [words for words in untold if words in message] == []
+
+
+def test_an_update_from_an_untagged_commit(copier_template: Path, tmp_path: Path) -> None:
+    """As of a project made with `--vcs-ref HEAD`: to the next release, and to a later commit with no tag."""
+    template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
+    (template / FILES.name / "between.txt").write_text("between\n", "utf-8")
+    commit(template, "No release")
+    project = render(template, tmp_path / "project", vcs_ref="HEAD")
+    commit(project, "Scaffold")
+    assert re.fullmatch(r"\S+-1-g[0-9a-f]+", answers(project)["_commit"])
+
+    (template / FILES.name / "later.txt").write_text("later\n", "utf-8")
+    commit(template, "No release either")
+    update(project, vcs_ref="HEAD")
+    assert (project / "later.txt").exists()
+    commit(project, "Updated")
+
+    (template / FILES.name / "newest.txt").write_text("newest\n", "utf-8")
+    release(template, "99.0.0")
+    update(project)
+    assert (project / "newest.txt").exists()
+    assert answers(project)["_commit"] == "99.0.0"
+
+
+def test_an_update_from_a_history_without_tags(questionnaire: Path, tmp_path: Path) -> None:
+    template = shutil.copytree(questionnaire, tmp_path / "template")
+    commit(template, "Before any release")
+    project = render(template, tmp_path / "project", vcs_ref="HEAD")
+    commit(project, "Scaffold")
+    assert re.fullmatch(r"[0-9a-f]+", answers(project)["_commit"])
+    (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
+    release(template, "1.0.0")
+    update(project)
+    assert (project / "new.txt").exists()
+
+
+def test_a_conflict_is_marked_and_can_be_finished_as_the_docs_say(template: Path, project: Path) -> None:
+    readme = project / "README.md"
+    readme.write_text(readme.read_text("utf-8").replace("# My Agent\n", "# Our Agent\n", 1), "utf-8")
+    commit(project, "Our title")
+    source = template / FILES.name / "README.md.jinja"
+    title = "# {{ project_name }}\n"
+    source.write_text(source.read_text("utf-8").replace(title, "# The {{ project_name }}\n", 1), "utf-8")
+    release(template, "99.0.0")
+    update(project)
+
+    text = readme.read_text("utf-8")
+    ours, theirs = "<<<<<<< before updating\n# Our Agent\n", "# The My Agent\n>>>>>>> after updating\n"
+    assert ours in text
+    assert theirs in text
+    assert "UU README.md" in git(project, "status", "--porcelain").splitlines()
+    check = ["git", "diff", "--check"]
+    assert (
+        "leftover conflict marker"
+        in subprocess.run(check, cwd=project, capture_output=True, text=True, check=False).stdout
+    )
+    docs = (ROOT / releases.UPDATING).read_text("utf-8")
+    assert "<<<<<<< before updating\n" in docs
+    assert ">>>>>>> after updating\n" in docs
+    for command in ("git diff --check", "git checkout --ours -- <file>", "git reset --hard && git clean -d --force"):
+        assert f"`{command}`" in docs
+
+    git(project, "checkout", "--ours", "--", "README.md")
+    assert readme.read_text("utf-8").startswith("# Our Agent\n")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Updated")
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
+    (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
+    release(template, "99.0.0")
+    before = git(project, "ls-files", "--stage")
+    update(project)
+    git(project, "reset", "--hard", "--quiet")
+    git(project, "clean", "-d", "--force", "--quiet")
+    assert git(project, "status", "--porcelain") == ""
+    assert git(project, "ls-files", "--stage") == before
+    assert not (project / "new.txt").exists()

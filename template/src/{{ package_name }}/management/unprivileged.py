@@ -56,7 +56,12 @@ class Unprivileged:
             for part in (wheel, *wheel.parent.glob(f"{wheel.name}.libs")):  # libraries are found by their relative path
                 shutil.copytree(part, unfinished / part.name, symlinks=True, ignore=omit)
             subprocess.run(["chmod", "-R", "a+rX", str(unfinished)], check=True)  # whatever the umask
-            unfinished.rename(copy)
+            try:
+                unfinished.rename(copy)
+            except OSError:  # another process was first
+                if not copy.exists():
+                    raise
+                shutil.rmtree(unfinished)
         return copy / wheel.name
 
 
