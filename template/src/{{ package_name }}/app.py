@@ -24,9 +24,10 @@ from .observability.health import router as health_router
 from .observability.requests import RequestLogMiddleware, RequestMetricsMiddleware
 from .observability.scraping import router as metrics_router
 from .security.admission import AdmissionMiddleware
-from .security.authentication import Authenticated
+from .security.authentication import Authenticated, Authenticator
 from .security.headers import SecurityHeadersMiddleware
 from .security.limits import JsonOnly, RequestLimitsMiddleware
+from .security.refusals import Refusals
 from .services.container import ServiceContainer
 from .services.interfaces import ServiceUnavailable
 
@@ -46,10 +47,13 @@ def create_app(settings: Settings) -> FastAPI:
             async with ServiceContainer(settings) as services, Turns(settings, services) as turns:
                 app.state.services = services
                 app.state.draining = turns.draining
+                app.state.authenticator = Authenticator(settings, services.database)
+                app.state.refusals = Refusals(services.database)
                 app.state.chat = ChatService(settings, services, turns)
                 log.info("started", seconds=round(time.perf_counter() - began, 3))
                 yield
                 await turns.drain(settings.SHUTDOWN_GRACE_SECONDS)
+                await app.state.refusals.close()
         except ServiceUnavailable as error:
             log.critical("cannot start", reason=str(error))
             raise
@@ -76,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(chat_router, dependencies=[JsonOnly])
     # Whoever forgets to ask for the owner in a route of the agent has not opened it to the world.
     app.include_router(
-        agent_router, dependencies=[Authenticated, JsonOnly], responses=problems.responses(401, 422, 429, 503)
+        agent_router, dependencies=[Authenticated, JsonOnly], responses=problems.responses(401, 403, 422, 429, 503)
     )
     if settings.DOCS_ENABLED:
         add_docs(app)

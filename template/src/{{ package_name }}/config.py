@@ -98,6 +98,7 @@ def _scheme(*schemes: str) -> AfterValidator:
 
 
 PostgresUrl = Annotated[SecretStr, _scheme("postgresql://", "postgres://")]
+DatabaseRole = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
 HttpUrl = Annotated[str, _scheme("http://", "https://")]
 RedisUrl = Annotated[SecretStr, _scheme("redis://", "rediss://")]
 
@@ -186,6 +187,11 @@ class AdminSettings(CoreSettings):
     DATABASE_URL: PostgresUrl = Field(description="PostgreSQL: postgresql://user:password@host:5432/database")
     DATABASE_POOL_SIZE: int = Field(5, ge=1, description="Connections that each process keeps open.")
     DATABASE_POOL_MAX_OVERFLOW: int = Field(5, ge=0, description="Connections that each process may open beyond those.")
+    DATABASE_APP_ROLE: DatabaseRole | None = Field(
+        None,
+        description="The role of the processes, where migrations run as another: `migrate` gives it what it needs, "
+        "and no right to change the audit log.",
+    )
     DATABASE_TIMEOUT_SECONDS: float = Field(
         5.0, gt=0, description="The longest wait for a connection, and for any one statement of a request."
     )
@@ -219,6 +225,9 @@ class Settings(AgentSettings, GuardSettings, AdminSettings):
     SECRET_KEY: SecretStr = Field(description="Signs tokens: 32 characters or more, at random.")
     JWT_ISSUER: str = Field(SLUG, description="The `iss` that a token must bear.")
     JWT_AUDIENCE: str = Field(SLUG, description="The `aud` that a token must bear.")
+    JWT_LEEWAY_SECONDS: int = Field(
+        30, ge=0, le=300, description="How far the clock of whoever issued a token may be from this one."
+    )
     JWT_EXPIRE_MINUTES: int = Field(30, ge=1, description="How long an issued token is valid.")
 
     LLM_MODEL: str = Field(description="provider:model, or `offline` for the built-in model that needs no key.")

@@ -65,3 +65,4 @@ class GuardSettings(BaseSettings):
         ge=0,
         description="How long a browser that came by TLS is told to keep to it; 0 to say nothing.",
     )
+    AUDIT_RETENTION_DAYS: int = Field(365, ge=30, description="Entries of the audit log are kept for so many days.")

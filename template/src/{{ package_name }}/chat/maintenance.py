@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from ..extensions import TaskContext, TaskRegistry
+from ..security import audit
 from .repository import IDEMPOTENCY_KEY_HOURS
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ async def cleanup_old_data(context: TaskContext) -> None:
         """,
         {"days": TICK_DAYS},
     )
-    log.info("old data is gone", sessions=sessions, idempotency_keys=keys)
+    entries = await audit.expire(database, context.settings.AUDIT_RETENTION_DAYS)
+    await database.execute(
+        "DELETE FROM owner_usage WHERE day < (now() AT TIME ZONE 'UTC')::date - %(days)s",
+        {"days": context.settings.RETENTION_DAYS},
+    )
+    log.info("old data is gone", sessions=sessions, idempotency_keys=keys, audit_entries=entries)
 
 
 @registry.scheduled("0 2 * * *")

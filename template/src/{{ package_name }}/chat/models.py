@@ -56,7 +56,7 @@ class Turn:
     @property
     def stream(self) -> str:
         """The name of its event stream."""
-        return f"turn:{self.session_id}:{self.number}"
+        return TurnKey(self.session_id, self.number).stream
 
 
 @dataclass(slots=True)
@@ -93,3 +93,8 @@ class Approval:
 class TurnKey:
     session_id: UUID
     number: int
+
+    @property
+    def stream(self) -> str:
+        """The name of the turn's event stream."""
+        return f"turn:{self.session_id}:{self.number}"

@@ -56,12 +56,15 @@ class ChatRepository(LeasedTurns):
             {"owner": owner, "limit": limit, "at": before and before[0], "id": before and before[1]},
         )
 
-    async def delete_session(self, owner: str, session_id: UUID) -> None:
-        """Delete it with all that belongs to it. Raises `SessionNotFound`."""
-        if not await self._database.execute(
-            "DELETE FROM chat_sessions WHERE id = %(id)s AND owner = %(owner)s", {"id": session_id, "owner": owner}
-        ):
+    async def delete_session(self, owner: str, session_id: UUID, executor: Executor) -> int:
+        """Delete it with all that belongs to it; returns how many turns it had. Raises `SessionNotFound`."""
+        turns: int | None = await executor.fetch_value(
+            "DELETE FROM chat_sessions WHERE id = %(id)s AND owner = %(owner)s RETURNING turn_count",
+            {"id": session_id, "owner": owner},
+        )
+        if turns is None:
             raise SessionNotFound
+        return turns
 
     # Turns
 
@@ -213,10 +216,12 @@ class ChatRepository(LeasedTurns):
             {"id": turn.session_id, "turn": turn.number},
         )
 
-    async def decide(self, turn: Turn, call_id: str, approved: bool, note: str | None, by: str) -> bool:
+    async def decide(
+        self, turn: Turn, call_id: str, approved: bool, note: str | None, *, by: str, executor: Executor
+    ) -> bool:
         """Record a decision; false when there is none to take: unknown, taken already, or expired."""
         return bool(
-            await self._database.execute(
+            await executor.execute(
                 """
                 UPDATE turn_approvals
                 SET approved = %(approved)s, note = %(note)s, decided_by = %(by)s, decided_at = now()

@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from ..problems import Problem, responses
-from ..security.authentication import Owner
+from ..security.authentication import Owner, UserPrincipal
 from ..services.interfaces import Event
 from .models import Status, Turn
 from .repository import SessionNotFound, TurnInProgress
@@ -56,7 +56,7 @@ class EventStreamResponse(StreamingResponse):
     media_type = "text/event-stream"
 
 
-router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 429, 503))
+router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 403, 429, 503))
 
 
 def _chat(request: Request) -> ChatService:
@@ -103,10 +103,10 @@ async def list_sessions(
 
 
 @router.delete("/{session_id}", status_code=204, responses=responses(404, 422))
-async def delete_session(owner: Owner, chat: Chat, session_id: UUID) -> None:
+async def delete_session(principal: UserPrincipal, chat: Chat, session_id: UUID) -> None:
     """Delete the session with all that was said in it."""
     try:
-        await chat.repository.delete_session(owner, session_id)
+        await chat.delete(principal.subject, session_id, actor=principal.actor)
     except SessionNotFound:
         raise _no_session() from None
 
@@ -224,12 +224,18 @@ async def list_approvals(owner: Owner, chat: Chat, session_id: UUID, number: Num
     responses=responses(400, 404, 409, 413, 415, 422),
 )
 async def decide_approval(
-    owner: Owner, chat: Chat, session_id: UUID, number: Number, call_id: str, decision: DecisionIn, response: Response
+    principal: UserPrincipal,
+    chat: Chat,
+    session_id: UUID,
+    number: Number,
+    call_id: Annotated[str, Path(pattern=r"^[^\x00]+$")],
+    decision: DecisionIn,
+    response: Response,
 ) -> TurnView:
     """Approve or refuse a tool call. The turn goes on once every call that waits is decided."""
-    turn = await _turn(chat, owner, session_id, number)
+    turn = await _turn(chat, principal.subject, session_id, number)
     try:
-        await chat.decide(turn, call_id, decision.approved, decision.note)
+        await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
     except NoDecisionOpen:
         raise Problem(409, "no-decision-open", "The call is unknown, decided already, or expired.") from None
     response.headers["Location"] = _address(turn)

@@ -101,9 +101,9 @@ class Turns:
         live.task = asyncio.create_task(self._run(live), name=turn.stream)
         return live
 
-    def stop(self, turn: Turn) -> None:
-        """Stop to run a turn that was cancelled, if it runs here."""
-        live = self._live.get(TurnKey(turn.session_id, turn.number))
+    def stop(self, key: TurnKey) -> None:
+        """Stop to run a turn that was cancelled or deleted, if it runs here."""
+        live = self._live.get(key)
         if live is not None:
             live.task.cancel()
 

@@ -12,7 +12,22 @@ import typer
 
 from ..agent.commands import app as agent_app
 from ..project import SLUG, VERSION
-from .commands import config, doctor, migrate, openapi, report, rules, seed, smoke, template, token, transfer
+from . import accountability
+from .commands import (
+    audit,
+    config,
+    doctor,
+    key,
+    migrate,
+    openapi,
+    report,
+    rules,
+    seed,
+    smoke,
+    template,
+    token,
+    transfer,
+)
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
@@ -53,6 +68,8 @@ app.command(rich_help_panel=DATABASE)(seed.seed)
 app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversations)
 app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
 app.add_typer(token.app, name="token", rich_help_panel=CONVERSATIONS)
+app.add_typer(key.app, name="key", rich_help_panel=CONVERSATIONS)
+app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
 app.add_typer(config.app, name="config", rich_help_panel=CONFIGURATION)
 app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
@@ -63,14 +80,26 @@ app.add_typer(agent_app)
 
 def main() -> None:
     """Run the command that the arguments name. Only a mistake of our own is told by a traceback."""
+    exit_code = 1
+    try:
+        exit_code = _run()
+    finally:
+        accountability.keep(sys.argv[1:], exit_code)
+    sys.exit(exit_code)
+
+
+def _run() -> int:
     try:
         app(prog_name=SLUG)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except Exception as error:
         exit_code, lines = _explained(error)
         if not lines:
             raise
         print(*lines, sep="\n", file=sys.stderr)
-        sys.exit(exit_code)
+        return exit_code
+    return 0
 
 
 def _explained(error: Exception) -> tuple[int, list[str]]:

@@ -43,7 +43,8 @@ def may_scrape(settings: Settings, client: str | None, headers: Mapping[str, str
 async def metrics(request: Request) -> Response:
     """The metrics of this process, in the text format of Prometheus."""
     settings: Settings = request.app.state.settings
-    if not may_scrape(settings, request.client.host if request.client else None, request.headers):
+    admitted = request.scope["may_scrape"]  # by a token or key with the scope `metrics`
+    if not admitted and not may_scrape(settings, request.client.host if request.client else None, request.headers):
         raise HTTPException(403, "Metrics take METRICS_TOKEN or, where none is set, a caller on the private network.")
     tell_pool(request.app.state.services.database)
     return Response(exposition(), media_type=CONTENT_TYPE)

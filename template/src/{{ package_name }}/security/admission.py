@@ -16,23 +16,25 @@ import structlog
 from ..observability.metrics import RATE_LIMIT_UNAVAILABLE, RATE_LIMITED_REQUESTS
 from ..problems import Problem, answer
 from ..services.interfaces import Quota, ServiceUnavailable
-from .tokens import InvalidToken, subject_of
+from . import tokens
+from .audit import client_address
+from .tokens import InvalidToken, Principal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ..config import Settings
-    from ..services.interfaces import RateLimiter
 
 log = structlog.get_logger()
 
 EXEMPT = frozenset({"/health", "/ready", "/metrics"})
 BLIND_SECONDS = 1.0  # how long Valkey, once found to be down, is not asked again
 
+Identity = Principal | InvalidToken | ServiceUnavailable | None
 
-def client_of(scope: Scope) -> str:
-    """The address that a request came from; of IPv6 the network of 64 bits, which one client has to itself."""
-    host: str = (scope.get("client") or ("unknown",))[0]
+
+def limited_client(host: str) -> str:
+    """What one client has to itself of the address that it came from: of IPv6, a network of 64 bits."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -44,7 +46,7 @@ def client_of(scope: Scope) -> str:
 
 
 class AdmissionMiddleware:
-    """Leaves in `scope["identity"]` whose request it is: a subject, or the `InvalidToken` that was given, or `None`.
+    """Leaves in `scope["identity"]` whose request it is, or what was wrong with the credentials; `None` without any.
 
     Probes and metrics are never refused. Every other response tells what is left of the limit
     (draft-ietf-httpapi-ratelimit-headers).
@@ -52,7 +54,6 @@ class AdmissionMiddleware:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self._settings = settings
         self._limit = settings.RATE_LIMIT_PER_MINUTE
         self._closed = settings.RATE_LIMIT_WITHOUT_VALKEY == "closed"
         self._blind_until = 0.0
@@ -61,61 +62,89 @@ class AdmissionMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        identity = scope["identity"] = self._identity(scope)
-        if not self._limit or scope["path"] in EXEMPT:
+        host: str = (scope.get("client") or ("unknown",))[0]
+        client_address.set(host)
+        try:
+            headers = await self._admit(scope, host)
+        except _Refused as refused:
+            await answer(refused.problem.document, refused.problem.headers)(scope, receive, send)
+            return
+        if not headers:
             await self.app(scope, receive, send)
             return
-        policy, key = ("subject", identity) if isinstance(identity, str) else ("address", client_of(scope))
-        try:
-            quota = await self._hit(scope["app"].state.services.rate_limiter, f"{policy}:{key}")
-        except ServiceUnavailable:
-            RATE_LIMIT_UNAVAILABLE.inc()
-            await (self._refuse_blindly(scope, receive, send) if self._closed else self.app(scope, receive, send))
-            return
-        headers = _headers(policy, quota)
-        if not quota.allowed:
-            RATE_LIMITED_REQUESTS.labels(policy).inc()
-            detail = f"There may be {quota.limit} requests in any 60 seconds."
-            problem = Problem(429, "rate-limited", "There were too many requests.", detail)
-            await answer(problem.document, {**headers, "Retry-After": str(math.ceil(quota.reset_seconds))})(
-                scope, receive, send
-            )
-            return
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
         async def send_with_quota(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *raw]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self.app(scope, receive, send_with_quota)
 
-    def _identity(self, scope: Scope) -> str | InvalidToken | None:
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, token = given.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+    async def _admit(self, scope: Scope, host: str) -> list[tuple[bytes, bytes]]:
+        """Identify and count; returns the headers that tell what is left. Raises `_Refused`."""
+        state = scope["app"].state
+        credentials = _bearer(scope)
+        quota: Quota | None = None
+        policy, key = "address", limited_client(host)
+        identity: Identity = None
+        if credentials is not None:
+            if state.authenticator.asks_database(credentials):
+                quota = await self._count(scope, policy, key)
+            try:
+                identity = await state.authenticator.principal(credentials)
+            except (InvalidToken, ServiceUnavailable) as error:
+                identity = error
+        scope["identity"] = identity
+        scope["may_scrape"] = isinstance(identity, Principal) and identity.may(tokens.Scope.METRICS)
+        if scope["path"] in EXEMPT:
+            return []
+        if isinstance(identity, Principal):
+            policy, key, quota = "subject", identity.subject, None
+        quota = quota or await self._count(scope, policy, key)
+        return [(name.lower().encode(), value.encode()) for name, value in _headers(policy, quota).items()]
+
+    async def _count(self, scope: Scope, policy: str, key: str) -> Quota | None:
+        if not self._limit:
             return None
         try:
-            return subject_of(self._settings, token.strip())
-        except InvalidToken as error:
-            return error
-
-    async def _hit(self, limiter: RateLimiter, key: str) -> Quota:
-        if time.monotonic() < self._blind_until:
-            raise ServiceUnavailable("rate limiter")
-        try:
-            return await limiter.hit(key, self._limit)
+            if time.monotonic() < self._blind_until:
+                raise ServiceUnavailable("rate limiter")
+            quota: Quota = await scope["app"].state.services.rate_limiter.hit(f"{policy}:{key}", self._limit)
         except ServiceUnavailable:
+            self._tell_blind()
+            if self._closed:
+                title = "A service that this needs is unavailable. Try again later."
+                raise _Refused(Problem(503, "service-unavailable", title, headers={"Retry-After": "5"})) from None
+            return None
+        if not quota.allowed:
+            RATE_LIMITED_REQUESTS.labels(policy).inc()
+            detail = f"There may be {quota.limit} requests in any 60 seconds."
+            headers = {**_headers(policy, quota), "Retry-After": str(math.ceil(quota.reset_seconds))}
+            raise _Refused(Problem(429, "rate-limited", "There were too many requests.", detail, headers=headers))
+        return quota
+
+    def _tell_blind(self) -> None:
+        RATE_LIMIT_UNAVAILABLE.inc()
+        if time.monotonic() >= self._blind_until:
             self._blind_until = time.monotonic() + BLIND_SECONDS
             log.warning("requests are not limited: Valkey is down", requests="refused" if self._closed else "let pass")
-            raise
-
-    async def _refuse_blindly(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = Problem(503, "service-unavailable", "A service that this needs is unavailable. Try again later.")
-        await answer(problem.document, {"Retry-After": "5"})(scope, receive, send)
 
 
-def _headers(policy: str, quota: Quota) -> dict[str, str]:
+class _Refused(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.document["title"])
+        self.problem = problem
+
+
+def _bearer(scope: Scope) -> str | None:
+    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    scheme, _, credentials = given.decode("latin-1").partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _headers(policy: str, quota: Quota | None) -> dict[str, str]:
+    if quota is None:
+        return {}
     return {
         "RateLimit-Policy": f'"{policy}";q={quota.limit};w=60',
         "RateLimit": f'"{policy}";r={quota.remaining};t={math.ceil(quota.reset_seconds)}',

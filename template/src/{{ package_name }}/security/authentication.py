@@ -1,32 +1,78 @@
-"""Who makes a request: the owner named by its bearer token (RFC 6750), as the middleware of `admission` found."""
+"""Who makes a request, and what they may do: as the middleware of `admission` found it (RFC 6750)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ..problems import Problem
-from .tokens import InvalidToken
+from .keys import PREFIX, ApiKeys
+from .tokens import InvalidToken, Principal, Scope, read_token
 
-_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token by the `token issue` command.")
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..services.interfaces import Database
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    bearerFormat="JWT",
+    description="A token by the `token issue` command, or a key by the `key create` command.",
+)
 
 
-async def _owner(request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
-    match request.scope["identity"]:
-        case str() as subject:
-            return subject
-        case InvalidToken() as error:
-            raise Problem(
-                401,
-                "unauthenticated",
-                "The bearer token was refused.",
-                str(error),
-                headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
-            )
-        case _:
-            raise Problem(401, "unauthenticated", "A bearer token is required.", headers={"WWW-Authenticate": "Bearer"})
+class Authenticator:
+    """Tells whose a bearer token or an API key is."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._keys = ApiKeys(database)
+
+    def asks_database(self, credentials: str) -> bool:
+        """Whether it takes a round trip to tell: then there must be room for a try first."""
+        return credentials.startswith(PREFIX) and self._keys.known(credentials) is None
+
+    async def principal(self, credentials: str) -> Principal:
+        """Raises `InvalidToken`, and `ServiceUnavailable`."""
+        if credentials.startswith(PREFIX):
+            return self._keys.known(credentials) or await self._keys.principal(credentials)
+        return read_token(self._settings, credentials)
+
+
+def _demand(scope: Scope) -> Any:
+    async def principal(
+        request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Principal:
+        match request.scope["identity"]:
+            case Principal() as principal if principal.may(scope):
+                return principal
+            case Principal():
+                header = f'Bearer error="insufficient_scope", scope="{scope}"'
+                title = "The credentials are not good for this."
+                detail = f"They must have the scope {scope}."
+                raise Problem(403, "forbidden", title, detail, headers={"WWW-Authenticate": header})
+            case InvalidToken() as error:
+                request.app.state.refusals.note(str(error))
+                header = 'Bearer error="invalid_token"'
+                title = "The credentials were refused."
+                raise Problem(401, "unauthenticated", title, str(error), headers={"WWW-Authenticate": header})
+            case Exception() as error:
+                raise error
+            case _:
+                raise Problem(
+                    401, "unauthenticated", "A bearer token is required.", headers={"WWW-Authenticate": "Bearer"}
+                )
+
+    return Depends(principal)
+
+
+UserPrincipal = Annotated[Principal, _demand(Scope.USER)]
+AdminPrincipal = Annotated[Principal, _demand(Scope.ADMIN)]
+
+
+async def _owner(principal: UserPrincipal) -> str:
+    return principal.subject
 
 
 Authenticated = Depends(_owner)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import jwt
 
@@ -15,11 +18,38 @@ MAX_SUBJECT = 200
 _jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 
 
+class Scope(StrEnum):
+    """What a token or key is good for. `admin` includes the others."""
+
+    USER = "user"
+    ADMIN = "admin"
+    METRICS = "metrics"
+
+
 class InvalidToken(Exception):
     """The token is not one of ours, or no longer. The message says why, in words that may be shown."""
 
 
-def issue_token(settings: Settings, subject: str, minutes: int | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whose request it is, what it may do, and the id of the key that it came with, if it was a key."""
+
+    subject: str
+    scopes: frozenset[str]
+    key: str | None = None
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    @property
+    def actor(self) -> str:
+        """As the audit log names it."""
+        return f"{self.subject} (key {self.key})" if self.key else self.subject
+
+
+def issue_token(
+    settings: Settings, subject: str, minutes: int | None = None, scopes: Iterable[str] = (Scope.USER,)
+) -> str:
     """A token for `subject`, valid for `minutes` (JWT_EXPIRE_MINUTES when not given)."""
     now = datetime.now(UTC)
     claims = {
@@ -28,12 +58,13 @@ def issue_token(settings: Settings, subject: str, minutes: int | None = None) ->
         "aud": settings.JWT_AUDIENCE,
         "iat": now,
         "exp": now + timedelta(minutes=minutes or settings.JWT_EXPIRE_MINUTES),
+        "scope": " ".join(scopes),
     }
     return _jwt.encode(claims, settings.SECRET_KEY.get_secret_value(), ALGORITHM)
 
 
-def subject_of(settings: Settings, token: str) -> str:
-    """Whom the token was issued to. Raises `InvalidToken`."""
+def read_token(settings: Settings, token: str) -> Principal:
+    """Whom the token was issued to, and for what. Raises `InvalidToken`."""
     try:
         claims = _jwt.decode(
             token,
@@ -41,6 +72,7 @@ def subject_of(settings: Settings, token: str) -> str:
             algorithms=[ALGORITHM],
             audience=settings.JWT_AUDIENCE,
             issuer=settings.JWT_ISSUER,
+            leeway=settings.JWT_LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
     except jwt.ExpiredSignatureError:
@@ -50,4 +82,11 @@ def subject_of(settings: Settings, token: str) -> str:
     subject: str = claims["sub"]
     if not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise InvalidToken("The token is not valid.")
-    return subject
+    return Principal(subject, _scopes(claims))
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[str]:
+    """Those of ours that the claim `scope` (RFC 8693), or `scp`, names; a token that names none is a user's."""
+    named = claims.get("scope") or claims.get("scp") or ()
+    words = named.split() if isinstance(named, str) else named if isinstance(named, list) else ()
+    return frozenset(scope for scope in Scope if scope in words) or frozenset({Scope.USER})

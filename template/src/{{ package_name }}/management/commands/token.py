@@ -13,19 +13,23 @@ app = typer.Typer(help="Issue tokens.", no_args_is_help=True)
 def issue(
     subject: Annotated[str, typer.Argument(help="Who the token is for: it owns the conversations it begins.")],
     name: Annotated[str | None, typer.Option(help="Their name for people; the subject when not given.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="user, admin or metrics; may be given again.")] = None,
     minutes: Annotated[
         int | None, typer.Option(min=1, help="How long it is valid; JWT_EXPIRE_MINUTES when not given.")
     ] = None,
 ) -> None:
     """Make SUBJECT a user, if they are not one yet, and print a token alone on standard output."""
     from ...config import Settings, load
-    from ...security.tokens import MAX_SUBJECT, issue_token
+    from ...security.tokens import MAX_SUBJECT, Scope, issue_token
     from ..base import CommandFailed, run
 
     if not 0 < len(subject) <= MAX_SUBJECT:
         raise CommandFailed(f"A subject has 1 to {MAX_SUBJECT} characters.")
+    scopes = scope or [Scope.USER]
+    if unknown := [word for word in scopes if word not in list(Scope)]:
+        raise CommandFailed(f"There is no scope {unknown[0]!r}: use {', '.join(Scope)}.")
     settings = load(Settings)
-    token = issue_token(settings, subject, minutes)
+    token = issue_token(settings, subject, minutes, scopes)
     run(upsert(subject, name))
     print(token)
 

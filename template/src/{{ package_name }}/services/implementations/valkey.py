@@ -20,6 +20,9 @@ from ..interfaces import Event, Quota, ServiceUnavailable
 if TYPE_CHECKING:
     from ...config import Settings
 
+LAST_ID = f"{2**63}-0"
+REMOVED_SECONDS = 60  # by then, whoever still ran the turn has found that it is gone
+
 
 class ValkeyService:
     """What has a client of Valkey. The service is `service` in errors."""
@@ -97,6 +100,16 @@ class ValkeyEventStream(ValkeyService):
                 raise ServiceUnavailable(self.service) from result
             if isinstance(result, Exception) and not passed:
                 raise result
+
+    async def remove(self, streams: Sequence[str]) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        for stream in streams:
+            pipeline.delete(stream)
+            # No id that a writer gives comes after this one.
+            pipeline.xadd(stream, {"type": "stream.removed", "data": "{}"}, id=LAST_ID)
+            pipeline.expire(stream, REMOVED_SECONDS)
+        with self._errors():
+            await pipeline.execute()
 
     async def read(self, stream: str, after: str | None, block_seconds: float) -> list[Event]:
         block = min(block_seconds, self._timeout / 2)

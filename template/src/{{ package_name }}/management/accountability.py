@@ -1,0 +1,42 @@
+"""Commands of administrators in the audit log: each that used the database, with its arguments and how it ended."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Sequence
+
+# They change nothing that is anybody's, and most of them run without a database.
+NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "template"})
+
+
+def keep(arguments: Sequence[str], exit_code: int) -> None:
+    """Record a command that was run. Where that cannot be, say so on standard error: the command itself is done."""
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    if not words or words[0] in NOT_KEPT or exit_code == 2 or {"--help", "--version"} & set(arguments):
+        return
+    from ..services.interfaces import ServiceUnavailable
+    from .base import CommandFailed, run
+
+    try:
+        run(_record(words[0], list(arguments), "done" if exit_code == 0 else "failed"))
+    except (ServiceUnavailable, CommandFailed) as error:
+        if exit_code == 0:
+            print(f"This command is not in the audit log: {error}", file=sys.stderr)
+
+
+async def _record(name: str, arguments: list[str], outcome: str) -> None:
+    from ..security.audit import Entry, record
+    from .base import open_database
+
+    entry = Entry(f"command line ({_user()})", f"command.{name}", None, outcome, {"arguments": arguments})
+    async with open_database() as database:
+        if await database.fetch_value("SELECT to_regclass('audit_log')::text") is not None:
+            await record(database, entry)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return "unknown"

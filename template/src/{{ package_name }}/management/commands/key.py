@@ -1,0 +1,76 @@
+"""`key create`, `key list`, `key revoke`: API keys for machines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="API keys for machines.", no_args_is_help=True)
+
+NEVER = "-"
+
+
+@app.command()
+def create(
+    owner: Annotated[str, typer.Argument(help="Whose key: it owns the conversations that are begun with it.")],
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="user, admin or metrics; may be given again.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="How long it is valid; for ever when not given.")] = None,
+) -> None:
+    """Make a key and print it alone on standard output: it is shown this once."""
+    from ...security import keys
+    from ...security.tokens import MAX_SUBJECT, Scope
+    from ..base import CommandFailed, open_database, run
+
+    scopes = scope or [Scope.USER]
+    if unknown := [word for word in scopes if word not in list(Scope)]:
+        raise CommandFailed(f"There is no scope {unknown[0]!r}: use {', '.join(Scope)}.")
+    if not 0 < len(owner) <= MAX_SUBJECT or not owner.isprintable():
+        raise CommandFailed(f"An owner has 1 to {MAX_SUBJECT} printable characters.")
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+
+    async def make() -> str:
+        async with open_database() as database:
+            _, key = await keys.create(database, owner, name, [str(word) for word in scopes], expires_at)
+            return key
+
+    print(run(make()))
+
+
+@app.command("list")
+def list_keys(
+    owner: Annotated[str | None, typer.Option(help="Whose keys; everybody's when not given.")] = None,
+) -> None:
+    """Print the keys there are, the oldest first; never the secrets in them."""
+    from ...security import keys
+    from ..base import open_database, run
+
+    async def find() -> list[keys.ApiKey]:
+        async with open_database() as database:
+            return await keys.find_all(database, owner)
+
+    def day(moment: datetime | None) -> str:
+        return f"{moment:%Y-%m-%d %H:%M}" if moment else NEVER
+
+    print(f"{'id':<16}  {'created':<16}  {'expires':<16}  {'revoked':<16}  {'last used':<16}  scopes, owner, name")
+    for key in run(find()):
+        times = "  ".join(
+            f"{day(moment):<16}" for moment in (key.created_at, key.expires_at, key.revoked_at, key.last_used_at)
+        )
+        print(f"{key.id}  {times}  {','.join(key.scopes)}  {key.owner}  {key.name}".rstrip())
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key list` shows it.")]) -> None:
+    """Have a key refused from now on, in ten seconds at the latest."""
+    from ...security import keys
+    from ..base import CommandFailed, open_database, run
+
+    async def end() -> bool:
+        async with open_database() as database:
+            return await keys.revoke(database, key_id)
+
+    if not run(end()):
+        raise CommandFailed(f"There is no valid key {key_id}: `key list` shows those there are.")

@@ -1,0 +1,130 @@
+"""API keys for machines: `ak_<id>_<secret>`, shown once, and stored as a digest.
+
+A secret of 256 random bits needs no slow hash: nobody can try them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from .tokens import InvalidToken, Principal
+
+if TYPE_CHECKING:
+    from ..services.interfaces import Executor
+
+PREFIX: Final = "ak_"
+CACHE_SECONDS: Final = 10.0  # how long after it was revoked a key may still be taken
+CACHE_SIZE: Final = 10_000
+_KEY: Final = re.compile(r"ak_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as an administrator sees it."""
+
+    id: str
+    owner: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    owner: str
+    scopes: list[str]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def create(
+    executor: Executor, owner: str, name: str, scopes: list[str], expires_at: datetime | None
+) -> tuple[str, str]:
+    """Make a key for `owner`, who becomes a user; returns its id, and the key itself, which nobody can read again."""
+    key_id = secrets.token_hex(8)
+    key = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
+    await executor.execute(
+        """
+        WITH holder AS (
+            INSERT INTO users (subject, name) VALUES (%(owner)s, %(owner)s) ON CONFLICT (subject) DO NOTHING
+        )
+        INSERT INTO api_keys (id, digest, owner, name, scopes, expires_at)
+        VALUES (%(id)s, %(digest)s, %(owner)s, %(name)s, %(scopes)s, %(expires_at)s)
+        """,
+        {
+            "id": key_id,
+            "digest": _digest(key),
+            "owner": owner,
+            "name": name,
+            "scopes": scopes,
+            "expires_at": expires_at,
+        },
+    )
+    return key_id, key
+
+
+async def find_all(executor: Executor, owner: str | None) -> list[ApiKey]:
+    """Every key (of `owner`, when given), the oldest first."""
+    return await executor.fetch_all(
+        ApiKey,
+        """
+        SELECT id, owner, name, scopes, created_at, expires_at, revoked_at, last_used_at FROM api_keys
+        WHERE %(owner)s::text IS NULL OR owner = %(owner)s ORDER BY created_at, id
+        """,
+        {"owner": owner},
+    )
+
+
+async def revoke(executor: Executor, key_id: str) -> bool:
+    """Have the key refused from now on, CACHE_SECONDS at the latest; false when there is no such valid key."""
+    revoked = await executor.execute(
+        "UPDATE api_keys SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL", {"id": key_id}
+    )
+    return revoked > 0
+
+
+class ApiKeys:
+    """Whose keys are. A key that was found is believed for CACHE_SECONDS, so that most requests ask no database."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._found: dict[bytes, tuple[Principal, float]] = {}
+
+    def known(self, key: str) -> Principal | None:
+        """The holder of a key, where it is known without asking."""
+        principal, until = self._found.get(_digest(key), (None, 0.0))
+        return principal if time.monotonic() < until else None
+
+    async def principal(self, key: str) -> Principal:
+        """The holder of a key. Raises `InvalidToken`, and `ServiceUnavailable`."""
+        form = _KEY.fullmatch(key)
+        if form is None:
+            raise InvalidToken("The key is unknown, revoked or expired.")
+        holder = await self._executor.fetch_one(
+            _Holder,
+            """
+            UPDATE api_keys SET last_used_at = now()
+            WHERE id = %(id)s AND digest = %(digest)s AND revoked_at IS NULL
+              AND (expires_at IS NULL OR expires_at > now())
+            RETURNING owner, scopes
+            """,
+            {"id": form[1], "digest": _digest(key)},
+        )
+        if holder is None:
+            raise InvalidToken("The key is unknown, revoked or expired.")
+        principal = Principal(holder.owner, frozenset(holder.scopes), form[1])
+        if len(self._found) >= CACHE_SIZE:
+            self._found.clear()
+        self._found[_digest(key)] = (principal, time.monotonic() + CACHE_SECONDS)
+        return principal
