@@ -26,7 +26,6 @@ Row = dict[str, str]
 Pair = tuple[tuple[str, str], tuple[str, str]]
 # Options whose files are still to come: each goes from here with the first file that it changes.
 PENDING = {
-    "layers=logging",
     "layers=tracing",
 }
 CANDIDATES = 50  # of each row of the covering array, of which the best is taken
