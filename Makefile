@@ -18,8 +18,8 @@ test: $(UV) lint ## everything: lint, render and update tests, and variants buil
 check: $(UV) lint ## the quick loop: all but the variants built and tested
 	$(PYTEST) -m "not agent and not update and not long"
 
-agent: $(UV) ## build and test variants; make agent VARIANT=company for one
-	$(PYTEST) -m "agent and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
+	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
 
 long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
 	$(PYTEST) -m long
