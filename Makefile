@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent long matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent long bench matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ agent: $(UV) ## build, test and update variants; make agent VARIANT=company for 
 
 long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
 	$(PYTEST) -m long
+
+bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
+	$(RUN) python tests/bench.py --write
 
 matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
 	@$(RUN) python tests/variants.py

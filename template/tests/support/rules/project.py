@@ -126,7 +126,7 @@ class Project:
 
     @cached_property
     def package(self) -> str:
-        """The path of the package, such as src/my_agent."""
+        """The path of the package, such as src/order_desk."""
         name: str = self.pyproject["tool"]["uv"]["build-backend"]["module-name"]
         return f"src/{name}"
 
