@@ -16,7 +16,7 @@ test: $(UV) lint ## everything: lint, render and update tests, and variants buil
 	$(PYTEST)
 
 check: $(UV) lint ## the quick loop: all but the variants built and tested
-	$(PYTEST) -m "not agent and not update and not long"
+	$(PYTEST) -m "not agent and not update and not mutation and not long"
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
 	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")

@@ -6,10 +6,11 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import checks
 import documentation
 import pytest
 import variants
-from jinja2 import meta
+from jinja2 import meta, nodes
 
 from template import FILES, ROOT, SUFFIX, answers, config, environment, marker, questions, render, working_tree
 
@@ -58,6 +59,52 @@ def test_no_name_is_undefined() -> None:
     known = set(questions()) | PROVIDED
     unknown = {where: undeclared(text) - known for where, text in jinja_texts().items()}
     assert {where: names for where, names in unknown.items() if names} == {}
+
+
+def compared(text: str) -> set[tuple[str, str]]:
+    """The answers that a Jinja text compares a question with: `ci == 'github'`, `'tracing' in layers`."""
+    found = set()
+    for node in environment().parse(text).find_all(nodes.Compare):
+        for one, other in ((node.expr, node.ops[0].expr), (node.ops[0].expr, node.expr)):
+            if isinstance(one, nodes.Name) and isinstance(other, nodes.Const) and isinstance(other.value, str):
+                found.add((one.name, other.value))
+    return found
+
+
+def test_no_choice_is_unknown() -> None:
+    """A condition on a choice that no question offers would never hold, or always."""
+    offered = {name: set(variants.choices(question)) for name, question in questions().items() if "choices" in question}
+    unknown = {
+        where: {(name, value) for name, value in compared(text) if value not in offered.get(name, {value})}
+        for where, text in jinja_texts().items()
+    }
+    assert {where: pairs for where, pairs in unknown.items() if pairs} == {}
+    assert ("ci", "jenkins") in compared("{% if ci == 'jenkins' %}{% endif %}")
+    assert ("layers", "x") in compared("{% if 'x' not in layers %}{% endif %}")
+
+
+def test_no_name_is_set_and_not_used() -> None:
+    """A `{% set %}` or a loop's variable in the template's files; in copier.yml a value is set to be rendered."""
+    unused = {where: set_and_not_used(text) for where, text in jinja_texts().items()}
+    assert {where: names for where, names in unused.items() if names} == {}
+    assert set_and_not_used("{% set a = 1 %}{% set b = a %}") == {"b"}
+
+
+def set_and_not_used(text: str) -> set[str]:
+    """The names that a Jinja text stores and never loads."""
+    names = list(environment().parse(text).find_all(nodes.Name))
+    return {name.name for name in names if name.ctx == "store"} - {name.name for name in names if name.ctx == "load"}
+
+
+def test_paths_can_stand_on_windows() -> None:
+    assert checks.hostile(NAMES) == []
+
+
+def test_no_name_is_hard_coded() -> None:
+    """The default names occur only where an answer puts them."""
+    default = re.compile(r"my[-_ ]agent", re.IGNORECASE)
+    named = [name for name, path in zip(NAMES, TEMPLATES, strict=True) if default.search(path.read_text("utf-8"))]
+    assert named == []
 
 
 def test_every_question_is_used() -> None:

@@ -210,3 +210,14 @@ def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "ls-files", "--stage") == before
     assert not (project / "new.txt").exists()
+
+
+def test_a_file_that_was_deleted_stays_deleted(template: Path, project: Path) -> None:
+    (project / "docs" / "api.md").unlink()
+    shutil.rmtree(project / "tests" / "agent", ignore_errors=True)
+    commit(project, "Not for us")
+    (template / FILES.name / "docs" / "api.md").write_text("# New\n", "utf-8")
+    release(template, "99.0.0")
+    update(project)
+    assert not (project / "docs" / "api.md").exists()
+    assert not (project / "tests" / "agent").exists()

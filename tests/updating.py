@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import copier
 from releases import git
 
-from template import environment
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -36,4 +34,4 @@ def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any)
 
 def owned(patterns: list[str], answers: Mapping[str, Any]) -> list[str]:
     """The paths that are the user's, from copier.yml's `_skip_if_exists`."""
-    return [environment().from_string(pattern).render(answers).lstrip("/") for pattern in patterns]
+    return [pattern.replace("*", answers["package_name"]).lstrip("/") for pattern in patterns]
