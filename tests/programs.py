@@ -12,12 +12,14 @@ import pytest
 
 from template import ROOT
 
-UNPACKED = ROOT / ".tools" / "debian" / "usr" / "bin"  # where .ci/prometheus puts them
+# Where .ci/prometheus and .ci/kubectl put them.
+UNPACKED = [ROOT / ".tools" / "debian" / "usr" / "bin", ROOT / ".tools" / "bin"]
+PATH = os.pathsep.join([os.environ["PATH"], *map(str, UNPACKED)])
 
 
 def program(name: str, advice: str) -> str:
     """Its path. `advice` tells how to get it."""
-    found = shutil.which(name) or shutil.which(name, path=UNPACKED)
+    found = shutil.which(name, path=PATH)
     if found is None:
         message = f"{name} is missing: {advice}"
         if os.environ.get("CI"):
