@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent long bench matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent mutation long bench matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ check: $(UV) lint ## the quick loop: all but the variants built and tested
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
 	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+
+mutation: $(UV) ## break the template in ten ways, and see the tests catch each
+	$(PYTEST) -m mutation
 
 long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
 	$(PYTEST) -m long

@@ -19,12 +19,19 @@ from hypothesis import strategies as st
 from template import answers, questions, render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conftest import Render
 
 FREE_TEXT = {"project_name": 60, "project_description": 180, "author_name": 80}
 
 
-def ask(questionnaire: Path, given: dict[str, str]) -> dict[str, str]:
+def test_every_question_refuses_something() -> None:
+    refusing = {name for name, question in questions().items() if question.get("when") is not False}
+    assert refusing == {name for name, _ in REFUSED}
+
+
+def ask(questionnaire: Path, given: Mapping[str, object]) -> dict[str, str]:
     """The answers that the template makes of these."""
     with tempfile.TemporaryDirectory() as target:
         return answers(render(questionnaire, Path(target), given, vcs_ref=None))
@@ -68,11 +75,16 @@ REFUSED = [
     ("python_version", "3.10"),
     ("llm_provider", "none"),
     ("license", "gpl"),
+    ("task_queue", "rq"),
+    ("ci", "jenkins"),
+    ("rules_language", "fr"),
+    ("layers", ["kubernetes", "nomad"]),
+    ("assistants", ["claude", "clippy"]),
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_bad_answers_are_refused_in_one_sentence(questionnaire: Path, name: str, value: str) -> None:
+def test_bad_answers_are_refused_in_one_sentence(questionnaire: Path, name: str, value: str | list[str]) -> None:
     with pytest.raises(ValueError, match=rf"'{name}'") as refusal:
         ask(questionnaire, {name: value})
     told = str(refusal.value).split(": ", 1)[1]

@@ -27,7 +27,7 @@ Pair = tuple[tuple[str, str], tuple[str, str]]
 # Options whose files are still to come: each goes from here with the first file that it changes.
 PENDING: set[str] = set()
 CANDIDATES = 50  # of each row of the covering array, of which the best is taken
-SEED = 0  # of those tried, the one that needs fewest rows
+SEED = 1  # of those tried, the one that needs fewest rows
 
 # Who might copy the template. Together they make every choice at least once (tests/test_template.py holds it).
 ARCHETYPES: Mapping[str, Answers] = {
