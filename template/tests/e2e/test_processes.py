@@ -23,13 +23,14 @@ PROCESSES = ("web", "worker", "scheduler")
 
 
 def test_a_process_told_to_stop_ends_well_and_every_line_it_said_is_a_json_object(processes: Processes) -> None:
-    for process in [processes.start(name, LOG_FORMAT="json", LOG_LEVEL="DEBUG") for name in PROCESSES]:
+    settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG", "APP_NAME": "Desk"}
+    for process in [processes.start(name, **settings) for name in PROCESSES]:
         assert process.terminate() == 0
         lines = [json.loads(line) for line in process.output.splitlines()]
         assert lines[-1]["message"] == "stopped"
         for line in lines:
             assert line.keys() >= {"timestamp", "level", "service", "version", "environment", "process", "message"}
-            assert line["process"] == process.name
+            assert (line["process"], line["service"]) == (process.name, "Desk")
 
 
 def test_a_process_without_its_database_ends_and_says_why(processes: Processes) -> None:

@@ -145,7 +145,7 @@ class LeasedTurns:
                OR (status = 'waiting_for_approval' AND NOT EXISTS (
                     SELECT FROM turn_approvals a WHERE a.session_id = turns.session_id AND a.turn = turns.number
                     AND a.approved IS NULL AND a.expires_at > now()))
-            LIMIT %(limit)s
+            ORDER BY queued_at LIMIT %(limit)s
             """,
             {"queued": queued_seconds, "limit": limit},
         )

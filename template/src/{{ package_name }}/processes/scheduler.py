@@ -19,6 +19,7 @@ from ..config import Settings
 from ..extensions import Schedule
 from ..observability import metrics
 from ..observability.backlog import Backlog
+from ..observability.presence import tell_present
 from ..observability.server import LoopVitals, serve
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
@@ -42,6 +43,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
             now = datetime.now(zone)
             pause = min([LOOK_AGAIN_SECONDS, *((_next(item, now) - now).total_seconds() for item in SCHEDULES)])
             try:
+                await tell_present(services.database, "scheduler")
                 for item in SCHEDULES:
                     await tick(services, item, now)
             except ServiceUnavailable as error:

@@ -12,6 +12,7 @@ from ..chat.repository import ChatRepository
 from ..chat.service import RUN_TURN
 from ..extensions import Task, TaskContext
 from ..observability.operations import TaskOperation
+from ..observability.presence import tell_present
 from .common import TASKS
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ async def sweep(services: ServiceContainer, queued_seconds: float) -> None:
 
     A turn that has been queued for `queued_seconds` may have lost its job. Raises `ServiceUnavailable`.
     """
+    await tell_present(services.database, "worker")
     for key in await ChatRepository(services.database).lost_turns(queued_seconds, SWEEP_LIMIT):
         arguments = {"session_id": str(key.session_id), "number": key.number}
         await services.task_queue.enqueue(RUN_TURN, arguments, key=f"{key.session_id}/{key.number}")
