@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Answers = dict[str, Any]
 Row = dict[str, str]
 Pair = tuple[tuple[str, str], tuple[str, str]]
-# Options whose files are still to come: each goes from here with the first file that it changes.
-PENDING: set[str] = set()
 CANDIDATES = 50  # of each row of the covering array, of which the best is taken
 SEED = 1  # of those tried, the one that needs fewest rows
 
