@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from tests.support.rules.check import check
+from tests.support.rules.deployment import composed, deployed
 from tests.support.rules.project import Module, Project, Violation, named
 
 DECIDES = "config.py"  # where ENVIRONMENT chooses defaults, and nothing else
@@ -60,3 +61,15 @@ def test_environment_templates_agree(project: Project) -> Iterator[Violation]:
             yield file.at(len(file.lines), f"lacks {name}, which {other} has")
         for name in sorted(keys[file.path].keys() - project.settings.keys()):
             yield file.at(keys[file.path][name], f"{name} is no setting")
+
+
+@check("Build one image from the one Dockerfile, and start every process type from it.")
+def test_processes_share_one_image(project: Project) -> Iterator[Violation]:
+    for file in project.files("*Dockerfile", "*Dockerfile.*"):
+        if file.path != "Dockerfile" and not file.name.endswith(".dockerignore"):
+            yield file.at(1, "is a second Dockerfile")
+    for processes in (composed(project), deployed(project)):
+        named_images = [process for process in processes if process.image]
+        for process in named_images:
+            if process.image != named_images[0].image:
+                yield process.file.at(process.line, f"{process.type} has another image than {named_images[0].type}")

