@@ -1,0 +1,70 @@
+"""Run by a rendered project's own Python: its processes over embedded servers, until the input ends.
+
+    python stack.py PACKAGE
+
+Prints one line of JSON when all are ready: the ports, the process ids, and a token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from importlib import import_module
+from pathlib import Path
+
+
+def answers(port: int) -> bool:
+    """Whether the process there is ready."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def main(package: str) -> None:
+    embedded = import_module(f"{package}.management.embedded")
+    directory = Path(tempfile.mkdtemp(prefix="stack-"))
+    directory.chmod(0o711)  # PostgreSQL runs as another user
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        servers = [embedded.PostgresServer(directory / "postgres"), embedded.ValkeyServer(directory / "valkey")]
+        postgres, valkey = (stack.enter_context(server) for server in servers)
+        os.environ |= {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "ENVIRONMENT": "testing"}
+        subprocess.run([sys.executable, "-m", f"{package}.management.cli", "migrate"], check=True, stdout=sys.stderr)
+        ports = {name: embedded.free_port() for name in ("web", "worker", "scheduler")}
+        pids = {}
+        for name, port in ports.items():
+            variable = "PORT" if name == "web" else "METRICS_PORT"
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"{package}.processes", name],
+                env={**os.environ, "HOST": "127.0.0.1", variable: str(port)},
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            pids[name] = process.pid
+        deadline = time.monotonic() + 120
+        while not all(map(answers, ports.values())):
+            if time.monotonic() > deadline:
+                sys.exit("the processes were not ready in 120 seconds")
+            time.sleep(0.2)
+        settings = import_module(f"{package}.config").Settings(_env_file=None)
+        token = import_module(f"{package}.security.tokens").issue_token(settings, "somebody")
+        print(json.dumps({"ports": ports, "pids": pids, "token": token}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
