@@ -12,9 +12,7 @@ import pytest
 
 from template import ROOT
 
-# Where .ci/prometheus and .ci/kubectl put them.
-UNPACKED = [ROOT / ".tools" / "debian" / "usr" / "bin", ROOT / ".tools" / "bin"]
-PATH = os.pathsep.join([os.environ["PATH"], *map(str, UNPACKED)])
+PATH = os.pathsep.join([os.environ["PATH"], str(ROOT / ".tools" / "bin")])  # where .ci/kubectl puts it
 
 
 def program(name: str, advice: str) -> str:

@@ -29,8 +29,15 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("agent")]
 
 WAIT_SECONDS = 120
-# Nothing has gone wrong yet, no price is known, and nobody has been refused: of these there is no series.
-SILENT = {"llm_cost_usd_total", "llm_errors_total", "rate_limited_requests_total", "budget_refusals_total", "ALERTS"}
+# Nothing has gone wrong yet, no price is known, nobody was refused, no tick was due: of these there is no series.
+SILENT = {
+    "llm_cost_usd_total",
+    "llm_errors_total",
+    "rate_limited_requests_total",
+    "budget_refusals_total",
+    "scheduler_ticks_total",
+    "ALERTS",
+}
 
 
 class Chat(BaseHTTPRequestHandler):
@@ -38,7 +45,7 @@ class Chat(BaseHTTPRequestHandler):
 
     told: ClassVar[list[dict[str, Any]]] = []
 
-    def do_POST(self) -> None:  # noqa: N802 - the name is the standard library's
+    def do_POST(self) -> None:
         self.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.end_headers()
@@ -112,7 +119,7 @@ def hurried(project: Path, ports: dict[str, int], alertmanager: int, target: Pat
     """The project's configuration and rules, except that addresses are given, and that waiting takes a second."""
     source = project / "deploy" / "prometheus"
     document = yaml.safe_load((source / "prometheus.yml").read_text("utf-8"))
-    document["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    document["global"] |= {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"}
     document["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{alertmanager}"]
     for job in document["scrape_configs"]:
         port = ports.get(job["job_name"], alertmanager)
@@ -151,6 +158,7 @@ def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Pat
     prometheus_port, alertmanager_port = free_port(), free_port()
     with ExitStack() as stack:
         threading.Thread(target=chat.serve_forever, daemon=True).start()
+        stack.callback(chat.server_close)
         stack.callback(chat.shutdown)
         command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests" / "stack.py"), "my_agent"]
         processes = stack.enter_context(running(command, project, tmp_path / "stack.log"))
@@ -170,9 +178,10 @@ def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Pat
         stack.enter_context(running(command, tmp_path, tmp_path / "p.log"))
         prometheus = Prometheus(prometheus_port)
 
-        wait_for("all targets up", lambda: len(prometheus.query("up == 1")) == 4)
+        everybody = {*started["ports"], "alertmanager"}
+        wait_for("all targets up", lambda: {item["metric"]["job"] for item in prometheus.query("up == 1")} == everybody)
         talk(started)
-        time.sleep(5)  # for the rates: two scrapes at least
+        time.sleep(7)  # for the rates: two scrapes at least
         check_expressions(prometheus, expressions(project))
         assert prometheus.firing() == set()
 
