@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent mutation long bench matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent containers mutation long bench matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,8 +15,8 @@ demo: $(UV) ## scaffold an agent, start it, talk to it, stop it
 test: $(UV) lint ## everything: lint, render and update tests, and variants built and tested
 	$(PYTEST)
 
-check: $(UV) lint ## the quick loop: all but the variants built and tested
-	$(PYTEST) -m "not agent and not update and not mutation and not long"
+check: $(UV) lint ## the quick loop: all but what builds: variants and containers
+	$(PYTEST) -m "not agent and not container and not update and not mutation and not long"
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
 	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
@@ -24,8 +24,11 @@ agent: $(UV) ## build, test and update variants; make agent VARIANT=company for 
 mutation: $(UV) ## break the template in ten ways, and see the tests catch each
 	$(PYTEST) -m mutation
 
+containers: $(UV) ## build the image and run the whole service on Docker; the image of every variant: make containers ROWS=1
+	$(PYTEST) -m "container$(if $(ROWS),, and not long)"
+
 long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
-	$(PYTEST) -m long
+	$(PYTEST) -m "long and not container"
 
 bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
 	$(RUN) python tests/bench.py --write
