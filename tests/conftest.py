@@ -12,7 +12,6 @@ import pytest
 import quick
 import releases
 import summary
-import variants
 from releases import git
 
 from template import FILES, ROOT, SUFFIX, export, working_tree
@@ -35,7 +34,7 @@ quick.install()
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Say how long each stage of each variant took."""
-    summary.write(terminalreporter, variants.rows())
+    summary.write(terminalreporter)
 
 
 @pytest.fixture(scope="session", autouse=True)

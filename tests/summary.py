@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,10 +24,10 @@ PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\]$")
 Table = dict[str, dict[str, tuple[float, bool]]]
 
 
-def stages(reports: Iterable[pytest.TestReport], variants: Iterable[str]) -> Table:
+def stages(reports: Iterable[pytest.TestReport], names: Iterable[str]) -> Table:
     """For each variant its stages: the seconds that each took in all, and whether it failed."""
-    known = set(variants)
-    table: Table = {variant: {} for variant in variants}
+    known = set(names)
+    table: Table = {name: {} for name in names}
 
     def add(variant: str, stage: str, seconds: float, failed: bool) -> None:
         before, already = table[variant].get(stage, (0.0, False))
@@ -64,11 +66,22 @@ def lines(table: Table) -> list[str]:
     return [*rows, "  ".join([f"{'seconds':<{width}}", *(f"{value:>9.1f}" for value in sums)])]
 
 
-def write(reporter: TerminalReporter, variants: Iterable[str]) -> None:
+def coverage() -> str:
+    """How much of the option space the variants stand for."""
+    space, rows = variants.options(), variants.pairwise()
+    archetypes = [variants.row_of(answers) for answers in variants.ARCHETYPES.values()]
+    every, known = variants.all_pairs(space), set[variants.Pair]().union(*map(variants.pairs, archetypes))
+    return (
+        f"{len(every)} pairs of choices of {len(space)} options: {len(known)} in {len(archetypes)} archetypes, "
+        f"all in {len(rows)} variants; {prod(map(len, space.values()))} combinations are supported"
+    )
+
+
+def write(reporter: TerminalReporter) -> None:
     """Write the table of this run, if it has built a variant."""
     reports = [report for outcome in OUTCOMES for report in reporter.stats.get(outcome, []) if hasattr(report, "when")]
-    table = {variant: found for variant, found in stages(reports, variants).items() if found}
+    table = {variant: found for variant, found in stages(reports, variants.rows()).items() if found}
     if any("suite" in found for found in table.values()):
         reporter.section("variants and stages, in seconds")
-        for line in lines(table):
+        for line in [*lines(table), coverage()]:
             reporter.write_line(line)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 import summary
+import variants
 
 
 def report(
@@ -35,3 +36,10 @@ def test_stages_of_a_test_and_modules_of_others_are_columns() -> None:
     assert company.split() == ["company", "3.0!", "-", "-", "3.0"]
     assert minimal.split() == ["minimal", "-", "-", "-", "0.0"]
     assert total.split() == ["seconds", "4.0", "8.0", "2.5", "14.5"]
+
+
+def test_what_the_variants_stand_for_is_counted() -> None:
+    told = summary.coverage()
+    every = variants.all_pairs(variants.options())
+    assert told.startswith(f"{len(every)} pairs of choices of {len(variants.options())} options: ")
+    assert f"all in {len(variants.rows())} variants" in told
