@@ -35,7 +35,7 @@ FOREIGN = {
     ("layers=kubernetes", "no"): "kubernetes|kubectl|kustomize|configmap",
     ("layers=monitoring", "no"): "grafana|alertmanager|promtool",
     ("layers=logging", "no"): "filebeat|elasticsearch|kibana",
-    ("layers=tracing", "no"): "opentelemetry|\\botlp|\\botel",
+    ("layers=tracing", "no"): "otel_|opentelemetry-sdk|opentelemetry\\.(?:sdk|trace)",
     ("ci", "github"): "gitlab",
     ("ci", "gitlab"): "github actions|\\.github/workflows",
     ("ci", "none"): "github actions|\\.github/workflows|gitlab",

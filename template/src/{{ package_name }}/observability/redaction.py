@@ -28,7 +28,7 @@ SHORTEST = 6  # a shorter secret is found in any word, and protects nothing
 SECRET_FIELD = re.compile(
     r"(?:^|[_-])(?:authorization|cookie|credentials?|pass(?:word|wd|phrase)?|secret|token|api[_-]?key)$", re.IGNORECASE
 )
-# Of this code, of procrastinate and of Celery: what a conversation or a job holds.
+# Of this code and of the task queues: what a conversation or a job holds.
 CONTENT_FIELD = re.compile(
     r"text|contents?|prompts?|messages|instructions|arguments|results?|(?:request_)?body|(?:task_)?k?wargs|args|call_string",
     re.IGNORECASE,
@@ -36,7 +36,7 @@ CONTENT_FIELD = re.compile(
 _TOKENS = (
     r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}",
     r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*",  # a JWT
-    r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}",  # keys of OpenAI, Anthropic and others
+    r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}",  # keys of models' providers and others
     r"(?<=://)[^\s/@\"'\\]*:[^\s/@\"'\\]+(?=@)",  # user and password in an address
 )
 
