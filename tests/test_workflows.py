@@ -246,3 +246,7 @@ def test_the_matrix_is_that_of_the_variants() -> None:
     own = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
     assert own["agent"]["strategy"]["matrix"] == "${{ fromJSON(needs.check.outputs.matrix) }}"
     assert set(own["green"]["needs"]) == set(own) - {"green"}
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for line in commands(ROOT):
+        words = shlex.split(line)
+        assert (words[0] == "make" and words[1] in targets) or words[0] == "echo" or (ROOT / words[0]).is_file(), line
