@@ -184,3 +184,9 @@ def test_the_template_asks_for_no_trust() -> None:
 
 def test_the_questions_are_documented() -> None:
     assert documentation.PAGE.read_text("utf-8") == documentation.page(), "stale: run `make docs`"
+
+
+def test_links_in_the_documentation_lead_somewhere() -> None:
+    paths = [path for path in working_tree() if path.parts[0] != FILES.name]
+    texts = {path.as_posix(): path.read_text("utf-8") if path.suffix == ".md" else "" for path in paths}
+    assert checks.dead_links(texts) == []
