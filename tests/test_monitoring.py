@@ -113,7 +113,7 @@ MISTAKES = {'"unit": "s"': '"unit": 1', '"mode": "multi"': '"mode": "several"', 
 def typescript(dashboard: dict[str, Any]) -> str:
     """A dashboard, and the options of each of its panels, as literals of Grafana's own types."""
     for annotation in dashboard["annotations"]["list"]:
-        del annotation["titleFormat"]  # of the data source's plugin, whose types are not published
+        del annotation["titleFormat"], annotation["target"]["expr"]  # of a plugin whose types are not published
     lines = ['import type { Dashboard } from "@grafana/schema";', PLAIN]
     for kind, name in PANELS.items():
         module = f"@grafana/schema/dist/esm/raw/composable/{kind}/panelcfg/x/{name}PanelCfg_types.gen"
