@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HANDLERS = {"FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler", "SysLogHandler"}
 KEYS = {"timestamp", "level", "service", "version", "message"}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SECRETS = {"SECRET_KEY": "planted-secret-key-planted-secret-key", "LLM_API_KEY": "planted-api-key"}
 
 
@@ -100,3 +101,18 @@ def test_no_secret_in_logs(processes: Processes, token: str) -> None:
     }.items():
         if secret in web.output:
             raise Broken(f"the web process logs {name}")
+
+
+@check("Pass the request's id and trace on with the task, and bind them where it runs.", at=("observability/requests.py", "trace"))
+def test_a_request_is_followed_to_its_worker(processes: Processes, api: Callable[[RunningProcess], Api]) -> None:
+    web, worker = (processes.start(name, wait=False, LOG_FORMAT="json") for name in ("web", "worker"))
+    web.wait_ready()
+    worker.wait_for('"started"')
+    client = api(web)
+    session_id = client.create_session()
+    sent = client.send(session_id, "Hello", prefer="respond-async", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+    client.wait_for_turn(sent.headers["location"])
+    for process in (web, worker):
+        process.terminate()
+        if not any(event.get("trace_id") == TRACE for event in events(process)):
+            raise Broken(f"no line of the {process.name} bears the trace of the request that it worked for")

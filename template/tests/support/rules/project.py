@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 IGNORED = {"node_modules", "__pycache__", "build", "dist", "htmlcov"}
-SETTINGS_MODULES = ("config.py", "agent/settings.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +147,9 @@ class Project:
         """Every setting by its name, and where it is declared."""
         return {
             item.target.id: (module, item)
-            for module in map(self.module, SETTINGS_MODULES)
+            for module in self.modules()
             for node in module.tree.body
-            if isinstance(node, ast.ClassDef)
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Settings")
             for item in node.body
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id.isupper()
         }
