@@ -57,10 +57,13 @@ def checks(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendering of these tests' own, with its environment."""
-    made = tmp_path_factory.mktemp("rules") / "project"
-    shutil.copytree(render(), made)
-    subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=made, check=True)
-    return made
+    return installed(render(), tmp_path_factory.mktemp("rules") / "project")
+
+
+def installed(rendering: Path, target: Path) -> Path:
+    shutil.copytree(rendering, target)
+    subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=target, check=True)
+    return target
 
 
 @pytest.fixture(scope="module")

@@ -57,10 +57,12 @@ def check(
             OUTCOMES[name] = outcome = Outcome(remedy)
             try:
                 found = list(function(*args, **kwargs) or ())
-            except Broken as broken:
-                assert at is not None, "a static check yields violations"
+            except Exception as error:  # whatever ends a running check is told where to begin to look
+                if at is None:
+                    raise
                 file = File(ROOT, f"{Project(ROOT).package}/{at[0]}")
-                found = [file.at(file.line_of(at[1]) if file.absolute.exists() else 1, str(broken))]
+                what = str(error) if isinstance(error, Broken) else f"the check came to no end: {_first_line(error)}"
+                found = [file.at(file.line_of(at[1]) if file.absolute.exists() else 1, what)]
             exceptions = granted(ROOT)
             for violation in sorted(set(found), key=lambda each: (each.path, each.line, each.message)):
                 exception = next((each for each in exceptions if each.covers(name, violation)), None)
@@ -75,6 +77,10 @@ def check(
         return pytest.mark.running(checked) if at else checked
 
     return decorate
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def rule_of(module: Path) -> Rule | None:
