@@ -59,9 +59,7 @@ RUNNING = {
     "a-killed-process-loses-nothing": Edit(
         9, "chat/leases.py", "status = 'running' AND lease_until < now()", "status = 'running' AND false"
     ),
-    "development-has-the-version-of-production": Edit(
-        10, "/compose.yaml", "&postgres postgres:18", "&postgres postgres:17"
-    ),
+    "development-has-the-version-of-production": Edit(10, "/compose.yaml", "image: postgres:18", "image: postgres:17"),
     "every-line-is-json": Edit(
         11,
         "processes/scheduler.py",
