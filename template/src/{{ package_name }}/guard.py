@@ -65,4 +65,18 @@ class GuardSettings(BaseSettings):
         ge=0,
         description="How long a browser that came by TLS is told to keep to it; 0 to say nothing.",
     )
+    BUDGET_TOKENS_PER_DAY: int = Field(
+        2_000_000, ge=0, description="The most tokens, in and out, that one owner may use in a day (UTC); 0: no limit."
+    )
+    BUDGET_USD_PER_DAY: float = Field(
+        20.0, ge=0, description="The most that one owner may cost in a day, where prices are known; 0: no limit."
+    )
+    TURN_MAX_USD: float = Field(
+        2.0, ge=0, description="The most that one turn may cost, where prices are known; 0: no limit."
+    )
+    TOOL_HTTP_ALLOWED_NETWORKS: Networks = Field(
+        "",
+        description="Addresses or networks, separated by commas, that tools may reach although they are not public.",
+    )
+    TOOL_HTTP_MAX_BYTES: int = Field(5_000_000, ge=1024, description="The longest response that a tool may be given.")
     AUDIT_RETENTION_DAYS: int = Field(365, ge=30, description="Entries of the audit log are kept for so many days.")

@@ -3,7 +3,8 @@
 A docstring tells the model when to use a tool and what its arguments mean. `ctx.deps` is the ToolContext: settings,
 services and whose turn it is; a tool that needs none of it is a `tool_plain`. Raise `ModelRetry` to have the model try
 again with better arguments. A tool declared with `@toolset.tool(requires_approval=True)` waits until a person has
-approved the call. A tool may be run again after a crash: `ctx.deps.call_key` is then the same.
+approved the call. A tool may be run again after a crash: `ctx.deps.call_key` is then the same. For HTTP use
+`await ctx.deps.services.http.request("GET", url)`: it refuses addresses that are not public (docs/security.md).
 """
 
 from __future__ import annotations

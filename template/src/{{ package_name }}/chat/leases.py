@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .models import Approval, Step, Turn, TurnKey
+from .models import Approval, Step, Turn, TurnKey, Usage
 
 if TYPE_CHECKING:
     from ..services.interfaces import Database
@@ -14,6 +14,14 @@ TURN: Final = (
     "session_id, number, owner, status, message, response, error, model, input_tokens, output_tokens, fence, "
     "created_at, finished_at"
 )
+# Adds to what the owner of the turn that is held has used today.
+USE: Final = """
+    INSERT INTO owner_usage AS u (owner, day, tokens, cost_usd)
+    SELECT owner, (now() AT TIME ZONE 'UTC')::date, %(input)s + %(output)s, %(usd)s FROM held
+    ON CONFLICT (owner, day) DO UPDATE SET
+        tokens = u.tokens + excluded.tokens, cost_usd = u.cost_usd + excluded.cost_usd
+    RETURNING tokens, cost_usd::float8 AS usd
+"""
 
 
 class LeaseLost(Exception):
@@ -65,14 +73,44 @@ class LeasedTurns:
         )
         return set(held)
 
-    async def commit_step(self, turn: Turn, step: Step, input_tokens: int = 0, output_tokens: int = 0) -> None:
-        """Store a step. Raises `LeaseLost`."""
-        await self._fenced(
-            """
+    async def commit_reply(self, turn: Turn, step: Step, input_tokens: int, output_tokens: int, usd: float) -> Usage:
+        """Store a response of the model and what it used; returns the owner's use of today. Raises `LeaseLost`."""
+        held = {"id": turn.session_id, "turn": turn.number, "fence": turn.fence}
+        used = await self._database.fetch_one(
+            Usage,
+            f"""
             WITH held AS (
                 UPDATE turns SET input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
-                RETURNING session_id, number
+                RETURNING session_id, number, owner
+            ), step AS (
+                INSERT INTO turn_steps (session_id, turn, number, kind, content)
+                SELECT session_id, number, %(number)s, %(kind)s, %(content)s FROM held
+            )
+            {USE}
+            """,
+            {
+                **held,
+                "number": step.number,
+                "kind": step.kind,
+                "content": step.content,
+                "input": input_tokens,
+                "output": output_tokens,
+                "usd": usd,
+            },
+        )
+        if used is None:
+            raise LeaseLost
+        return used
+
+    async def commit_step(self, turn: Turn, step: Step) -> None:
+        """Store the result of a tool. Raises `LeaseLost`."""
+        await self._fenced(
+            """
+            WITH held AS (
+                SELECT session_id, number FROM turns
+                WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+                FOR UPDATE
             )
             INSERT INTO turn_steps (session_id, turn, number, kind, content)
             SELECT session_id, number, %(number)s, %(kind)s, %(content)s FROM held
@@ -81,11 +119,11 @@ class LeasedTurns:
             number=step.number,
             kind=step.kind,
             content=step.content,
-            input=input_tokens,
-            output=output_tokens,
         )
 
-    async def succeed(self, turn: Turn, step: Step, model: str, input_tokens: int, output_tokens: int) -> Turn:
+    async def succeed(
+        self, turn: Turn, step: Step, model: str, input_tokens: int, output_tokens: int, usd: float = 0.0
+    ) -> Turn:
         """Store the last step and its text as the response. Raises `LeaseLost`."""
         return await self._final(
             f"""
@@ -99,6 +137,8 @@ class LeasedTurns:
             ), step AS (
                 INSERT INTO turn_steps (session_id, turn, number, kind, content)
                 SELECT session_id, number, %(number)s, %(kind)s, %(content)s FROM held
+            ), used AS (
+                {USE}
             )
             SELECT * FROM held
             """,
@@ -110,6 +150,7 @@ class LeasedTurns:
             content=step.content,
             input=input_tokens,
             output=output_tokens,
+            usd=usd,
         )
 
     async def fail(self, turn: Turn, error: dict[str, Any]) -> Turn:

@@ -90,6 +90,14 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an owner has used today."""
+
+    tokens: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnKey:
     session_id: UUID
     number: int

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
+import math
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from ..problems import Problem, responses
 from ..security.authentication import Owner, UserPrincipal
 from ..services.interfaces import Event
+from .budgets import BudgetSpent
 from .models import Status, Turn
 from .repository import SessionNotFound, TurnInProgress
 from .schemas import (
@@ -48,6 +50,8 @@ STATUS_OF_ERROR = {
     "turn_timeout": (504, "The turn took too long."),
     "step_limit": (422, "The turn reached the limit of steps."),
     "token_limit": (422, "The turn reached the limit of tokens."),
+    "cost_limit": (422, "The turn reached the limit of costs."),
+    "budget_spent": (429, "The budget of the day is spent."),
     "internal": (500, "An internal error ended the turn."),
 }
 
@@ -148,6 +152,9 @@ async def send_message(
     except TurnInProgress:
         title = "The session is busy with another turn."
         raise Problem(409, "turn-in-progress", title, "Wait until it has ended, or cancel it.") from None
+    except BudgetSpent as error:
+        headers = {"Retry-After": str(math.ceil(error.retry_after))}
+        raise Problem(429, "budget-spent", "The budget of the day is spent.", str(error), headers=headers) from None
     except KeyReused:
         title = "The Idempotency-Key came before, with another request."
         raise Problem(422, "idempotency-key-reused", title, "Use a new key for a new request.") from None

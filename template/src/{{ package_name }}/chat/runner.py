@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ import structlog
 
 from .. import agent
 from ..extensions import ToolContext
+from ..observability.metrics import BUDGET_REFUSALS
 from ..observability.operations import ModelOperation, ToolOperation
 from ..services.interfaces import (
     ConversationItem,
@@ -29,6 +31,7 @@ from ..services.interfaces import (
     UserMessage,
 )
 from . import events
+from .budgets import Budgets, BudgetSpent
 from .conversation import item_of, items_of_past, model_step, tool_step
 from .leases import LeaseLost
 from .models import Approval, Turn
@@ -36,6 +39,7 @@ from .models import Approval, Turn
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.container import ServiceContainer
+    from .budgets import Spending
     from .events import Publisher
     from .repository import ChatRepository
 
@@ -48,7 +52,7 @@ def instructions() -> str:
 
 
 class LimitReached(Exception):
-    """The turn used up what it was allowed: `kind` is step_limit or token_limit."""
+    """The turn used up what it was allowed: `kind` is step_limit, token_limit or cost_limit."""
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(detail)
@@ -66,6 +70,7 @@ class TurnRun:
         repository: ChatRepository,
         turn: Turn,
         publisher: Publisher,
+        spending: Spending | None = None,
     ) -> None:
         self._settings = settings
         self._services = services
@@ -77,6 +82,8 @@ class TurnRun:
         self._reply_number = 0  # of the last step that is a response of the model
         self._replies = 0
         self._tokens = turn.input_tokens + turn.output_tokens
+        self._usd = 0.0
+        self._spending = spending  # the owner's, as it was last seen
         self._committing = asyncio.Lock()
 
     async def run(self) -> Turn | None:
@@ -93,6 +100,8 @@ class TurnRun:
             ended = await self._fail(f"model_{error.kind}", error.detail, error.retry_after)
         except LimitReached as error:
             ended = await self._fail(error.kind, error.detail)
+        except BudgetSpent as error:
+            ended = await self._fail("budget_spent", str(error), error.retry_after)
         except TimeoutError:
             seconds = self._settings.TURN_TIMEOUT_SECONDS
             ended = await self._fail("turn_timeout", f"The turn took longer than {seconds:g} seconds.")
@@ -130,6 +139,7 @@ class TurnRun:
                 if isinstance(item, ModelReply):
                     self._reply_number = step.number
                     self._replies += 1
+                    self._usd += item.cost_usd or 0.0
                 for event in events.whole_step(step):
                     self._publisher.publish(*event)
 
@@ -147,7 +157,7 @@ class TurnRun:
 
     async def _ask(self) -> Turn | None:
         """One response of the model, committed; the turn as it ended, when the response calls no tool."""
-        self._check_limits()
+        await self._check_limits()
         number = self._number + 1
         self._publisher.publish("step.started", {"step": number})
 
@@ -165,25 +175,37 @@ class TurnRun:
             )
         step = model_step(number, reply)
         ended = None
+        usd = reply.cost_usd or 0.0
         if reply.tool_calls:
-            await self._repository.commit_step(self._turn, step, reply.input_tokens, reply.output_tokens)
+            used = await self._repository.commit_reply(self._turn, step, reply.input_tokens, reply.output_tokens, usd)
+            self._spending = self._spending and replace(self._spending, tokens=used.tokens, usd=used.usd)
         else:
             ended = await self._repository.succeed(
-                self._turn, step, reply.model, reply.input_tokens, reply.output_tokens
+                self._turn, step, reply.model, reply.input_tokens, reply.output_tokens, usd
             )
         self._number = self._reply_number = number
         self._replies += 1
         self._tokens += reply.input_tokens + reply.output_tokens
+        self._usd += usd
         self._conversation.append(reply)
         for event in events.end_of_step(step):
             self._publisher.publish(*event)
         return ended
 
-    def _check_limits(self) -> None:
+    async def _check_limits(self) -> None:
+        """Raises `LimitReached` and `BudgetSpent`. Asks the database only in a turn that was taken up."""
         if self._replies >= self._settings.TURN_MAX_STEPS:
             raise LimitReached("step_limit", f"The turn took {self._replies} steps without an answer.")
         if self._tokens >= self._settings.TURN_MAX_TOKENS:
+            BUDGET_REFUSALS.labels("turn_tokens").inc()
             raise LimitReached("token_limit", f"The turn used {self._tokens} tokens without an answer.")
+        if 0 < self._settings.TURN_MAX_USD <= self._usd:
+            BUDGET_REFUSALS.labels("turn_cost").inc()
+            raise LimitReached("cost_limit", f"The turn cost {self._usd:.4f} US dollars without an answer.")
+        if self._spending is None:
+            self._spending = await Budgets(self._settings, self._services.database).spending(self._turn.owner)
+        if self._spending.spent is not None:
+            raise BudgetSpent(self._spending.spent)
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> bool:
         """Run the calls at the same time, each result committed as it comes; false when some wait for a person."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..services.container import ServiceContainer
+    from .budgets import Spending
 
 log = structlog.get_logger()
 
@@ -33,8 +34,9 @@ HEARTBEATS_PER_LEASE = 8  # so that a cancelled turn stops within a second on de
 class LiveTurn:
     """A turn that runs in this process."""
 
-    def __init__(self, turn: Turn, publisher: Publisher) -> None:
+    def __init__(self, turn: Turn, publisher: Publisher, spending: Spending | None) -> None:
         self.turn = turn
+        self.spending = spending
         self.publisher = publisher
         self.task: asyncio.Task[Turn | None]
         self.held_until = 0.0  # by this process's own clock, time.monotonic()
@@ -92,10 +94,10 @@ class Turns:
             log.warning("turns go on in another process", turns=len(late))
             await asyncio.wait(late)
 
-    def start(self, turn: Turn) -> LiveTurn:
-        """Run a turn whose lease this process holds."""
+    def start(self, turn: Turn, spending: Spending | None = None) -> LiveTurn:
+        """Run a turn whose lease this process holds; `spending` is what was just seen of its owner's."""
         publisher = Publisher(self._services.event_stream, turn)
-        live = LiveTurn(turn, publisher)
+        live = LiveTurn(turn, publisher, spending)
         live.held_until = time.monotonic() + self._settings.TURN_LEASE_SECONDS
         self._live[live.key] = live
         live.task = asyncio.create_task(self._run(live), name=turn.stream)
@@ -134,7 +136,7 @@ class Turns:
     async def _run_to_end(self, live: LiveTurn) -> Turn | None:
         turn = live.turn
         try:
-            run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher)
+            run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher, live.spending)
             return await run.run()
         except LeaseLost:
             log.info(LOST)

@@ -15,6 +15,7 @@ from ..project import SLUG, VERSION
 from . import accountability
 from .commands import (
     audit,
+    budget,
     config,
     doctor,
     key,
@@ -69,6 +70,7 @@ app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversatio
 app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
 app.add_typer(token.app, name="token", rich_help_panel=CONVERSATIONS)
 app.add_typer(key.app, name="key", rich_help_panel=CONVERSATIONS)
+app.add_typer(budget.app, name="budget", rich_help_panel=CONVERSATIONS)
 app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
 app.add_typer(config.app, name="config", rich_help_panel=CONFIGURATION)

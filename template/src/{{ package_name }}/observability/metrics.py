@@ -55,6 +55,11 @@ TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks to
 RATE_LIMITED_REQUESTS = Counter(
     "rate_limited_requests_total", "Requests refused by a rate limit; scope is subject or address.", ("scope",)
 )
+BUDGET_REFUSALS = Counter(
+    "budget_refusals_total",
+    "Model calls refused; budget is day_tokens, day_cost, turn_tokens or turn_cost.",
+    ("budget",),
+)
 RATE_LIMIT_UNAVAILABLE = Counter(
     "rate_limit_unavailable_total", "Requests that were not counted, since Valkey was down; they passed or got 503."
 )

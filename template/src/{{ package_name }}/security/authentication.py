@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ..problems import Problem
+from .issuer import Issuer
 from .keys import PREFIX, ApiKeys
 from .tokens import InvalidToken, Principal, Scope, read_token
 
@@ -28,6 +29,7 @@ class Authenticator:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._keys = ApiKeys(database)
+        self._issuer = Issuer(settings.JWKS_URL) if settings.JWKS_URL else None
 
     def asks_database(self, credentials: str) -> bool:
         """Whether it takes a round trip to tell: then there must be room for a try first."""
@@ -37,7 +39,8 @@ class Authenticator:
         """Raises `InvalidToken`, and `ServiceUnavailable`."""
         if credentials.startswith(PREFIX):
             return self._keys.known(credentials) or await self._keys.principal(credentials)
-        return read_token(self._settings, credentials)
+        key = await self._issuer.key_of(credentials) if self._issuer else None
+        return read_token(self._settings, credentials, key)
 
 
 def _demand(scope: Scope) -> Any:

@@ -63,13 +63,13 @@ def issue_token(
     return _jwt.encode(claims, settings.SECRET_KEY.get_secret_value(), ALGORITHM)
 
 
-def read_token(settings: Settings, token: str) -> Principal:
-    """Whom the token was issued to, and for what. Raises `InvalidToken`."""
+def read_token(settings: Settings, token: str, key: jwt.PyJWK | None = None) -> Principal:
+    """Whom the token was issued to, and for what: signed with `key`, or else with SECRET_KEY. Raises `InvalidToken`."""
     try:
         claims = _jwt.decode(
             token,
-            settings.SECRET_KEY.get_secret_value(),
-            algorithms=[ALGORITHM],
+            key.key if key else settings.SECRET_KEY.get_secret_value(),
+            algorithms=[key.algorithm_name if key else ALGORITHM],
             audience=settings.JWT_AUDIENCE,
             issuer=settings.JWT_ISSUER,
             leeway=settings.JWT_LEEWAY_SECONDS,

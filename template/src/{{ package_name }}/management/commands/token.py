@@ -29,6 +29,8 @@ def issue(
     if unknown := [word for word in scopes if word not in list(Scope)]:
         raise CommandFailed(f"There is no scope {unknown[0]!r}: use {', '.join(Scope)}.")
     settings = load(Settings)
+    if settings.JWKS_URL:
+        raise CommandFailed("Tokens come from the provider of JWKS_URL: for a machine, use `key create`.")
     token = issue_token(settings, subject, minutes, scopes)
     run(upsert(subject, name))
     print(token)

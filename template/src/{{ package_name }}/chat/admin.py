@@ -1,0 +1,43 @@
+"""Budgets for administrators over HTTP: what the `budget` command does, for whoever has the scope `admin`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..problems import responses
+from ..security.audit import Entry, record
+from ..security.authentication import AdminPrincipal
+from .budgets import Budgets, Spending, set_budget
+
+router = APIRouter(prefix="/admin", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
+
+OwnerPath = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+
+
+class BudgetIn(BaseModel):
+    """0 is no limit, null the one of the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tokens_per_day: int | None = Field(None, ge=0, le=2**53)
+    usd_per_day: float | None = Field(None, ge=0, le=1e9)
+
+
+@router.get("/budgets/{owner}")
+async def get_budget(_: AdminPrincipal, request: Request, owner: OwnerPath) -> Spending:
+    """What an owner has used today, and may use."""
+    state = request.app.state
+    return await Budgets(state.settings, state.services.database).spending(owner)
+
+
+@router.put("/budgets/{owner}", responses=responses(400, 413, 415))
+async def put_budget(principal: AdminPrincipal, request: Request, owner: OwnerPath, budget: BudgetIn) -> Spending:
+    """Give an owner budgets of their own."""
+    state = request.app.state
+    async with state.services.database.transaction() as transaction:
+        await set_budget(transaction, owner, budget.tokens_per_day, budget.usd_per_day)
+        await record(transaction, Entry(principal.actor, "change.budget", owner, detail=budget.model_dump()))
+    return await Budgets(state.settings, state.services.database).spending(owner)

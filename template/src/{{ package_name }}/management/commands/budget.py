@@ -1,0 +1,57 @@
+"""`budget show`, `budget set`: what an owner may use in a day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ...chat.budgets import Spending
+
+app = typer.Typer(help="Budgets of owners.", no_args_is_help=True)
+
+Owner = Annotated[str, typer.Argument(help="Whose budget: the `sub` of their tokens.")]
+
+
+@app.command()
+def show(owner: Owner) -> None:
+    """Print what an owner has used today, and may use."""
+    from ..base import run
+
+    _tell(run(_spending(owner)))
+
+
+@app.command("set")
+def set_(
+    owner: Owner,
+    tokens: Annotated[int | None, typer.Option(min=0, help="Tokens a day; 0 for no limit.")] = None,
+    usd: Annotated[float | None, typer.Option(min=0, help="US dollars a day; 0 for no limit.")] = None,
+) -> None:
+    """Give an owner budgets of their own; one that is not given is that of the settings again."""
+    from ...chat.budgets import set_budget
+    from ..base import open_database, run
+
+    async def change() -> None:
+        async with open_database() as database:
+            await set_budget(database, owner, tokens, usd)
+
+    run(change())
+    _tell(run(_spending(owner)))
+
+
+async def _spending(owner: str) -> Spending:
+    from ...chat.budgets import Budgets
+    from ...config import Settings, load
+    from ..base import open_database
+
+    settings = load(Settings)
+    async with open_database(settings) as database:
+        return await Budgets(settings, database).spending(owner)
+
+
+def _tell(spending: Spending) -> None:
+    most_tokens = "no limit" if spending.tokens_per_day is None else f"{spending.tokens_per_day:,}"
+    most_usd = "no limit" if spending.usd_per_day is None else f"{spending.usd_per_day:,.2f}"
+    print(f"Tokens today  {spending.tokens:,} of {most_tokens}")
+    print(f"US$ today     {spending.usd:,.4f} of {most_usd}")

@@ -1,0 +1,121 @@
+"""HTTP for tools: to public addresses only, since a model may be talked into asking for any (SSRF).
+
+A name is resolved once, every address that it has is checked, and the connection goes to the one that was checked: a
+name that means something else a moment later leads nowhere, and neither does a redirect. Addresses that are not public
+are open to tools where TOOL_HTTP_ALLOWED_NETWORKS names them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Final
+
+from ..guard import listed
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from ..config import Settings
+
+Address = IPv4Address | IPv6Address
+NAT64: Final = IPv6Network("64:ff9b::/96")
+PLAIN_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class OutboundRefused(Exception):
+    """A tool may not ask this, or not for so much. The message names the host, and may be shown to the model."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the internet at large; an IPv4 address inside of one of IPv6 decides for it."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+class OutboundHttp:
+    """`await context.services.http.request("GET", url)` in a tool. The client is made when it is first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = [ip_network(part) for part in listed(settings.TOOL_HTTP_ALLOWED_NETWORKS)]
+        self._most = settings.TOOL_HTTP_MAX_BYTES
+        self._timeout = settings.TOOL_TIMEOUT_SECONDS
+        self._made: httpx2.AsyncClient | None = None
+
+    async def request(self, method: str, url: str, **options: Any) -> httpx2.Response:
+        """Send a request and read the whole response, as `httpx2.AsyncClient.request` does; redirects are followed.
+
+        Raises `OutboundRefused`, and `httpx2.HTTPError`.
+        """
+        import httpx2
+
+        async with self._client().stream(method, url, **options) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > self._most:
+                    raise OutboundRefused(f"{response.url.host} answered with more than {self._most} bytes.")
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in PLAIN_HEADERS]
+        return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.aclose()
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._made is None:
+            import httpx2
+
+            self._made = httpx2.AsyncClient(
+                transport=_transport(self._allowed), timeout=self._timeout, follow_redirects=True, max_redirects=5
+            )
+        return self._made
+
+
+async def checked_address(host: str, port: int, allowed: Sequence[IPv4Network | IPv6Network]) -> str:
+    """An address of `host` that may be connected to. Raises `OutboundRefused` when any that it has may not."""
+    try:
+        literal = ip_address(host)
+    except ValueError:
+        addresses = await _resolved(host, port)
+    else:
+        addresses = [literal]
+    for address in addresses:
+        if not is_public(address) and not any(address in network for network in allowed):
+            raise OutboundRefused(f"The host {host} is not on the public internet.")
+    return str(addresses[0])
+
+
+async def _resolved(host: str, port: int) -> list[Address]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise OutboundRefused(f"The host {host} is unknown.") from None
+    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def _transport(allowed: Sequence[IPv4Network | IPv6Network]) -> httpx2.AsyncBaseTransport:
+    import httpx2
+
+    class Guarded(httpx2.AsyncHTTPTransport):
+        """Sees every request, those that redirects lead to as well, right before a connection is made for it."""
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            url = request.url
+            port = url.port or (443 if url.scheme == "https" else 80)
+            request.extensions = {**request.extensions, "sni_hostname": url.host}
+            request.url = url.copy_with(host=await checked_address(url.host, port, allowed))
+            try:
+                return await super().handle_async_request(request)
+            finally:
+                request.url = url
+
+    # A connection is never used again: the next host may have the same address, and another certificate.
+    return Guarded(limits=httpx2.Limits(max_keepalive_connections=0))
