@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import releases
+import yaml
 from conftest import git
 from packaging.version import Version
 
-from template import ROOT, export, working_tree
+from template import FILES, ROOT, export, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,3 +169,45 @@ def test_notes_stand_under_versions() -> None:
     text = UPDATING.read_text("utf-8")
     notes = re.findall(r"^### (\S+)$", text[text.index("## Notes by release") :], re.MULTILINE)
     assert all(releases.VERSION.fullmatch(version) for version in notes)
+
+
+def changed_rules(changelog: str) -> dict[str, str]:
+    """For each rule that a changelog names, as `**9.1**`, the newest version that does."""
+    found: dict[str, str] = {}
+    for part in re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]:
+        for rule in re.findall(r"^- \*\*(\d+\.\d+)\*\*", part, re.MULTILINE):
+            found.setdefault(rule, part.split()[0])
+    return found
+
+
+def problems_of_rules(changelog: str, changed: dict[str, str], newest: Version) -> list[str]:
+    """Where a changelog and the front matter of rules, `changed` by `id`, tell different things."""
+    found = []
+    for rule, version in changed_rules(changelog).items():
+        own = changed.get(rule, "")
+        right = own and (Version(own) > newest if version == releases.UNRELEASED else own == version)
+        if not right:
+            found.append(f"{rule}: the changelog says {version}, its front matter {own or 'nothing'}")
+    return found
+
+
+def test_rules_say_when_they_changed_as_the_changelog_does() -> None:
+    newest = max((release.order for release in releases.releases()), default=Version("0.0.0"))
+    changelog = (ROOT / releases.RULES).read_text("utf-8")
+    documents = [path for path in FILES.glob("*rules*/[0-9][0-9]-*") if path.is_file()]
+    assert len(documents) >= 28, "in two languages"
+    for language in ("'en'", "'zh'"):
+        texts = [path.read_text("utf-8") for path in documents if language in str(path)]
+        fronts = [yaml.safe_load(text.split("---\n")[1]) for text in texts]
+        changed = {str(front["id"]): str(front["changed"]) for front in fronts}
+        assert problems_of_rules(changelog, changed, newest) == []
+
+
+def test_a_rule_that_says_otherwise_is_found() -> None:
+    changelog = "# It\n\n## Unreleased\n\n- **3.1** new.\n\n## 1.1.0 (2026-12-01)\n\n- **9.1** stops.\n- **3.1** old.\n"
+    newest = Version("1.1.0")
+    assert problems_of_rules(changelog, {"9.1": "1.1.0", "3.1": "1.2.0"}, newest) == []
+    assert problems_of_rules(changelog, {"9.1": "1.0.0", "3.1": "1.1.0"}, newest) == [
+        "3.1: the changelog says Unreleased, its front matter 1.1.0",
+        "9.1: the changelog says 1.1.0, its front matter 1.0.0",
+    ]

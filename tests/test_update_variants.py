@@ -22,7 +22,7 @@ pytestmark = pytest.mark.update
 ROWS = variants.rows()
 NEXT = dict(zip(ROWS, [*list(ROWS)[1:], *ROWS], strict=False))
 OLDER = "0.0.1"  # a release of the tests' own
-NEWEST = [release.version for release in releases.releases()][-1:]
+RELEASES = [release.version for release in releases.releases()]
 
 each_row = pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
 
@@ -77,9 +77,9 @@ def is_a_fresh_copy(project: Path, template: Path, fresh: Path) -> None:
 
 @each_row
 def test_an_update_is_a_fresh_copy(row: str, history: Path, tmp_path: Path) -> None:
-    """From the newest release, and from one that differs in every way."""
+    """From the newest release, the default from each, and from one that differs in every way."""
     releases.require_history()
-    for version in [OLDER, *NEWEST]:
+    for version in [OLDER, *(RELEASES if row == "default" else RELEASES[-1:])]:
         project = scaffold(history, tmp_path / version, ROWS[row], version)
         mine = contents(project, mine=True)
         update(project, unsafe=version != OLDER)  # a release may have a hook
