@@ -1,0 +1,106 @@
+"""compose.yaml and its companions, as far as they can be judged without an engine (tests/test_containers.py runs them)."""
+
+from __future__ import annotations
+
+import subprocess
+from itertools import pairwise
+from shutil import copyfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from engine import ADVICE
+from programs import program
+from test_render import ROWS, each_variant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Render
+
+PROCESSES = {"web", "worker", "scheduler"}
+SERVERS = {"postgres", "valkey"}
+
+
+@pytest.fixture
+def project(render: Render, row: str) -> Path:
+    return render(**ROWS[row])
+
+
+def services(project: Path) -> dict[str, Any]:
+    """Those of compose.yaml."""
+    loaded: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text("utf-8"))["services"]
+    return loaded
+
+
+@each_variant
+def test_the_files_keep_to_the_schema(project: Path) -> None:
+    files = [path.name for path in sorted(project.glob("compose*.yaml"))]
+    command = ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files]
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@each_variant
+def test_the_processes_are_those_of_the_procfile_in_their_numbers(project: Path) -> None:
+    lines = (project / "Procfile").read_text("utf-8").splitlines()
+    commands = {name: command.split() for name, _, command in (line.partition(": ") for line in lines)}
+    found = services(project)
+    assert {name: found[name]["command"] for name in PROCESSES} == commands
+    assert {name: found[name]["deploy"]["replicas"] for name in PROCESSES} == {"web": 3, "worker": 2, "scheduler": 1}
+    assert found.keys() == PROCESSES | SERVERS | {"migrate", "credentials"}
+
+
+@each_variant
+def test_nothing_starts_before_what_it_needs(project: Path) -> None:
+    found = services(project)
+    needs = {
+        name: {on: how["condition"] for on, how in one.get("depends_on", {}).items()} for name, one in found.items()
+    }
+    ready = {"migrate": "service_completed_successfully", "postgres": "service_healthy", "valkey": "service_healthy"}
+    assert all(needs[name] == ready for name in PROCESSES)
+    assert needs["migrate"] == {"postgres": "service_healthy"}
+    assert all(needs[name] == {"credentials": "service_completed_successfully"} for name in SERVERS)
+
+
+@each_variant
+def test_every_service_is_confined(project: Path) -> None:
+    for name, one in services(project).items():
+        assert one["read_only"], name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert one["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}, name
+        published = one.get("ports", [])
+        assert published == ([] if name != "web" else ["${WEB_PORTS:-127.0.0.1:8000-8002}:8000"]), name
+        assert "env_file" not in one, name
+
+
+@each_variant
+def test_a_server_is_reached_by_our_containers_only(project: Path) -> None:
+    loaded = yaml.safe_load((project / "compose.yaml").read_text("utf-8"))
+    assert loaded["networks"]["data"] == {"internal": True}
+    assert {name: one.get("networks") for name, one in loaded["services"].items() if name in SERVERS} == {
+        name: ["data"] for name in SERVERS
+    }
+
+
+@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.dev.yaml"]])
+def test_compose_accepts_them_with_one_copied_file(render: Render, tmp_path: Path, files: list[str]) -> None:
+    for name in ("compose.yaml", "compose.dev.yaml", ".env.development"):
+        copyfile(render() / name, tmp_path / name)
+    command = [program("docker", ADVICE), "compose", *(word for name in files for word in ("--file", name)), "config"]
+    before = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert before.returncode
+    assert "copy .env.development" in before.stderr
+    copyfile(tmp_path / ".env.development", tmp_path / ".env")
+    after = subprocess.run([*command, "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (after.returncode, after.stderr) == (0, "")
+
+
+def test_the_environments_name_the_same_settings_in_the_same_order(render: Render) -> None:
+    names = [
+        [line.partition("=")[0] for line in (render() / f".env.{name}").read_text("utf-8").splitlines() if "=" in line]
+        for name in ("development", "staging", "production")
+    ]
+    names = [[name for name in each if name.isupper()] for each in names]
+    assert all(one == other for one, other in pairwise(names))
