@@ -1,4 +1,4 @@
-"""compose.yaml and its companions, as far as they can be judged without an engine (tests/test_containers.py runs them)."""
+"""compose.yaml and compose.dev.yaml, judged without an engine: tests/test_containers.py runs them."""
 
 from __future__ import annotations
 

@@ -130,7 +130,11 @@ def check_image(project: Path, image: str) -> None:
     assert about["Config"]["Entrypoint"] is None
 
     (base,) = inspect(f"python:{answers(project)['python_version']}-slim")
-    assert about["Size"] - base["Size"] < LARGEST
+    added = about["Size"] - base["Size"]
+    assert added < LARGEST
+    told = re.search(r"added (\d+) MB", (project / "docs" / "deployment.md").read_text("utf-8"))
+    assert told
+    assert added < (int(told[1]) + 5) * 1_000_000
 
 
 @pytest.mark.parametrize("archetype", variants.ARCHETYPES)
