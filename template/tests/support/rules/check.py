@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
+from posixpath import normpath
 from typing import ParamSpec
 
 import pytest
@@ -60,7 +61,7 @@ def check(
             except Exception as error:  # whatever ends a running check is told where to begin to look
                 if at is None:
                     raise
-                file = File(ROOT, f"{Project(ROOT).package}/{at[0]}")
+                file = File(ROOT, normpath(f"{Project(ROOT).package}/{at[0]}"))
                 what = str(error) if isinstance(error, Broken) else f"the check came to no end: {_first_line(error)}"
                 found = [file.at(file.line_of(at[1]) if file.absolute.exists() else 1, what)]
             exceptions = granted(ROOT)
