@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from tests.support.rules.check import Broken, check
 from tests.support.rules.project import File, Project, Violation, named
@@ -18,8 +19,11 @@ MAY_DIFFER = {
     "DATABASE_POOL_SIZE",
     "DATABASE_URL",
     "DEBUG",
+    "ENVIRONMENT",
     "DOCS_ENABLED",
     "HOST",
+    "LLM_API_KEY",
+    "LLM_BASE_URL",
     "LLM_MODEL",
     "LOG_ERROR_MESSAGES",
     "LOG_FORMAT",
@@ -64,6 +68,13 @@ def test_environments_differ_little(project: Project) -> Iterator[Violation]:
             for key in node.keys if isinstance(node, ast.Dict) else ():
                 if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value not in MAY_DIFFER:
                     yield module.found(key, f"{key.value} has another default in some environments")
+    development, production = (project.file(f".env.{name}") for name in ("development", "production"))
+    if development and production:
+        values = dict(line.split("=", 1) for line in development.lines if re.match(r"[A-Z_]+=", line))
+        for number, line in enumerate(production.lines, 1):
+            name, _, value = line.partition("=")
+            if name in values and name not in MAY_DIFFER and value != values[name]:
+                yield production.at(number, f"{name} is {value} here and {values[name]} in {development.path}")
 
 
 @check(
@@ -71,10 +82,18 @@ def test_environments_differ_little(project: Project) -> Iterator[Violation]:
     at=("management/embedded.py", "^class PostgresServer"),
 )
 def test_development_has_the_version_of_production(project: Project, environment: dict[str, str]) -> None:
+    from redis import Redis
+
     from tests.support.databases import rows
 
-    version: str = rows(environment["DATABASE_URL"], "SHOW server_version")[0][0]
-    tags = {tag for file in project.files(*WHERE) for name, tag in IMAGE.findall(file.text) if name == "postgres"}
-    for tag in tags:
+    with Redis.from_url(environment["REDIS_URL"]) as client:
+        server: Any = client.info("server")
+    versions = {
+        "postgres": rows(environment["DATABASE_URL"], "SHOW server_version")[0][0],
+        "valkey": server.get("valkey_version"),
+        "redis": None if "valkey_version" in server else server["redis_version"],
+    }
+    for name, tag in {found for file in project.files(*WHERE) for found in IMAGE.findall(file.text)}:
+        version = str(versions[name] or f"not on {name}")
         if tag.split(".")[0].split("-")[0] != version.split(".", maxsplit=1)[0]:
-            raise Broken(f"the tests run on PostgreSQL {version}, and what is deployed is postgres:{tag}")
+            raise Broken(f"the tests run on {name} {version}, and what is deployed is {name}:{tag}")
