@@ -143,5 +143,5 @@ def test_dashboards_are_what_grafanas_types_say(render: Render, tmp_path: Path) 
             dashboard = json.loads(text.replace(right, wrong, 1))
             (tmp_path / f"wrong-{number}-{path.stem}.ts").write_text(typescript(dashboard), "utf-8")
     ran = run("node_modules/.bin/tsc", *TSC, *(path.name for path in tmp_path.glob("*.ts")), folder=tmp_path)
-    wrong = set(re.findall(r"^(\S+)\.ts\(", ran.stdout, re.MULTILINE))
-    assert wrong == {path.stem for path in tmp_path.glob("wrong-*.ts")}, ran.stdout
+    found = set(re.findall(r"^(\S+)\.ts\(", ran.stdout, re.MULTILINE))
+    assert found == {path.stem for path in tmp_path.glob("wrong-*.ts")}, ran.stdout
