@@ -9,6 +9,7 @@ import json
 import re
 import traceback
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -33,6 +34,7 @@ CONTENT_FIELD = re.compile(
     r"text|contents?|prompts?|messages|instructions|arguments|results?|(?:request_)?body|(?:task_)?k?wargs|args|call_string",
     re.IGNORECASE,
 )
+_SIGNS = ("Bearer", "Basic", "eyJ", "sk-", "pk-", "rk-", "://")  # of what follows: quicker to look for
 _TOKENS = (
     r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}",
     r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*",  # a JWT
@@ -46,11 +48,16 @@ class Redactor:
 
     def __init__(self, settings: CoreSettings) -> None:
         known = {form for secret in _secrets(settings) for form in _forms(secret) if len(form) >= SHORTEST}
-        literal = [re.escape(form) for form in sorted(known, key=len, reverse=True)]
-        self._pattern = re.compile("|".join([*literal, *_TOKENS]))
+        self._known = sorted(known, key=len, reverse=True)
+        self._tokens = re.compile("|".join(_TOKENS))
 
     def __call__(self, line: str) -> str:
-        return self._pattern.sub(lambda found: (found["keep"] or "") + MASK, line)
+        for secret in self._known:
+            if secret in line:
+                line = line.replace(secret, MASK)
+        if any(sign in line for sign in _SIGNS):
+            line = self._tokens.sub(lambda found: (found["keep"] or "") + MASK, line)
+        return line
 
 
 def _secrets(settings: CoreSettings) -> Iterator[str]:
@@ -70,15 +77,18 @@ def _forms(secret: str) -> set[str]:
 
 def withhold(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields without contents and secrets, by their names."""
-    return {name: _withheld(name, value) for name, value in fields.items()}
+    return {
+        name: _instead_of(name) or (withhold(value) if isinstance(value, dict) else value)
+        for name, value in fields.items()
+    }
 
 
-def _withheld(name: str, value: Any) -> Any:
+@lru_cache(maxsize=1024)
+def _instead_of(name: str) -> str | None:
+    """What stands for the value of a field of that name; `None` where the value itself may."""
     if SECRET_FIELD.search(name):
         return MASK
-    if CONTENT_FIELD.fullmatch(name):
-        return WITHHELD
-    return withhold(value) if isinstance(value, dict) else value
+    return WITHHELD if CONTENT_FIELD.fullmatch(name) else None
 
 
 def frames(error: BaseException) -> str:
