@@ -63,7 +63,7 @@ def test_a_second_replica_streams_a_turn_that_the_first_runs(replicas: list[Runn
 def test_a_turn_survives_the_death_of_its_web_process(
     replicas: list[RunningProcess], processes: Processes, api: Connect
 ) -> None:
-    doomed = processes.unmeasured().start("web")  # killed, it would not live to tell what was covered
+    doomed = processes.start("web")
     processes.start("worker")
     dying, other = api(doomed), api(replicas[0])
     session_id = dying.create_session()
@@ -97,7 +97,7 @@ def test_a_queued_turn_waits_for_a_worker_and_survives_its_death(
     assert response.status_code == 202
     location = response.headers["location"]
     assert client.http.get(location).json()["status"] == "queued"
-    doomed = processes.unmeasured().start("worker")
+    doomed = processes.start("worker")
     while client.http.get(location).json()["status"] == "queued":
         time.sleep(0.02)
     doomed.kill()

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 PROCESSES = ("web", "worker", "scheduler")
 
 
-def test_a_process_told_to_stop_ends_well_and_every_line_it_said_is_a_json_object(processes: Processes) -> None:
-    settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG", "APP_NAME": "Desk"}
-    for process in [processes.start(name, **settings) for name in PROCESSES]:
+def test_a_process_told_to_stop_ends_well_and_every_line_it_said_is_a_json_object(measured: Processes) -> None:
+    desk = measured.with_environment(LOG_FORMAT="json", LOG_LEVEL="DEBUG", APP_NAME="Desk")
+    for process in [desk.start(name) for name in PROCESSES]:
         assert process.terminate() == 0
         lines = [json.loads(line) for line in process.output.splitlines()]
         assert lines[-1]["message"] == "stopped"
@@ -33,9 +33,9 @@ def test_a_process_told_to_stop_ends_well_and_every_line_it_said_is_a_json_objec
             assert (line["process"], line["service"]) == (process.name, "Desk")
 
 
-def test_a_process_without_its_database_ends_and_says_why(processes: Processes) -> None:
+def test_a_process_without_its_database_ends_and_says_why(measured: Processes) -> None:
     nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "DATABASE_TIMEOUT_SECONDS": "0.5"}
-    for process in [processes.start(name, wait=False, LOG_FORMAT="json", **nowhere) for name in PROCESSES]:
+    for process in [measured.start(name, wait=False, LOG_FORMAT="json", **nowhere) for name in PROCESSES]:
         assert process.wait() != 0
         last = json.loads(process.output.splitlines()[-1])
         assert last["level"] == "critical"
@@ -43,8 +43,8 @@ def test_a_process_without_its_database_ends_and_says_why(processes: Processes) 
         assert "Traceback" not in process.output
 
 
-def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(processes: Processes, api: Connect) -> None:
-    web = processes.start("web", SHUTDOWN_DELAY_SECONDS="1")
+def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(measured: Processes, api: Connect) -> None:
+    web = measured.start("web", SHUTDOWN_DELAY_SECONDS="1")
     client = api(web)
     sessions = [client.create_session() for _ in range(2)]
     client.say(sessions[0], "Hello")
@@ -85,21 +85,21 @@ def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(
 
 
 def test_a_stopping_worker_hands_its_turn_to_another(
-    replicas: list[RunningProcess], processes: Processes, api: Connect
+    replicas: list[RunningProcess], measured: Processes, api: Connect
 ) -> None:
     client = api(replicas[0])
-    stopping = processes.start("worker", SHUTDOWN_GRACE_SECONDS="1")
+    stopping = measured.start("worker", SHUTDOWN_GRACE_SECONDS="1")
     session_id = client.create_session()
     location = client.send(session_id, "wait 3 seconds", prefer="respond-async").headers["location"]
     while client.http.get(location).json()["status"] == "queued":
         time.sleep(0.02)
-    processes.start("worker")
+    measured.start("worker")
     assert stopping.terminate() == 0
     assert client.wait_for_turn(location)["status"] == "succeeded"
 
 
-def test_a_process_that_does_not_exist_is_refused(processes: Processes) -> None:
-    process = processes.start("mailer", wait=False)
+def test_a_process_that_does_not_exist_is_refused(measured: Processes) -> None:
+    process = measured.start("mailer", wait=False)
     assert process.wait() == 2
     assert process.output == "name a process: web, worker, scheduler\n"
 
