@@ -36,6 +36,9 @@ long: $(UV) ## the long tests of a rendered project: processes killed at random,
 bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
 	$(RUN) python tests/bench.py --write
 
+fuzz: $(UV) ## schemathesis over the API of a rendered project; make fuzz PROJECT=…
+	$(RUN) python tests/fuzz.py $(PROJECT)
+
 matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
 	@$(RUN) python tests/variants.py
 
