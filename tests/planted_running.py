@@ -48,7 +48,7 @@ RUNNING = {
     "two-workers-do-each-task-once": Edit(8, "agent/notes.py", '"text": text, "key"', '"text": text + text, "key"'),
     "two-schedulers-tick-once": Edit(8, "processes/scheduler.py", "if not ticked or is_new:", "if is_new:"),
     "starts-quickly": Edit(
-        9, "processes/web.py", "import asyncio\n", "import asyncio\nimport time\n\ntime.sleep(15)\n"
+        9, "processes/web.py", "import asyncio\n", "import asyncio\nimport time\n\ntime.sleep(30)\n"
     ),
     "a-stopping-process-finishes-what-it-began": Edit(
         9,
@@ -64,7 +64,7 @@ RUNNING = {
         11,
         "processes/scheduler.py",
         "log = structlog.get_logger()",
-        'log = structlog.get_logger()\n__import__("sys").stdout.writelines(["planted\\n"])',
+        'log = structlog.get_logger()\n__import__("os").write(1, b"planted\\n")',
     ),
     "no-secret-in-logs": Edit(
         11, "observability/requests.py", 'path=scope["path"],', 'path=scope["path"], planted=str(scope["headers"]),'
