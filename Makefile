@@ -19,7 +19,7 @@ check: $(UV) lint ## the quick loop: all but what builds: variants and container
 	$(PYTEST) -m "not agent and not container and not update and not mutation and not long"
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
-	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+	EVERY_SUITE=yes $(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
 
 tools: $(UV) ## hold manifests and dashboards to the schemas and checks of others, fetched for it
 	$(PYTEST) -m "agent and not long" tests/test_manifests.py tests/test_monitoring.py
