@@ -27,7 +27,7 @@ tools: $(UV) ## hold manifests and dashboards to the schemas and checks of other
 mutation: $(UV) ## break the template in ten ways, and see the tests catch each
 	$(PYTEST) -m mutation
 
-containers: $(UV) ## build the image and run the whole service on Docker; the image of every variant: make containers ROWS=1
+containers: $(UV) ## build the image and run the whole service on Docker; with ROWS=1 every variant's image, and Celery's service
 	$(PYTEST) -m "container$(if $(ROWS),, and not long)"
 
 long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
