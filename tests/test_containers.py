@@ -229,7 +229,7 @@ def test_every_container_is_confined_and_tells_no_secret(stack: Stack) -> None:
         assert not [secret for secret in (SECRET, passwords[-1]) if secret in told], one["Name"]
 
 
-@one_is_enough
+@each_queue
 @pytest.mark.parametrize("service", ["web", "worker", "scheduler"])
 def test_the_health_check_costs_little(stack: Stack, service: str) -> None:
     module = f"{answers(stack.project)['package_name']}.health"
@@ -238,7 +238,7 @@ def test_the_health_check_costs_little(stack: Stack, service: str) -> None:
     assert float(told) < LONGEST_HEALTH_CHECK
 
 
-@one_is_enough
+@each_queue
 def test_the_suite_passes_from_outside(stack: Stack) -> None:
     outside = {"E2E_BASE_URL": f"{stack.url(1)},{stack.url(2)}", "E2E_TOKEN": stack.token()}
     command = ["uv", "run", "--locked", "--quiet", "pytest", "tests/e2e", "--no-cov", "--numprocesses=0", "-rA"]
