@@ -12,14 +12,14 @@ help: ## these lines
 demo: $(UV) ## scaffold an agent, start it, talk to it, stop it
 	$(RUN) python tests/demo.py
 
-test: $(UV) lint ## everything: lint, render and update tests, and variants built and tested
+test: $(UV) lint ## lint, render and update tests, and the archetypes built, tested and run in containers
 	$(PYTEST)
 
 check: $(UV) lint ## the quick loop: all but what builds: variants and containers
 	$(PYTEST) -m "not agent and not container and not update and not mutation and not long"
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
-	EVERY_SUITE=yes $(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
 
 tools: $(UV) ## hold manifests and dashboards to the schemas and checks of others, fetched for it
 	$(PYTEST) -m "agent and not long" tests/test_manifests.py tests/test_monitoring.py

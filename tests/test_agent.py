@@ -25,13 +25,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.agent
 
 ROWS = variants.rows()
+OTHERS = [pytest.mark.matrix]
+# One variant takes minutes on two cores: `make test` has the archetypes, `make agent` all, and CI a machine for each.
+each_row = pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=[pytest.mark.xdist_group(row), *(() if row in variants.ARCHETYPES else OTHERS)])
+        for row in ROWS
+    ],
+)
 STAGES = {
     "sync": ["uv sync --locked --quiet"],
     "lint": ["uv run ruff check", "uv run ruff format --check"],
     "types": ["uv run mypy"],
     "contracts": ["uv run lint-imports", "uv run deptry ."],
     "rules": ["uv run {project_slug} rules --fast"],
-    "suite": ["uv run pytest"],  # or its unit tests alone: see `in_full`
+    "suite": ["uv run pytest"],
     "build": ["uv build --quiet"],
 }
 NAMES = """
@@ -41,14 +50,6 @@ import sys
 print(*packages_distributions())
 print(*(path.name.removesuffix(".exe") for path in Path(sys.executable).parent.iterdir()))
 """
-
-
-def in_full(row: str) -> bool:
-    """Whether a variant runs its whole suite: the archetypes always, all others in `make agent`.
-
-    One suite takes minutes on two cores: CI has a machine for each variant, and `make test` one for all.
-    """
-    return row in variants.ARCHETYPES or "EVERY_SUITE" in os.environ
 
 
 def environment() -> dict[str, str]:
@@ -84,7 +85,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
+@each_row
 def test_a_fresh_project_passes_its_own_checks(
     row: str,
     copier_template: Path,
@@ -104,9 +105,7 @@ def test_a_fresh_project_passes_its_own_checks(
         try:
             for command in commands:
                 whole = command.format(**own)
-                if stage == "suite" and not in_full(row):
-                    whole += " --no-cov tests/unit"
-                elif stage == "suite" and own["task_queue"] == "celery":
+                if stage == "suite" and own["task_queue"] == "celery":
                     whole += " --no-cov"  # coverage makes each of Celery's children take seconds more to start
                 run(whole, project, log, share(cache))
         finally:

@@ -30,6 +30,7 @@ def test_every_running_check_has_a_violation_to_be_planted(render: Render) -> No
     assert {name.replace("_", "-") for arguments, name in found if "at=(" in arguments} == RUNNING.keys()
 
 
+@pytest.mark.matrix
 @pytest.mark.mutation
 @pytest.mark.parametrize("check", RUNNING)
 def test_a_running_check_finds_its_violation(check: str, project: Path) -> None:

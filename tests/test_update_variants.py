@@ -9,6 +9,7 @@ import pytest
 import releases
 import variants
 from conftest import git
+from test_agent import each_row
 from updating import commit, owned, update
 
 from template import FILES, answers, config, render, rendered_files
@@ -23,8 +24,6 @@ ROWS = variants.rows()
 NEXT = dict(zip(ROWS, [*list(ROWS)[1:], *ROWS], strict=False))
 OLDER = "0.0.1"  # a release of the tests' own
 RELEASES = [release.version for release in releases.releases()]
-
-each_row = pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
 
 
 @pytest.fixture(scope="session")
