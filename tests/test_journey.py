@@ -167,6 +167,12 @@ def work(project: Path) -> None:
     append(project / "README.md", "\n## On call\n\nAsk Zoë.\n")
     append(project / ".gitignore", "\n/notebooks/\n")
     replace(project / "Procfile", "web:", "# Three processes.\nweb:")
+    components = project / "deploy" / "kubernetes" / "components"
+    notes = "        - path:\n            type: PathPrefix\n            value: /notes\n"
+    replace(components / "gateway" / "route.yaml", notes, notes + notes.replace("/notes", "/greeting"))
+    ingress = components / "ingress" / "ingress.yaml"
+    (notes,) = re.findall(r"^ +- path: /notes\n(?: {12}.*\n)+", ingress.read_text("utf-8"), re.MULTILINE)
+    replace(ingress, notes, notes + notes.replace("/notes", "/greeting"))
     (project / "docs" / "on-call.md").write_text("# On call\n\nAsk Zoë.\n", "utf-8")
     (project / "tests" / "unit" / "test_network_guard.py").unlink()
 
