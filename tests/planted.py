@@ -133,7 +133,7 @@ STATIC = {
     "no-branch-on-environment": code(
         "agent/notes.py", "    return 1 if settings.ENVIRONMENT == 'production' else 2", "def planted(settings):\n"
     ),
-    "environment-templates-agree": Plant(".env.staging", "RETENTION_DAYS", "", old="JWT_EXPIRE_MINUTES=30\n"),
+    "environment-templates-agree": Plant(".env.staging", "SESSION_RETENTION_DAYS", "", old="JWT_EXPIRE_MINUTES=30\n"),
     "processes-share-one-image": Plant("Dockerfile.production", "FROM", "FROM scratch\n"),
     "lock-is-in-step": Plant("pyproject.toml", "dependencies = [", '"rich>=15.0.0.0.1,<16"', old='"rich>=15,<16"'),
     "imports-are-declared": code("agent/tasks.py", "import networkx"),
@@ -141,6 +141,9 @@ STATIC = {
         "management/base.py", "    subprocess.run(['curl', 'x'])", "def planted():\n    import subprocess\n"
     ),
     "node-packages-are-pinned": Plant("browser/package.json", '"express"', PACKAGE_JSON),
+    "every-setting-is-described": code(
+        "agent/settings.py", "    PLANTED: int = Field(1, ge=0)", "class PlantedSettings(BaseSettings):\n"
+    ),
     "environment-is-read-in-config-only": code("agent/routes.py", "PLANTED = os.getenv('PLANTED')"),
     "no-address-in-code": code("agent/tools.py", "PLANTED = 'https://api.weather.example/v1'"),
     "no-secret-in-code": code("agent/settings.py", "PLANTED = 'sk-0123456789abcdef0123'"),

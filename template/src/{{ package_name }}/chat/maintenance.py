@@ -26,7 +26,7 @@ TICK_DAYS = 7
 
 @registry.scheduled("0 * * * *")
 async def cleanup_old_data(context: TaskContext) -> None:
-    """Delete sessions untouched for RETENTION_DAYS, in batches that hold no lock for long, and what else is stale."""
+    """Delete sessions untouched for SESSION_RETENTION_DAYS, in batches that hold no lock for long, and what else is stale."""
     database = context.services.database
     sessions = 0
     while deleted := await database.execute(
@@ -39,7 +39,7 @@ async def cleanup_old_data(context: TaskContext) -> None:
             ORDER BY updated_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED
         )
         """,
-        {"days": context.settings.RETENTION_DAYS, "batch": BATCH},
+        {"days": context.settings.SESSION_RETENTION_DAYS, "batch": BATCH},
     ):
         sessions += deleted
     keys = await database.execute(
@@ -59,7 +59,7 @@ async def cleanup_old_data(context: TaskContext) -> None:
     entries = await audit.expire(database, context.settings.AUDIT_RETENTION_DAYS)
     await database.execute(
         "DELETE FROM owner_usage WHERE day < (now() AT TIME ZONE 'UTC')::date - %(days)s",
-        {"days": context.settings.RETENTION_DAYS},
+        {"days": context.settings.SESSION_RETENTION_DAYS},
     )
     log.info("old data is gone", sessions=sessions, idempotency_keys=keys, audit_entries=entries)
 
