@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +17,8 @@ app.add_typer(notes_app, name="notes")
 @notes_app.command("list")
 def list_notes(owner: Annotated[str, typer.Argument(help="Whose notes: the `sub` of their token.")]) -> None:
     """Print a user's notes, the oldest first."""
+    import asyncio
+
     for note in asyncio.run(_notes_of(owner)):
         typer.echo(f"{note.id:>6}  {note.created_at:%Y-%m-%d %H:%M}  {note.text}")
 

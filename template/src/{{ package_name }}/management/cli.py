@@ -29,10 +29,18 @@ from .commands import (
     token,
     transfer,
 )
+from .overview import Overview
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
-app = typer.Typer(name=SLUG, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name=SLUG,
+    cls=Overview,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 
 
 def _version(wanted: bool) -> None:
@@ -64,19 +72,19 @@ def dev(
 app.command(rich_help_panel=RUN)(doctor.doctor)
 app.command(rich_help_panel=RUN)(smoke.smoke)
 app.command(rich_help_panel=DATABASE)(migrate.migrate)
-app.add_typer(migrate.app, name="migrations", rich_help_panel=DATABASE)
+app.add_typer(migrate.app, name="migrations", cls=Overview, rich_help_panel=DATABASE)
 app.command(rich_help_panel=DATABASE)(seed.seed)
 app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversations)
 app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
-app.add_typer(token.app, name="token", rich_help_panel=CONVERSATIONS)
-app.add_typer(key.app, name="key", rich_help_panel=CONVERSATIONS)
-app.add_typer(budget.app, name="budget", rich_help_panel=CONVERSATIONS)
+app.add_typer(token.app, name="token", cls=Overview, rich_help_panel=CONVERSATIONS)
+app.add_typer(key.app, name="key", cls=Overview, rich_help_panel=CONVERSATIONS)
+app.add_typer(budget.app, name="budget", cls=Overview, rich_help_panel=CONVERSATIONS)
 app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
-app.add_typer(config.app, name="config", rich_help_panel=CONFIGURATION)
+app.add_typer(config.app, name="config", cls=Overview, rich_help_panel=CONFIGURATION)
 app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
 app.command(rich_help_panel=CONFIGURATION)(rules.rules)
-app.add_typer(template.app, name="template", rich_help_panel=CONFIGURATION)
+app.add_typer(template.app, name="template", cls=Overview, rich_help_panel=CONFIGURATION)
 app.add_typer(agent_app)
 
 
