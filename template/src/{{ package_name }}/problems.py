@@ -29,6 +29,10 @@ SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "instance": {"type": "string", "description": "The address of what the problem is about."},
+        "resets": {
+            "type": "string",
+            "description": "Of a budget that is spent: when it begins anew, a time or `next-turn`.",
+        },
     },
 }
 

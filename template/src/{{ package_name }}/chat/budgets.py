@@ -41,7 +41,8 @@ class BudgetSpent(Exception):
 
     def __init__(self, budget: str) -> None:
         what = "tokens" if budget == "day_tokens" else "costs"
-        super().__init__(f"Today's budget of {what} is spent. The next day begins at {next_day().isoformat()}.")
+        self.resets = next_day().isoformat()
+        super().__init__(f"Today's budget of {what} is spent. The next day begins at {self.resets}.")
         self.retry_after = (next_day() - datetime.now(UTC)).total_seconds()
         BUDGET_REFUSALS.labels(budget).inc()
 

@@ -49,8 +49,8 @@ STATUS_OF_ERROR = {
     "model_rejected": (502, "The language model refused the request."),
     "turn_timeout": (504, "The turn took too long."),
     "step_limit": (422, "The turn reached the limit of steps."),
-    "token_limit": (422, "The turn reached the limit of tokens."),
-    "cost_limit": (422, "The turn reached the limit of costs."),
+    "token_limit": (429, "The turn's budget of tokens is spent."),
+    "cost_limit": (429, "The turn's budget of costs is spent."),
     "budget_spent": (429, "The budget of the day is spent."),
     "internal": (500, "An internal error ended the turn."),
 }
@@ -154,7 +154,8 @@ async def send_message(
         raise Problem(409, "turn-in-progress", title, "Wait until it has ended, or cancel it.") from None
     except BudgetSpent as error:
         headers = {"Retry-After": str(math.ceil(error.retry_after))}
-        raise Problem(429, "budget-spent", "The budget of the day is spent.", str(error), headers=headers) from None
+        title = "The budget of the day is spent."
+        raise Problem(429, "budget-spent", title, str(error), headers=headers, resets=error.resets) from None
     except KeyReused:
         title = "The Idempotency-Key came before, with another request."
         raise Problem(422, "idempotency-key-reused", title, "Use a new key for a new request.") from None
@@ -293,7 +294,8 @@ def _answer(turn: Turn) -> Response:
         retry_after = error["retry_after"]
         headers = {"Retry-After": str(round(retry_after))} if retry_after is not None else {}
         kind = error["type"].replace("_", "-")
-        raise Problem(status, kind, title, error["detail"], instance=_address(turn), headers=headers)
+        resets = {"resets": error["resets"]} if error.get("resets") else {}
+        raise Problem(status, kind, title, error["detail"], instance=_address(turn), headers=headers, **resets)
     if turn.status is Status.CANCELLED:
         raise Problem(409, "turn-cancelled", "The turn was cancelled.", instance=_address(turn))
     return _json(202, turn, {"Location": _address(turn)})

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+NEXT_TURN = "next-turn"  # when the budget of a turn begins anew
+
 
 @cache
 def instructions() -> str:
@@ -58,6 +60,16 @@ class LimitReached(Exception):
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
+        self.resets: str | None = None
+
+
+class TurnBudgetSpent(LimitReached):
+    """What one turn may use is spent. There is no time to wait for: the next message has a budget of its own."""
+
+    def __init__(self, kind: str, budget: str, used: str) -> None:
+        super().__init__(kind, f"The turn {used} without an answer. The next message has a budget of its own.")
+        self.resets = NEXT_TURN
+        BUDGET_REFUSALS.labels(budget).inc()
 
 
 class TurnRun:
@@ -99,9 +111,9 @@ class TurnRun:
             log.warning("the model did not answer", kind=error.kind)
             ended = await self._fail(f"model_{error.kind}", error.detail, error.retry_after)
         except LimitReached as error:
-            ended = await self._fail(error.kind, error.detail)
+            ended = await self._fail(error.kind, error.detail, resets=error.resets)
         except BudgetSpent as error:
-            ended = await self._fail("budget_spent", str(error), error.retry_after)
+            ended = await self._fail("budget_spent", str(error), error.retry_after, error.resets)
         except TimeoutError:
             seconds = self._settings.TURN_TIMEOUT_SECONDS
             ended = await self._fail("turn_timeout", f"The turn took longer than {seconds:g} seconds.")
@@ -109,8 +121,8 @@ class TurnRun:
             self._publisher.publish("turn.finished", events.finished(ended))
         return ended
 
-    async def _fail(self, kind: str, detail: str, retry_after: float | None = None) -> Turn:
-        error = {"type": kind, "detail": detail, "retry_after": retry_after}
+    async def _fail(self, kind: str, detail: str, retry_after: float | None = None, resets: str | None = None) -> Turn:
+        error = {"type": kind, "detail": detail, "retry_after": retry_after, "resets": resets}
         return await self._repository.fail(self._turn, error)
 
     async def _loop(self) -> Turn | None:
@@ -197,11 +209,9 @@ class TurnRun:
         if self._replies >= self._settings.TURN_MAX_STEPS:
             raise LimitReached("step_limit", f"The turn took {self._replies} steps without an answer.")
         if self._tokens >= self._settings.TURN_MAX_TOKENS:
-            BUDGET_REFUSALS.labels("turn_tokens").inc()
-            raise LimitReached("token_limit", f"The turn used {self._tokens} tokens without an answer.")
+            raise TurnBudgetSpent("token_limit", "turn_tokens", f"used {self._tokens} tokens")
         if 0 < self._settings.TURN_MAX_USD <= self._usd:
-            BUDGET_REFUSALS.labels("turn_cost").inc()
-            raise LimitReached("cost_limit", f"The turn cost {self._usd:.4f} US dollars without an answer.")
+            raise TurnBudgetSpent("cost_limit", "turn_cost", f"cost {self._usd:.4f} US dollars")
         if self._spending is None:
             self._spending = await Budgets(self._settings, self._services.database).spending(self._turn.owner)
         if self._spending.spent is not None:

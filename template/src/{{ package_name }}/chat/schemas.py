@@ -56,7 +56,10 @@ class Usage(BaseModel):
 class TurnError(BaseModel):
     type: str
     detail: str
-    retry_after: float | None = Field(description="Seconds, where the provider told.")
+    retry_after: float | None = Field(description="Seconds, where it is known.")
+    resets: str | None = Field(
+        None, description="Of a budget that is spent: when it begins anew, a time or `next-turn`."
+    )
 
 
 class TurnView(BaseModel):
