@@ -22,8 +22,8 @@ pytestmark = pytest.mark.update
 
 ROWS = variants.rows()
 NEXT = dict(zip(ROWS, [*list(ROWS)[1:], *ROWS], strict=False))
-OLDER = "0.0.1"  # a release of the tests' own
 RELEASES = [release.version for release in releases.releases()]
+OLDER = f"{RELEASES[-1]}.1"  # a release of the tests' own, from which no hook lies before the next
 
 
 @pytest.fixture(scope="session")
