@@ -5,13 +5,13 @@ They read files alone and run nothing, so that they are quick; a text that was f
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import subprocess
 import tomllib
 from functools import cache
 from pathlib import PurePosixPath
+from symtable import symtable
 from typing import TYPE_CHECKING, Any
 
 import variants
@@ -54,14 +54,21 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 
 
+class Loader(yaml.CSafeLoader):
+    """YAML's own, which lets GitLab's tags be."""
+
+
+Loader.add_multi_constructor("!", lambda _, __, node: node.value)
+
+
 def load_yaml(text: str) -> None:
-    """Every document of a YAML file; GitLab's tags are let be."""
-
-    class Loader(yaml.CSafeLoader):
-        pass
-
-    Loader.add_multi_constructor("!", lambda _, __, node: node.value)
+    """Every document of a YAML file."""
     list(yaml.load_all(text, Loader=Loader))
+
+
+def load_python(text: str) -> None:
+    """A module. The compiler reads it as far as its names, which takes less than a tree of Python objects does."""
+    symtable(text, "", "exec")
 
 
 def load_json_lines(text: str) -> None:
@@ -99,7 +106,7 @@ def load_dockerfile(text: str) -> None:
 
 
 PARSERS: dict[str, Callable[[str], Any]] = {
-    ".py": ast.parse,
+    ".py": load_python,
     ".toml": tomllib.loads,
     ".lock": tomllib.loads,
     ".json": json.loads,
