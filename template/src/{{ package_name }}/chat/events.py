@@ -187,20 +187,22 @@ async def follow(
                     return
             if admitted is None or (not events and idle):
                 break
-            # Silence: once the turn has ended, nothing more will come; the next round reads what was written meanwhile.
-            idle = not events and await _has_ended(repository, turn)
+            # Silence. Where the stream is known to say no more, the next round reads what was written meanwhile.
+            idle = not events and await _is_silent(repository, turn, begun=place is not None)
     async for event in _from_database(repository, turn, progress.step, draining):
         yield event
 
 
-async def _has_ended(repository: ChatRepository, turn: Turn) -> bool:
+async def _is_silent(repository: ChatRepository, turn: Turn, *, begun: bool) -> bool:
+    """Whether nothing comes any more: the turn has ended, or it waits for a person and its events have expired."""
     now = await repository.get_turn(turn.owner, turn.session_id, turn.number)
-    return now is None or now.status.is_final
+    return now is None or now.status.is_final or (now.status is Status.WAITING and not begun)
 
 
 async def _from_database(
     repository: ChatRepository, turn: Turn, step: int, draining: asyncio.Event
 ) -> AsyncIterator[Event]:
+    asked: set[str] = set()
     while not draining.is_set():
         now = await repository.get_turn(turn.owner, turn.session_id, turn.number)
         if now is None:
@@ -215,6 +217,7 @@ async def _from_database(
             return
         if now.status is Status.WAITING:
             for approval in await repository.approvals(turn):
-                if approval.approved is None:
+                if approval.approved is None and approval.call_id not in asked:
+                    asked.add(approval.call_id)
                     yield Event(f"s{step}", "approval.required", approval_required(approval))
         await asyncio.sleep(POLL_SECONDS)

@@ -58,7 +58,7 @@ class _Service:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, self._headers, method=method)  # noqa: S310 - checked above
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310 - likewise
                 text = response.read()
         except urllib.error.HTTPError as error:
             told = error.read().decode(errors="replace")
