@@ -10,8 +10,7 @@ import sys
 
 from tests.support.forkserver import import_what_others_wrote
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    trace = sys.gettrace()
+if "PYTEST_XDIST_WORKER" in os.environ and (trace := sys.gettrace()):
     sys.settrace(None)
     import_what_others_wrote()
     sys.settrace(trace)
