@@ -192,12 +192,17 @@ def test_sarif_is_valid_and_names_file_and_line(broken: Path) -> None:
 
 @pytest.mark.agent
 def test_the_static_checks_are_quick(project: Path) -> None:
-    """In CPU seconds: another's load is no slowness of theirs."""
+    """In CPU seconds of the command and all that it starts, the quickest of three: another's load is none of theirs."""
+    assert min(seconds_used(project) for _ in range(3)) < FAST_SECONDS
+
+
+def seconds_used(project: Path) -> float:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = os.times()
-    run(project, "--fast")
+    command = [".venv/bin/my-agent", "rules", "--fast"]
+    subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
     after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    assert used < FAST_SECONDS * 2  # on two cores
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def granted(expires: date, **changes: str) -> str:

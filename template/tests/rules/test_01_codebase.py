@@ -29,14 +29,14 @@ def test_no_branch_on_environment(project: Project) -> Iterator[Violation]:
     for module in project.modules():
         if module.path.endswith(f"/{DECIDES}"):
             continue
-        for node in module.nodes:
+        for node in module.all(ast.Compare, ast.Match, ast.Subscript):
             compared = (
                 [node.left, *node.comparators]
                 if isinstance(node, ast.Compare)
                 else [node.subject]
                 if isinstance(node, ast.Match)
                 else [node.slice]
-                if isinstance(node, ast.Subscript) and named(node.value) != "os.environ"
+                if named(node.value) != "os.environ"
                 else []
             )
             if any(is_environment(module, part) for part in compared):

@@ -9,9 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import pytest
 
 from tests.support.rules.check import check
 from tests.support.rules.deployment import documents
@@ -24,28 +28,54 @@ EXACT = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+@)?\d+\.\d+\.\d+([-+][\w.+-]+)?|(wo
 MANAGERS = ("npm", "pnpm", "yarn", "bun")
 
 
-@check("Run `uv lock` and commit uv.lock.")
-def test_lock_is_in_step(project: Project) -> Iterator[Violation]:
+def lock_checked(project: Project) -> str | None:
+    """What is wrong with uv.lock, if anything is."""
     uv = os.environ.get("UV") or shutil.which("uv")
-    file = File(project.root, "pyproject.toml")
     if not uv:
-        yield file.at(1, "uv is not there to tell whether uv.lock is in step with this")
-        return
+        return "uv is not there to tell whether uv.lock is in step with this"
     command = [uv, "lock", "--check", "--offline", "--quiet"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        yield file.at(file.line_of(r"^dependencies\b"), "uv.lock is missing, or out of step with what is declared here")
+    return "uv.lock is missing, or out of step with what is declared here" if done.returncode else None
+
+
+def imports_checked(project: Project) -> list[dict[str, Any]] | str:
+    """deptry's findings, or what it said instead."""
+    with TemporaryDirectory() as folder:
+        found = Path(folder) / "deptry.json"
+        command = [sys.executable, "-m", "deptry", ".", "--json-output", str(found)]
+        done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+        if not found.exists():
+            return f"deptry said: {(done.stdout + done.stderr).strip().splitlines()[-1]}"
+        issues: list[dict[str, Any]] = json.loads(found.read_text("utf-8"))
+        return issues
+
+
+@pytest.fixture(scope="session", autouse=True)
+def started(project: Project) -> Iterator[dict[Callable[..., Any], Future[Any]]]:
+    """The two programs, which run beside the other checks: `rules` asks for what they found at the end."""
+    with ThreadPoolExecutor() as pool:
+        yield {function: pool.submit(function, project) for function in (lock_checked, imports_checked)}
+
+
+@pytest.fixture
+def beside(started: dict[Callable[..., Any], Future[Any]]) -> Callable[[Callable[[Project], Any]], Any]:
+    return lambda function: started[function].result()
+
+
+@check("Run `uv lock` and commit uv.lock.")
+def test_lock_is_in_step(project: Project, beside: Callable[..., str | None]) -> Iterator[Violation]:
+    if fault := beside(lock_checked):
+        file = File(project.root, "pyproject.toml")
+        yield file.at(file.line_of(r"^dependencies\b"), fault)
 
 
 @check("Declare in pyproject.toml what is imported (`uv add`), and take out what is not (`uv remove`).")
-def test_imports_are_declared(project: Project, tmp_path: Path) -> Iterator[Violation]:
-    found = tmp_path / "deptry.json"
-    command = [sys.executable, "-m", "deptry", ".", "--json-output", str(found)]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
-    if not found.exists():
-        yield Violation("pyproject.toml", 1, f"deptry said: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+def test_imports_are_declared(beside: Callable[..., list[dict[str, Any]] | str]) -> Iterator[Violation]:
+    issues = beside(imports_checked)
+    if isinstance(issues, str):
+        yield Violation("pyproject.toml", 1, issues)
         return
-    for issue in json.loads(found.read_text("utf-8")):
+    for issue in issues:
         place = issue["location"]
         yield Violation(Path(place["file"]).as_posix(), place["line"] or 1, issue["error"]["message"])
 
@@ -54,13 +84,12 @@ def programs(module: Module) -> Iterator[tuple[ast.AST, str]]:
     """The programs that the module starts or looks for by name."""
     assigned = {
         target.id: node.value
-        for node in module.nodes
-        if isinstance(node, ast.Assign)
+        for node in module.all(ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in module.nodes:
-        if not isinstance(node, ast.Call) or named(node.func).rpartition(".")[2] not in RUNNERS or not node.args:
+    for node in module.all(ast.Call):
+        if named(node.func).rpartition(".")[2] not in RUNNERS or not node.args:
             continue
         command: ast.AST = node.args[0]
         if isinstance(command, ast.Name):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
-from tests.support.rules.project import Module, Project, Violation, named
+from tests.support.rules.project import Module, Project, Violation, named, walk
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -68,10 +68,10 @@ def test_no_state_in_modules(project: Project) -> Iterator[Violation]:
         if module.path.startswith(f"{project.package}/{OWN}"):
             continue
         shared = containers(module)
-        for function in module.nodes:
-            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                continue
-            for node in ast.walk(function):
+        if not shared and not any(module.all(ast.Global)):
+            continue
+        for function in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
+            for node in walk(function):
                 if isinstance(node, ast.Global):
                     yield module.found(node, f"{function.name} keeps state in the global {', '.join(node.names)}")
                 for name in shared.intersection(changes(node)):
@@ -83,9 +83,7 @@ def test_no_file_written(project: Project) -> Iterator[Violation]:
     for module in project.modules():
         if module.path.removeprefix(f"{project.package}/").startswith(LAPTOP):
             continue
-        for node in module.nodes:
-            if not isinstance(node, ast.Call):
-                continue
+        for node in module.all(ast.Call):
             is_open = named(node.func).rpartition(".")[2] == "open" or (
                 isinstance(node.func, ast.Attribute) and node.func.attr == "open"
             )

@@ -26,20 +26,19 @@ def test_no_print(project: Project) -> Iterator[Violation]:
     for module in project.modules():
         if module.path.removeprefix(f"{project.package}/").startswith(("management/", "health.py")):
             continue  # the command line speaks to people; and sys.stderr is for what comes before there are logs
-        for node in module.nodes:
-            if isinstance(node, ast.Call) and named(node.func) in {"print", "sys.stdout.write"}:
+        for node in module.all(ast.Call):
+            if named(node.func) in {"print", "sys.stdout.write"}:
                 yield module.found(node, "prints a line that is no event")
 
 
 @check("Write to stdout; the platform keeps, rotates and ships what comes there.")
 def test_no_log_file(project: Project) -> Iterator[Violation]:
     for module in project.modules():
-        for node in module.nodes:
-            if isinstance(node, ast.Call):
-                given = {word.arg for word in node.keywords}
-                is_file = named(node.func).endswith("basicConfig") and "filename" in given
-                if is_file or named(node.func).rpartition(".")[2] in HANDLERS:
-                    yield module.found(node, "sends logs to a file or a log server")
+        for node in module.all(ast.Call):
+            given = {word.arg for word in node.keywords}
+            is_file = named(node.func).endswith("basicConfig") and "filename" in given
+            if is_file or named(node.func).rpartition(".")[2] in HANDLERS:
+                yield module.found(node, "sends logs to a file or a log server")
 
 
 def events(process: RunningProcess) -> list[dict[str, Any]]:

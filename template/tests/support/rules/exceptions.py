@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,12 @@ def problems(root: Path, known: set[str]) -> Iterator[Violation]:
 
 
 def _entries(root: Path) -> list[dict[str, Any]]:
-    table = tomllib.loads((root / FILE).read_text("utf-8")).get("tool", {}).get("rules", {})
-    entries: list[dict[str, Any]] = table.get("exceptions", [])
+    return _parsed((root / FILE).read_text("utf-8"))
+
+
+@cache
+def _parsed(text: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = tomllib.loads(text).get("tool", {}).get("rules", {}).get("exceptions", [])
     return entries
 
 

