@@ -54,15 +54,24 @@ class LeasedTurns:
         )
 
     async def extend_leases(self, turns: Sequence[Turn], lease_seconds: float) -> set[TurnKey]:
-        """Renew the leases of `turns`; returns those still held."""
+        """Renew the leases of `turns`; returns those that are still this process's own.
+
+        A turn that the process has just ended is one of these: it has yet to tell of the end. That of a turn that
+        another process took up, or that was cancelled, bears another fence.
+        """
         held = await self._database.fetch_all(
             TurnKey,
             """
-            UPDATE turns SET lease_until = now() + make_interval(secs => %(lease)s)
-            FROM unnest(%(ids)s::uuid[], %(numbers)s::int[], %(fences)s::int[]) AS held (id, number, fence)
-            WHERE turns.session_id = held.id AND turns.number = held.number AND turns.fence = held.fence
-              AND status = 'running'
-            RETURNING turns.session_id, turns.number
+            WITH held AS (
+                SELECT * FROM unnest(%(ids)s::uuid[], %(numbers)s::int[], %(fences)s::int[])
+                AS held (session_id, number, fence)
+            ), renewed AS (
+                UPDATE turns SET lease_until = now() + make_interval(secs => %(lease)s)
+                FROM held
+                WHERE turns.session_id = held.session_id AND turns.number = held.number AND turns.fence = held.fence
+                  AND status = 'running'
+            )
+            SELECT session_id, number FROM turns JOIN held USING (session_id, number, fence)
             """,
             {
                 "ids": [turn.session_id for turn in turns],

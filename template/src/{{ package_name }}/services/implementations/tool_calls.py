@@ -14,7 +14,7 @@ from pydantic_ai.messages import INVALID_JSON_KEY
 from pydantic_ai.usage import RunUsage
 from pydantic_core import to_json
 
-from ..interfaces import ToolCall, ToolDefinition, ToolOutcome
+from ..interfaces import ServiceUnavailable, ToolCall, ToolDefinition, ToolOutcome
 from .offline_model import build_offline_model
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ class ToolCalls:
         )
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        """Validate the arguments and run the tool. Whatever goes wrong is told in the outcome."""
+        """Validate the arguments and run the tool. Whatever goes wrong is told in the outcome.
+
+        Raises `ServiceUnavailable` where the tool could not reach the database: the turn cannot go on either, and the
+        call is made again when the turn is taken up again.
+        """
         if call.name not in self._toolset.tools:
             names = ", ".join(self._toolset.tools) or "none"
             return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True)
@@ -62,7 +66,9 @@ class ToolCalls:
             return ToolOutcome(str(error), failed=True)
         except (ModelRetry, ToolFailed) as error:
             return ToolOutcome(self._text(error.message), failed=True)
-        except Exception as error:  # noqa: BLE001 - a tool may raise anything
+        except Exception as error:  # a tool may raise anything
+            if isinstance(error, ServiceUnavailable) and error.service == "database":
+                raise
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
             log.error("tool_failed", tool=call.name, error=type(error).__name__, traceback=frames)
             return ToolOutcome("The tool failed.", failed=True)
