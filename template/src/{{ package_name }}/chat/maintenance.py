@@ -26,7 +26,7 @@ TICK_DAYS = 7
 
 @registry.scheduled("0 * * * *")
 async def cleanup_old_data(context: TaskContext) -> None:
-    """Delete sessions untouched for SESSION_RETENTION_DAYS and all else stale, in batches that hold no lock for long."""
+    """Delete sessions untouched for SESSION_RETENTION_DAYS, and what else is stale, in batches that are soon done."""
     database = context.services.database
     sessions = 0
     while deleted := await database.execute(
