@@ -1,0 +1,53 @@
+"""docs/walkthrough.md is a real run: its commands are run in order, and say what it says that they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import releases
+from conftest import git
+from test_agent import environment
+
+from template import ROOT
+
+pytestmark = pytest.mark.agent
+
+TEXT = (ROOT / "docs" / "walkthrough.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", TEXT, re.MULTILINE | re.DOTALL)
+ADDRESS = "/path/to/copier-twelve-factor-agent"
+REFUSED = 4  # Copier's exit code where it asks for trust
+
+
+def pattern(expected: str) -> str:
+    """What a block shows, with `…` for anything."""
+    return ".*".join(re.escape(part.strip("\n")) for part in expected.split("…"))
+
+
+def test_the_walkthrough_is_a_real_run(tmp_path: Path) -> None:
+    releases.require_history()
+    template = tmp_path / "template"
+    git(tmp_path, "clone", "--quiet", str(ROOT), str(template))
+    releases.tag(template)
+    directory, cwd = tmp_path, tmp_path / "cwd"
+    assert len(BLOCKS) == TEXT.count("```sh\n")
+    for script, expected in BLOCKS:
+        commands = script.replace(ADDRESS, str(template)).replace("uvx copier", f"{sys.executable} -m copier")
+        ran = subprocess.run(
+            ["bash", "-e", "-u", "-o", "pipefail", "-c", f"trap 'pwd > {cwd}' EXIT\n{commands}"],
+            cwd=directory,
+            env=environment() | {"COLUMNS": "240"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        directory = Path(cwd.read_text("utf-8").strip())
+        wanted = REFUSED if "unsafe feature" in expected else 1 if "1 of 7" in expected else 0
+        assert ran.returncode == wanted, f"{script}\n{ran.stdout}"
+        assert re.search(pattern(expected), ran.stdout, re.DOTALL), f"{script}\nsays\n{ran.stdout}"
+    assert "SESSION_RETENTION_DAYS=365" in (tmp_path / "order-desk" / ".env").read_text("utf-8")
+    assert git(tmp_path / "order-desk", "status", "--porcelain") == ""
