@@ -135,7 +135,7 @@ STATIC = {
     ),
     "environment-templates-agree": Plant(".env.staging", "SESSION_RETENTION_DAYS", "", old="JWT_EXPIRE_MINUTES=30\n"),
     "processes-share-one-image": Plant("Dockerfile.production", "FROM", "FROM scratch\n"),
-    "lock-is-in-step": Plant("pyproject.toml", "dependencies = [", '"rich>=15.0.0.0.1,<16"', old='"rich>=15,<16"'),
+    "lock-is-in-step": Plant("pyproject.toml", "dependencies = [", '"redis>=8.1.0.0.1,<9"', old='"redis>=8.1,<9"'),
     "imports-are-declared": code("agent/tasks.py", "import networkx"),
     "system-tools-are-declared": code(
         "management/base.py", "    subprocess.run(['curl', 'x'])", "def planted():\n    import subprocess\n"

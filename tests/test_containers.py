@@ -29,18 +29,25 @@ pytestmark = [pytest.mark.container, pytest.mark.xdist_group("containers")]
 ROWS = {name: given for name, given in variants.rows().items() if name != "default"}
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SECRET = "a-secret-of-the-developer-that-no-image-may-hold"
-# What the image may add to its base, in MB, with each queue, and how much the sizes in docs/deployment.md may be off.
-LARGEST = {"procrastinate": 150, "celery": 165}
+# What the image may add to its base, in MB, and how much the sizes in docs/deployment.md may be off.
+LARGEST = 150
 TOLERANCE = 2
 MB = 1_000_000
 HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 # Run within the image, as whom it runs.
 LOOK = """
-import importlib.metadata, json, os, pathlib, shutil, sys
+import importlib.metadata, json, os, pathlib, pkgutil, shutil, sys
 app = pathlib.Path("/app")
 files = [path for path in app.rglob("*") if path.is_file()]
 IDLE = {".pyi", ".pyx", ".pxd", ".proto"}
 modules = [path for path in app.rglob("site-packages/**/*.py")]
+
+def imported():  # all modules of the package: none may need what was left out
+    package = importlib.import_module(sys.argv[2])
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            yield importlib.import_module(module.name).__name__
+
 print(json.dumps({
     "user": [os.getuid(), os.getgid()],
     "top": sorted(path.name for path in app.iterdir()),
@@ -51,6 +58,7 @@ print(json.dumps({
     "idle": [str(path) for path in app.rglob("*") if path.name == "tests" or path.suffix in IDLE],
     "compiled": sum(1 for path in modules if list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))),
     "modules": len(modules),
+    "imported": len(list(imported())),
 }))
 """
 # Run within a container: how long its health check takes, in seconds, less what it waits for a processor that does
@@ -132,7 +140,9 @@ def images(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def check_image(project: Path, image: str) -> None:
     """Who it runs as, what it holds and what not, what it says of itself."""
-    seen = json.loads(docker("run", "--rm", *HARDENED, image, "python", "-c", LOOK, SECRET).splitlines()[-1])
+    slug, package = answers(project)["project_slug"], answers(project)["package_name"]
+    look = ["python", "-c", LOOK, SECRET, package]
+    seen = json.loads(docker("run", "--rm", *HARDENED, image, *look).splitlines()[-1])
     export = ["uv", "export", "--locked", "--quiet", "--no-dev", "--no-hashes", "--no-header", "--no-annotate"]
     exported = subprocess.run(export, cwd=project, env=environment(), capture_output=True, text=True, check=True).stdout
     locked = set(re.findall(r"^([\w.-]+)==", exported, re.MULTILINE))
@@ -140,22 +150,29 @@ def check_image(project: Path, image: str) -> None:
     assert seen["top"] == [".venv", "migrations"]
     assert seen["writable"] == []
     assert seen["secret"] == []
-    assert set(seen["packages"]) - locked == {answers(project)["project_slug"]}
+    assert set(seen["packages"]) - locked == {slug}
+    assert not set(left_out(project)) & set(seen["packages"])
+    assert set(left_out(project)) <= locked
     assert seen["programs"] == []
     assert seen["idle"] == []
     assert seen["compiled"] == seen["modules"] > 1000
+    assert seen["imported"] > 80
+    assert "Usage" in docker("run", "--rm", *HARDENED, image, slug, "--help")
 
     (about,) = inspect(image)
-    slug = answers(project)["project_slug"]
     labels = {name.rpartition(".")[2]: value for name, value in about["Config"]["Labels"].items()}
     assert (labels["title"], labels["version"], labels["revision"]) == (slug, "1.2.3", REVISION)
     assert f"REVISION={REVISION}" in about["Config"]["Env"]
     assert about["Config"]["User"] == "10001:10001"
     assert about["Config"]["Entrypoint"] is None
 
-    largest = LARGEST[answers(project)["task_queue"]]
-    assert added(project, image) < largest
-    assert f"| {largest} MB at most " in (project / "docs" / "deployment.md").read_text("utf-8")
+    assert added(project, image) <= LARGEST
+    assert f"| {LARGEST} MB at most " in (project / "docs" / "deployment.md").read_text("utf-8")
+
+
+def left_out(project: Path) -> list[str]:
+    """The packages that are locked, and not installed in the image."""
+    return re.findall(r"--no-install-package ([\w-]+)", (project / "Dockerfile").read_text("utf-8"))
 
 
 def added(project: Path, image: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from ..conversations import SessionRecord
 
 
@@ -26,15 +24,16 @@ class OnError(StrEnum):
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on standard error, where people watch; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+def _progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where people watch and the end is known. What it gives is called with the steps done."""
+    hidden = total is None or not sys.stderr.isatty()
+    with typer.progressbar(length=total or 0, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield bar.update
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
+
+def _beside_the_bar(text: str) -> None:
+    """Print a line on standard error, over the bar where there is one: it is drawn again below."""
+    print(f"\r\x1b[K{text}" if sys.stderr.isatty() else text, file=sys.stderr)
 
 
 def export_conversations(
@@ -64,12 +63,11 @@ async def _export(file: TextIO, owner: str | None) -> int:
     sessions = 0
     async with open_database() as database:
         total = await conversations.count(database, owner)
-        with _progress() as progress:
-            task = progress.add_task("Exporting", total=total)
+        with _progress("Exporting", total) as advance:
             async for session in conversations.read(database, owner):
                 file.write(conversations.to_line(session))
                 sessions += 1
-                progress.advance(task)
+                advance(1)
     return sessions
 
 
@@ -120,18 +118,16 @@ class _Import:
                 self._present += len(page) - written
                 page.clear()
 
-            with _progress() as progress:
-                task = progress.add_task("Importing", total=self._size())
+            with _progress("Importing", self._size()) as advance:
                 for number, line in enumerate(self._file, 1):
-                    progress.advance(task, len(line))
+                    advance(len(line))
                     if not line.strip():
                         continue
                     try:
                         page.append(parse(line))
                     except BadLine as reason:
                         self._bad += 1
-                        told = f"line {number}: {reason}"
-                        progress.console.print(told, markup=False, highlight=False, soft_wrap=True)
+                        _beside_the_bar(f"line {number}: {reason}")
                         if self._on_error is OnError.FAIL:
                             break
                     if len(page) == PAGE:
