@@ -9,16 +9,16 @@ app = typer.Typer(help="Show, check and document the settings.", no_args_is_help
 
 @app.command()
 def show() -> None:
-    """Show every setting: its value (secrets masked) and where that comes from; then what is wrong, if anything."""
+    """Show every setting, the source of its value, and the value (secrets masked); then what is wrong, if anything."""
     from ...config import Settings, load
     from ..settings_reference import effective
 
     rows = effective()
     names = max(len(row.name) for row in rows)
-    values = min(max(len(row.value) for row in rows), 60)
-    print(f"{'SETTING':<{names}}  {'VALUE':<{values}}  SOURCE")
+    sources = max(len(row.source) for row in rows)
+    print(f"{'SETTING':<{names}}  {'SOURCE':<{sources}}  VALUE")  # the value last: it alone may be long
     for row in rows:
-        print(f"{row.name:<{names}}  {row.value:<{values}}  {row.source}")
+        print(f"{row.name:<{names}}  {row.source:<{sources}}  {row.value}")
     load(Settings)
 
 
