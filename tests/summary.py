@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import variants
+from refused import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _pytest.terminal import TerminalReporter
 
+REFUSING = "test_answers.py::test_bad_answers_are_refused_in_one_sentence["
+SHOWN = 24  # characters of an answer
 OUTCOMES = ("passed", "failed", "skipped", "error")
 PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\]$")
 Table = dict[str, dict[str, tuple[float, bool]]]
@@ -77,11 +80,26 @@ def coverage() -> str:
     )
 
 
+def refusals(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """The answers that were tried in this run and have to be refused, by question; long ones cut short."""
+    tried = [report for report in reports if report.when == "call" and REFUSING in report.nodeid]
+    if len(tried) < len(REFUSED):
+        return []
+    values: dict[str, list[str]] = defaultdict(list)
+    for question, value in REFUSED:
+        text = ascii(value)
+        values[question].append(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")
+    return [
+        f"{sum(report.passed for report in tried)} of {len(REFUSED)} answers were refused in one sentence:",
+        *(f"  {question}: {'  '.join(found)}" for question, found in values.items()),
+    ]
+
+
 def write(reporter: TerminalReporter) -> None:
     """Write the table of this run, if it has built a variant."""
     reports = [report for outcome in OUTCOMES for report in reporter.stats.get(outcome, []) if hasattr(report, "when")]
     table = {variant: found for variant, found in stages(reports, variants.rows()).items() if found}
     if any("suite" in found for found in table.values()):
         reporter.section("variants and stages, in seconds")
-        for line in [*lines(table), coverage()]:
+        for line in [*lines(table), coverage(), *refusals(reports)]:
             reporter.write_line(line)

@@ -6,10 +6,12 @@ variants; the table at the end of a run counts them in.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
 import time
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,7 @@ from conftest import git
 from template import answers, questions, render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.agent
@@ -59,9 +61,9 @@ def environment() -> dict[str, str]:
 
 
 def share(cache: Path) -> dict[str, str]:
-    """The environment of a variant that is built beside others: its share of the processors, and caches of the worker.
+    """The environment of a variant that is built beside others: its share of the processors, and the caches of all.
 
-    The cache of uv is that of the machine. mypy reads the sources of dependencies once per worker and Python version.
+    The cache of uv is that of the machine. mypy reads the sources of dependencies once for each Python version.
     """
     others = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     processes = max(1, (os.cpu_count() or 1) // others)
@@ -81,8 +83,19 @@ def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> No
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the variants that this worker builds keep what they can share."""
-    return tmp_path_factory.mktemp("cache")
+    """Where variants keep what they can share, those that other workers of pytest-xdist build as well."""
+    own = tmp_path_factory.getbasetemp()
+    cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    cache.mkdir(exist_ok=True)
+    return cache
+
+
+@contextmanager
+def alone(name: str, cache: Path) -> Iterator[None]:
+    """One worker at a time: mypy's cache is a database, and who finds another writing there fails."""
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @each_row
@@ -101,15 +114,16 @@ def test_a_fresh_project_passes_its_own_checks(
     log = tmp_path / "log.txt"
     log.write_text("".join(f"# {name}: {value}\n" for name, value in own.items()), "utf-8")
     for stage, commands in STAGES.items():
-        began = time.monotonic()
-        try:
-            for command in commands:
-                whole = command.format(**own)
-                if stage == "suite" and own["task_queue"] == "celery":
-                    whole += " --no-cov"  # coverage makes each of Celery's children take seconds more to start
-                run(whole, project, log, share(cache))
-        finally:
-            record_property("stage", [stage, time.monotonic() - began])
+        with alone(f"mypy-{own['python_version']}", cache) if stage == "types" else nullcontext():
+            began = time.monotonic()
+            try:
+                for command in commands:
+                    whole = command.format(**own)
+                    if stage == "suite" and own["task_queue"] == "celery":
+                        whole += " --no-cov"  # coverage makes each of Celery's children take seconds more to start
+                    run(whole, project, log, share(cache))
+            finally:
+                record_property("stage", [stage, time.monotonic() - began])
     assert git(project, "status", "--porcelain") == "", "checking a project changed it"
     check_reserved_names(project)
 

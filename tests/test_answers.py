@@ -15,6 +15,7 @@ import lock
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from refused import FREE_TEXT, REFUSED
 
 from template import answers, questions, render
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conftest import Render
-
-FREE_TEXT = {"project_name": 60, "project_description": 180, "author_name": 80}
 
 
 def test_every_question_refuses_something() -> None:
@@ -35,52 +34,6 @@ def ask(questionnaire: Path, given: Mapping[str, object]) -> dict[str, str]:
     """The answers that the template makes of these."""
     with tempfile.TemporaryDirectory() as target:
         return answers(render(questionnaire, Path(target), given, vcs_ref=None))
-
-
-TOO_LONG = "x" * 200
-NO_TEXT = ["", TOO_LONG, " x", "x ", "a\nb", "a\x00b", "\u202egnirts", "a\u2028b"]
-NO_SLUG = ["", TOO_LONG, "../x", "my agent;rm -rf /", "Caps", "-x", "x-", "a--b", "a_b", "a.b", "zoë", "🙂", '"', "a\n"]
-NO_SLUG += ["{{ 7*7 }}", "redis", "python", "pytest"]
-NO_PACKAGE = ["", TOO_LONG, "../x", "my agent;rm -rf /", "class", "test", "json", "types", "fastapi", "redis", "tests"]
-NO_PACKAGE += ["jwt", "match", "1st", "a-b", "a__b", "_a", "a_", "Caps", "zoë", "🙂", "'", "a\n", "{{ 7*7 }}"]
-NO_ADDRESS = [
-    "acme",
-    "http://x.org/y",
-    "https://x.org/a b",
-    "https://x.org/\n",
-    'https://x.org/"',
-    "javascript:x",
-    "https://" + TOO_LONG,
-]
-NO_IMAGE = [
-    "",
-    "Acme/x",
-    "acme/x:1",
-    "acme/x@sha256:0",
-    "acme//x",
-    "acme/-x",
-    "https://acme/x",
-    "a b",
-    'x"',
-    "x\n",
-    TOO_LONG + "x" * 40,
-]
-REFUSED = [
-    *((name, value) for name in FREE_TEXT for value in NO_TEXT if (name, value) != ("project_description", "")),
-    ("project_description", ""),
-    *(("project_slug", value) for value in NO_SLUG),
-    *(("package_name", value) for value in NO_PACKAGE),
-    *(("repository_url", value) for value in NO_ADDRESS),
-    *(("container_image", value) for value in NO_IMAGE),
-    ("python_version", "3.10"),
-    ("llm_provider", "none"),
-    ("license", "gpl"),
-    ("task_queue", "rq"),
-    ("ci", "jenkins"),
-    ("rules_language", "fr"),
-    ("layers", ["kubernetes", "nomad"]),
-    ("assistants", ["claude", "clippy"]),
-]
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 import summary
 import variants
+from refused import REFUSED
 
 
 def report(
@@ -43,3 +44,13 @@ def test_what_the_variants_stand_for_is_counted() -> None:
     every = variants.all_pairs(variants.options())
     assert told.startswith(f"{len(every)} pairs of choices of {len(variants.options())} options: ")
     assert f"all in {len(variants.rows())} variants" in told
+
+
+def test_what_is_refused_is_listed() -> None:
+    reports = [report(f"tests/{summary.REFUSING}{number}]", 0) for number in range(len(REFUSED))]
+    assert summary.refusals(reports[1:]) == []
+    head, *told = summary.refusals(reports)
+    assert head == f"{len(REFUSED)} of {len(REFUSED)} answers were refused in one sentence:"
+    assert {line.split(":")[0].strip() for line in told} == {question for question, _ in REFUSED}
+    assert sum(len(line.strip().split("  ")) for line in told) == len(REFUSED)
+    assert "  python_version: '3.10'" in told
