@@ -8,12 +8,16 @@ same: test_render.py compares it with what `copier copy` renders in a process of
 from __future__ import annotations
 
 import subprocess
+from contextlib import contextmanager
 from functools import cache, wraps
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from copier._main import Worker
 from jinja2 import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 compiled: dict[tuple[Any, ...], Any] = {}
 compile_anew: Any = Environment.compile
@@ -51,3 +55,14 @@ def install() -> None:
     """For the rest of this process."""
     Environment.compile = compile_once  # type: ignore[method-assign, assignment]
     Worker._sync_git_index_executable_bit = ask_git_in_repositories  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """For as long as it is entered."""
+    install()
+    try:
+        yield
+    finally:
+        Environment.compile = compile_anew  # type: ignore[method-assign]
+        Worker._sync_git_index_executable_bit = ask_git  # type: ignore[method-assign]
