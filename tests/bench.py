@@ -92,7 +92,7 @@ def render_with_caches(source: Path, target: Path) -> None:
         render(source, target)
 
 
-def page(found: Mapping[str, float], versions: str) -> str:
+def page(found: Mapping[str, float], circumstances: str) -> str:
     """The figures in Markdown."""
     five, plain, default, cached, command = (found[row] for row in ROWS)
     ratio = default / five
@@ -102,7 +102,7 @@ def page(found: Mapping[str, float], versions: str) -> str:
 
 <!-- Written by tests/bench.py: `make bench`. -->
 
-Seconds of processor time, medians of {RUNS} runs, warm, with the same questions each time; {versions}.
+Seconds of processor time, medians of {RUNS} runs, warm, with the same questions each time; {circumstances}.
 
 | what | seconds | times five files |
 |---|---|---|
@@ -128,11 +128,11 @@ The fourth row is how this template's tests render (`tests/quick.py`).
 def figures(text: str) -> tuple[dict[str, float], str]:
     """What a page was written from."""
     rows = re.findall(r"^\| .* \| ([\d.]+) \| [\d.]+ \|$", text, re.MULTILINE)
-    counted, versions = re.search(r"project's (\d+) files", text), re.search(r"each time; (.*)\.\n", text)
-    if not counted or not versions or len(rows) != len(ROWS):
+    counted, circumstances = re.search(r"project's (\d+) files", text), re.search(r"each time; (.*)\.\n", text)
+    if not counted or not circumstances or len(rows) != len(ROWS):
         raise ValueError(f"{PAGE.name} is not what `make bench` writes")
     found = dict(zip(ROWS, map(float, rows), strict=True))
-    return found | {"files": int(counted[1])}, versions[1]
+    return found | {"files": int(counted[1])}, circumstances[1]
 
 
 def main() -> None:
@@ -141,8 +141,9 @@ def main() -> None:
     arguments.add_argument("--write", action="store_true", help="write docs/speed.md")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        versions = f"Copier {copier.__version__}, Python {platform.python_version()}"
-        text = page(measure(Path(folder)), versions)
+        found = measure(Path(folder))
+        others = f"{os.cpu_count()} processors, on which {os.getloadavg()[1]:.0f} processes ran at a time"
+        text = page(found, f"Copier {copier.__version__}, Python {platform.python_version()}, {others}")
     if chosen.write:
         PAGE.write_text(text, "utf-8")
     print(text)
