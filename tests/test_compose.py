@@ -48,7 +48,7 @@ def test_the_processes_are_those_of_the_procfile_in_their_numbers(project: Path)
     found = services(project)
     assert {name: found[name]["command"] for name in PROCESSES} == commands
     assert {name: found[name]["deploy"]["replicas"] for name in PROCESSES} == {"web": 3, "worker": 2, "scheduler": 1}
-    assert found.keys() == PROCESSES | SERVERS | {"migrate", "credentials"}
+    assert found.keys() == PROCESSES | SERVERS | {"migrate", "role", "credentials"}
 
 
 @each_variant
@@ -59,7 +59,8 @@ def test_nothing_starts_before_what_it_needs(project: Path) -> None:
     }
     ready = {"migrate": "service_completed_successfully", "postgres": "service_healthy", "valkey": "service_healthy"}
     assert all(needs[name] == ready for name in PROCESSES)
-    assert needs["migrate"] == {"postgres": "service_healthy"}
+    assert needs["migrate"] == {"role": "service_completed_successfully"}
+    assert needs["role"] == {"postgres": "service_healthy"}
     assert all(needs[name] == {"credentials": "service_completed_successfully"} for name in SERVERS)
 
 
@@ -73,6 +74,14 @@ def test_every_service_is_confined(project: Path) -> None:
         published = one.get("ports", [])
         assert published == ([] if name != "web" else ["${WEB_PORTS:-127.0.0.1:8000-8002}:8000"]), name
         assert "env_file" not in one, name
+
+
+@each_variant
+def test_the_owner_of_the_database_is_known_to_no_process(project: Path) -> None:
+    found = services(project)
+    knows = {name for name, one in found.items() if any(volume.startswith("owner:") for volume in one["volumes"])}
+    assert knows == {"credentials", "postgres", "role", "migrate"}
+    assert {name for name, one in found.items() if "DATABASE_APP_ROLE" in one.get("environment", {})} == {"migrate"}
 
 
 @each_variant

@@ -79,6 +79,21 @@ def seconds():
 print(min(seconds() for _ in range(5)))
 """
 LONGEST_HEALTH_CHECK = 0.3
+# Run within a process's container: what its role may do with the audit log, and what it finds among its secrets.
+AUDIT = """
+import json, os, psycopg
+refused = {}
+with psycopg.connect(open("/run/secrets/DATABASE_URL").read(), autocommit=True) as app:
+    app.execute("INSERT INTO audit_log (actor, action, outcome) VALUES ('a', 'b', 'done')")
+    for statement in ("UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log",
+                      "ALTER TABLE audit_log DISABLE TRIGGER ALL", "CREATE TABLE own (x int)"):
+        try:
+            app.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            refused[statement.split()[0]] = True
+    (user,) = app.execute("SELECT current_user").fetchone()
+print(json.dumps({"refused": sorted(refused), "user": user, "secrets": sorted(os.listdir("/run/secrets"))}))
+"""
 BROKEN = '''"""What cannot be done."""
 
 from alembic import op
@@ -254,6 +269,17 @@ def test_every_container_is_confined_and_tells_no_secret(stack: Stack) -> None:
 
 @each_queue
 @pytest.mark.parametrize("service", ["web", "worker", "scheduler"])
+def test_no_process_can_change_the_audit_log_or_a_table(stack: Stack, service: str) -> None:
+    seen = json.loads(stack.compose("exec", "-T", service, "python", "-c", AUDIT).splitlines()[-1])
+    assert seen == {
+        "refused": ["ALTER", "CREATE", "DELETE", "TRUNCATE", "UPDATE"],
+        "user": "app",
+        "secrets": ["DATABASE_URL", "REDIS_URL", "valkey.conf"],
+    }
+
+
+@each_queue
+@pytest.mark.parametrize("service", ["web", "worker", "scheduler"])
 def test_the_health_check_costs_little(stack: Stack, service: str) -> None:
     module = f"{answers(stack.project)['package_name']}.health"
     told = stack.compose("exec", "-T", service, "python", "-c", TIME, module).splitlines()[-1]
@@ -311,7 +337,7 @@ def test_a_stop_drains_and_the_data_are_there_again(stack: Stack) -> None:
         stack.compose("stop")
         assert whole.result()["status"] == "succeeded"
     codes = {one["Name"]: one["State"]["ExitCode"] for one in stack.containers()}
-    assert len(codes) == 10
+    assert len(codes) == 11
     assert set(codes.values()) == {0}, codes
     stack.up()
     with stack.client(1, token) as client:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IMAGE = "registry.example.org:5000/acme/agent@sha256:" + "0123456789abcdef" * 4
 SETUP = {"Namespace", "Role", "RoleBinding"}
-COMPONENTS = ("gateway", "ingress", "keda", "monitoring")
+COMPONENTS = ("gateway", "ingress", "keda", "keda-token", "monitoring", "monitoring-token", "tracing")
 ENVIRONMENTS = ("staging", "production")
 CHOICES: list[tuple[str, ...]] = [(), *((name,) for name in COMPONENTS), COMPONENTS]
 OLDEST = Version("1.33")
@@ -36,6 +36,7 @@ CUSTOM = {
     "PodMonitor": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
     "PrometheusRule": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
     "ScaledObject": "@kubernetes-models/keda/keda.sh/v1alpha1",
+    "TriggerAuthentication": "@kubernetes-models/keda/keda.sh/v1alpha1",
 }
 MODELS = [
     "@kubernetes-models/gateway-api@2.0.0",
@@ -166,7 +167,8 @@ def test_custom_resources_have_their_schemas(build: Build) -> None:
     assert {item["kind"] for item in items} == set(CUSTOM)
     for item in items:
         wrong = deepcopy(item)
-        wrong["spec"][{"HTTPRoute": "rules", "PrometheusRule": "groups"}.get(item["kind"], "selector")] = 1
+        lists = {"HTTPRoute": "rules", "PrometheusRule": "groups", "TriggerAuthentication": "secretTargetRef"}
+        wrong["spec"][lists.get(item["kind"], "selector")] = 1
         wrong["spec"]["scaleTargetRef"] = 1
         script = f"""
             import {{ {item["kind"]} as Model }} from "{CUSTOM[item["kind"]]}/{item["kind"]}";

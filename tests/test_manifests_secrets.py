@@ -1,0 +1,56 @@
+"""Kubernetes manifests: which pod knows which secret, who sends a token, and where traces go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import test_manifests as checks
+from test_manifests import of, pods_of, workloads
+
+if TYPE_CHECKING:
+    from test_manifests import Build, Manifest
+
+build, environment, manifests = checks.build, checks.environment, checks.manifests  # the fixtures
+
+
+def test_a_migration_is_the_owner_and_every_other_pod_is_not(manifests: list[Manifest]) -> None:
+    for name, pod in workloads(manifests).items():
+        (secret,) = (volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume)
+        env = {item["name"]: item["value"] for item in pod["spec"]["containers"][0].get("env", [])}
+        owner = name == "Job/migrate"
+        assert secret == ("owner" if owner else "secrets"), name
+        assert env.get("DATABASE_APP_ROLE") == ("app" if owner else None), name
+
+
+def test_whoever_reads_metrics_sends_the_token_where_that_is_chosen(build: Build, environment: str) -> None:
+    chosen = build(environment, "keda", "keda-token", "monitoring", "monitoring-token")
+    for found, token in ((chosen, True), (build(environment, "keda", "monitoring"), False)):
+        (monitor,) = of("PodMonitor", found)
+        sent = {"credentials": {"name": "secrets", "key": "METRICS_TOKEN"}} if token else None
+        assert [each.get("authorization") for each in monitor["spec"]["podMetricsEndpoints"]] == [sent, sent]
+        (trigger,) = of("ScaledObject", found)[0]["spec"]["triggers"]
+        assert trigger["metadata"].get("authMode") == ("bearer" if token else None)
+        names = [item["metadata"]["name"] for item in of("TriggerAuthentication", found)]
+        assert names == ([trigger["authenticationRef"]["name"]] if token else [])
+        for item in of("TriggerAuthentication", found):
+            wanted = [{"parameter": "token", "name": "secrets", "key": "METRICS_TOKEN"}]
+            assert item["spec"]["secretTargetRef"] == wanted
+
+
+def test_traces_leave_where_that_is_chosen(build: Build, environment: str) -> None:
+    assert [item for item in of("NetworkPolicy", build(environment)) if item["metadata"]["name"] == "traces"] == []
+    (policy,) = (
+        item["spec"]
+        for item in of("NetworkPolicy", build(environment, "tracing"))
+        if item["metadata"]["name"] == "traces"
+    )
+    assert {
+        name["metadata"]["labels"]["app.kubernetes.io/component"]
+        for name in pods_of(policy["podSelector"], build(environment))
+    } == {
+        "web",
+        "worker",
+        "scheduler",
+    }
+    (rule,) = policy["egress"]
+    assert [port["port"] for port in rule["ports"]] == [4318]
