@@ -17,7 +17,7 @@ def test_a_migration_is_the_owner_and_every_other_pod_is_not(manifests: list[Man
     for name, pod in workloads(manifests).items():
         (secret,) = (volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume)
         env = {item["name"]: item["value"] for item in pod["spec"]["containers"][0].get("env", [])}
-        owner = name == "Job/migrate"
+        owner = name.startswith("Job/migrate-")
         assert secret == ("owner" if owner else "secrets"), name
         assert env.get("DATABASE_APP_ROLE") == ("app" if owner else None), name
 
