@@ -1,16 +1,19 @@
-"""What the agent package builds on: contexts, background tasks and scheduled jobs. Its only window to the platform."""
+"""What the agent package builds on: contexts, tasks, scheduled jobs and exports. Its only window to the platform."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from .config import Settings
     from .services.container import ServiceContainer
+    from .services.interfaces import Executor
+
+    RecordsOf = Callable[[Executor, str], AsyncIterator[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +76,21 @@ class TaskRegistry:
             task = self.task(run)
             self.schedules.append(Schedule(task, cron))
             return task
+
+        return register
+
+
+class ExportRegistry:
+    """What `export --owner` gives of the tables of the agent package."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, RecordsOf] = {}
+
+    def kind(self, name: str) -> Callable[[RecordsOf], RecordsOf]:
+        """Register `async def records(executor: Executor, owner: str)`, which yields records, as those of that kind."""
+
+        def register(records_of: RecordsOf) -> RecordsOf:
+            self.kinds[name] = records_of
+            return records_of
 
         return register

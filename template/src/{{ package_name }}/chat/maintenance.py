@@ -61,6 +61,9 @@ async def cleanup_old_data(context: TaskContext) -> None:
         "DELETE FROM owner_usage WHERE day < (now() AT TIME ZONE 'UTC')::date - %(days)s",
         {"days": context.settings.SESSION_RETENTION_DAYS},
     )
+    if sessions or entries:
+        gone = {"sessions": sessions, "audit_entries": entries}
+        await audit.record(database, audit.Entry("scheduler", "delete.expired", None, detail=gone))
     log.info("old data is gone", sessions=sessions, idempotency_keys=keys, audit_entries=entries)
 
 

@@ -1,19 +1,41 @@
-"""Commands of administrators in the audit log: each that used the database, with its arguments and how it ended."""
+"""Commands of administrators in the audit log: each that used the database leaves one entry.
+
+A command that changes or hands out what is somebody's says itself what it did, to what (`record_act`); of any other its
+arguments are kept, and how it ended.
+"""
 
 from __future__ import annotations
 
 import getpass
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..services.interfaces import Executor
 
 # They change nothing that is anybody's, and most of them run without a database.
 NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "template"})
 
+_told: list[str] = []  # the acts of the command that runs
+
+
+async def record_act(executor: Executor, action: str, object_: str | None, **detail: Any) -> None:
+    """Record what the command does: with the doing of it, where `executor` is a transaction."""
+    from ..security.audit import Entry, record
+
+    await record(executor, Entry(_actor(), action, object_, detail={**detail, "arguments": sys.argv[1:]}))
+    _told.append(action)
+
 
 def keep(arguments: Sequence[str], exit_code: int) -> None:
     """Record a command that was run. Where that cannot be, say so on standard error: the command itself is done."""
+    told = bool(_told)
+    _told.clear()
     words = [argument for argument in arguments if not argument.startswith("-")]
     if not words or words[0] in NOT_KEPT or exit_code == 2 or {"--help", "--version"} & set(arguments):
+        return
+    if told and exit_code == 0:
         return
     from ..services.interfaces import ServiceUnavailable
     from .base import CommandFailed, run
@@ -29,10 +51,14 @@ async def _record(name: str, arguments: list[str], outcome: str) -> None:
     from ..security.audit import Entry, record
     from .base import open_database
 
-    entry = Entry(f"command line ({_user()})", f"command.{name}", None, outcome, {"arguments": arguments})
+    entry = Entry(_actor(), f"command.{name}", None, outcome, {"arguments": arguments})
     async with open_database() as database:
         if await database.fetch_value("SELECT to_regclass('audit_log')::text") is not None:
             await record(database, entry)
+
+
+def _actor() -> str:
+    return f"command line ({_user()})"
 
 
 def _user() -> str:

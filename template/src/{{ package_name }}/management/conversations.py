@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -128,11 +129,27 @@ class BadLine(Exception):
     """A line that is no session. The message says why, in one line."""
 
 
+class OtherRecord(Exception):
+    """A record of an owner that is no session, and is not imported."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class _Kind(BaseModel):
+    """Sessions bear none."""
+
+    kind: Name
+
+
 def parse(line: bytes) -> SessionRecord:
-    """Read one line of an export. Raises `BadLine`."""
+    """Read one line of an export. Raises `OtherRecord` and `BadLine`."""
     try:
         return SessionRecord.model_validate_json(line.strip(), strict=True)
     except ValidationError as error:
+        with suppress(ValidationError):
+            raise OtherRecord(_Kind.model_validate_json(line.strip()).kind) from None
         detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in detail["loc"])
         # The parser counts its own lines, which are not those of the file.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..services.container import ServiceContainer
 
     Look = Callable[[ServiceContainer], Awaitable[None]]
+    Admits = Callable[[str, str], Coroutine[Any, Any, bool]]
 
 log = structlog.get_logger()
 
@@ -49,18 +50,25 @@ class Vitals(Protocol):
         """The checks of readiness: `ok`, or what is wrong."""
         ...
 
+    def admits(self, authorization: str, client: str) -> bool:
+        """Whether that header, from that address, bears a token or key with the scope `metrics`."""
+        ...
+
     def exposition(self) -> bytes: ...
 
 
 class LoopVitals:
     """Of a process with an event loop, which is the one running now. `stop` is set once the process shall end.
 
-    `look` is awaited before each scrape.
+    `admits` tells whose credentials have the scope `metrics`; `look` is awaited before each scrape.
     """
 
-    def __init__(self, services: ServiceContainer, stop: asyncio.Event, look: Look | None = None) -> None:
+    def __init__(
+        self, services: ServiceContainer, stop: asyncio.Event, admits: Admits, look: Look | None = None
+    ) -> None:
         self._services = services
         self._stop = stop
+        self._admits = admits
         self._look = look
         self._loop = asyncio.get_running_loop()
 
@@ -70,6 +78,10 @@ class LoopVitals:
     def checks(self) -> dict[str, str]:
         checks: dict[str, str] = self._ask(check(self._services))
         return {**checks, "process": "stopping"} if self._stop.is_set() else checks
+
+    def admits(self, authorization: str, client: str) -> bool:
+        admitted: bool = self._ask(self._admits(authorization, client))
+        return admitted
 
     def exposition(self) -> bytes:
         self._ask(self._prepare())
@@ -160,7 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _metrics(self) -> tuple[int, dict[str, Any] | bytes]:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if not may_scrape(self.settings, self.client_address[0], headers):
+        client, authorization = self.client_address[0], headers.get("authorization")
+        if not may_scrape(self.settings, client, headers) and not (
+            authorization and self.vitals.admits(authorization, client)
+        ):
             return 403, {"status": "refused"}
         return 200, self.vitals.exposition()
 

@@ -21,6 +21,7 @@ from ..observability import metrics
 from ..observability.backlog import Backlog
 from ..observability.presence import tell_present
 from ..observability.server import LoopVitals, serve
+from ..security.scrapers import Scrapers
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
 from .common import SCHEDULES, run_until_stopped
@@ -36,7 +37,8 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     backlog = Backlog([item.task.name for item in SCHEDULES])
     REGISTRY.register(backlog)
     async with ServiceContainer(settings, with_model=False) as services, AsyncExitStack() as stack:
-        stack.enter_context(serve(settings, LoopVitals(services, stop, backlog.look)))
+        vitals = LoopVitals(services, stop, Scrapers(settings, services).admits, backlog.look)
+        stack.enter_context(serve(settings, vitals))
         seconds = metrics.tell_started(settings, "scheduler")
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():

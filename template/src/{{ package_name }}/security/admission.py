@@ -83,7 +83,8 @@ class AdmissionMiddleware:
     async def _admit(self, scope: Scope, host: str) -> list[tuple[bytes, bytes]]:
         """Identify and count; returns the headers that tell what is left. Raises `_Refused`."""
         state = scope["app"].state
-        credentials = _bearer(scope)
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        credentials = bearer(given.decode("latin-1"))
         quota: Quota | None = None
         policy, key = "address", limited_client(host)
         identity: Identity = None
@@ -136,9 +137,9 @@ class _Refused(Exception):
         self.problem = problem
 
 
-def _bearer(scope: Scope) -> str | None:
-    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    scheme, _, credentials = given.decode("latin-1").partition(" ")
+def bearer(authorization: str) -> str | None:
+    """The credentials in a header `Authorization: Bearer ...`."""
+    scheme, _, credentials = authorization.partition(" ")
     return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 

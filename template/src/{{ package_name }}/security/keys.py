@@ -86,12 +86,13 @@ async def find_all(executor: Executor, owner: str | None) -> list[ApiKey]:
     )
 
 
-async def revoke(executor: Executor, key_id: str) -> bool:
-    """Have the key refused from now on, CACHE_SECONDS at the latest; false when there is no such valid key."""
-    revoked = await executor.execute(
-        "UPDATE api_keys SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL", {"id": key_id}
+async def revoke(executor: Executor, key_id: str) -> str | None:
+    """Have the key refused from now on, CACHE_SECONDS at the latest; returns its owner, or `None` for no valid key."""
+    owner: str | None = await executor.fetch_value(
+        "UPDATE api_keys SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL RETURNING owner",
+        {"id": key_id},
     )
-    return revoked > 0
+    return owner
 
 
 class ApiKeys:

@@ -11,7 +11,11 @@ import typer
 def audit(
     actor: Annotated[str | None, typer.Option(help="What one user, key or administrator did.")] = None,
     action: Annotated[
-        str | None, typer.Option(help="login, decide.approval, delete.session, command, or the beginning of one.")
+        str | None,
+        typer.Option(
+            help="login, decide.approval, delete.session, delete.expired, change.budget, create.key, revoke.key, "
+            "issue.token, export.data, command, or the beginning of one."
+        ),
     ] = None,
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on, in UTC.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 100,

@@ -30,11 +30,13 @@ def set_(
 ) -> None:
     """Give an owner budgets of their own; one that is not given is that of the settings again."""
     from ...chat.budgets import set_budget
+    from ..accountability import record_act
     from ..base import open_database, run
 
     async def change() -> None:
-        async with open_database() as database:
-            await set_budget(database, owner, tokens, usd)
+        async with open_database() as database, database.transaction() as transaction:
+            await set_budget(transaction, owner, tokens, usd)
+            await record_act(transaction, "change.budget", owner, tokens_per_day=tokens, usd_per_day=usd)
 
     run(change())
     _tell(run(_spending(owner)))

@@ -22,6 +22,7 @@ def create(
     """Make a key and print it alone on standard output: it is shown this once."""
     from ...security import keys
     from ...security.tokens import MAX_SUBJECT, Scope
+    from ..accountability import record_act
     from ..base import CommandFailed, open_database, run
 
     scopes = scope or [Scope.USER]
@@ -32,8 +33,10 @@ def create(
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
 
     async def make() -> str:
-        async with open_database() as database:
-            _, key = await keys.create(database, owner, name, [str(word) for word in scopes], expires_at)
+        words = [str(word) for word in scopes]
+        async with open_database() as database, database.transaction() as transaction:
+            key_id, key = await keys.create(transaction, owner, name, words, expires_at)
+            await record_act(transaction, "create.key", key_id, owner=owner, scopes=words)
             return key
 
     print(run(make()))
@@ -66,11 +69,15 @@ def list_keys(
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key list` shows it.")]) -> None:
     """Have a key refused from now on, in ten seconds at the latest."""
     from ...security import keys
+    from ..accountability import record_act
     from ..base import CommandFailed, open_database, run
 
-    async def end() -> bool:
-        async with open_database() as database:
-            return await keys.revoke(database, key_id)
+    async def end() -> str | None:
+        async with open_database() as database, database.transaction() as transaction:
+            owner = await keys.revoke(transaction, key_id)
+            if owner is not None:
+                await record_act(transaction, "revoke.key", key_id, owner=owner)
+            return owner
 
-    if not run(end()):
+    if run(end()) is None:
         raise CommandFailed(f"There is no valid key {key_id}: `key list` shows those there are.")

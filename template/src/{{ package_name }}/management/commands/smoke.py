@@ -23,13 +23,17 @@ def smoke(
     """Examine a running service from outside: version, readiness, and one conversation, which is then deleted."""
     from ...config import Settings, load
     from ...security.tokens import issue_token
-    from ..base import CommandFailed, run
+    from ..base import CommandFailed, open_database, run
     from .token import upsert
+
+    async def make_user() -> None:
+        async with open_database() as database:
+            await upsert(database, SUBJECT, None)
 
     if urlsplit(url).scheme not in {"http", "https"}:
         raise CommandFailed(f"{url} is no address: begin with http:// or https://.")
     settings = load(Settings)
-    run(upsert(SUBJECT, None))
+    run(make_user())
     service = _Service(url.rstrip("/"), issue_token(settings, SUBJECT, TOKEN_MINUTES))
 
     if (version := service("GET", "/health")["version"]) != settings.APP_VERSION:

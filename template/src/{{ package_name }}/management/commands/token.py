@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ...services.interfaces import Executor
 
 app = typer.Typer(help="Issue tokens.", no_args_is_help=True)
 
@@ -32,19 +35,27 @@ def issue(
     if settings.JWKS_URL:
         raise CommandFailed("Tokens come from the provider of JWKS_URL: for a machine, use `key create`.")
     token = issue_token(settings, subject, minutes, scopes)
-    run(upsert(subject, name))
+
+    async def keep() -> None:
+        from ..accountability import record_act
+        from ..base import open_database
+
+        async with open_database() as database, database.transaction() as transaction:
+            await upsert(transaction, subject, name)
+            words = [str(word) for word in scopes]
+            lifetime = minutes or settings.JWT_EXPIRE_MINUTES
+            await record_act(transaction, "issue.token", subject, scopes=words, minutes=lifetime)
+
+    run(keep())
     print(token)
 
 
-async def upsert(subject: str, name: str | None) -> None:
+async def upsert(executor: Executor, subject: str, name: str | None) -> None:
     """Make them a user, or give the user that they are another name."""
-    from ..base import open_database
-
-    async with open_database() as database:
-        await database.execute(
-            """
-            INSERT INTO users (subject, name) VALUES (%(subject)s, coalesce(%(name)s, %(subject)s))
-            ON CONFLICT (subject) DO UPDATE SET name = coalesce(%(name)s, users.name)
-            """,
-            {"subject": subject, "name": name},
-        )
+    await executor.execute(
+        """
+        INSERT INTO users (subject, name) VALUES (%(subject)s, coalesce(%(name)s, %(subject)s))
+        ON CONFLICT (subject) DO UPDATE SET name = coalesce(%(name)s, users.name)
+        """,
+        {"subject": subject, "name": name},
+    )

@@ -1,9 +1,11 @@
-"""`export` and `import`: conversations as JSON Lines, a session on each line (rule 12.1)."""
+"""`export` and `import`: JSON Lines, a session on each line, or another record of an owner (rule 12.1)."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -40,27 +42,33 @@ def export_conversations(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write; standard output when not given.")
     ] = None,
-    owner: Annotated[str | None, typer.Option(help="Whose sessions; everybody's when not given.")] = None,
+    owner: Annotated[str | None, typer.Option(help="All of theirs; everybody's sessions when not given.")] = None,
 ) -> None:
-    """Write conversations as JSON Lines: a session on each line, with all turns that have ended."""
+    """Write conversations as JSON Lines: a session on each line, with all turns that have ended.
+
+    With --owner, all else that is kept of them follows: notes, turns under way, approvals, keys (not their secrets),
+    use and budgets, and what the audit log says of them.
+    """
     from ..base import run
 
     if output is None:
-        sessions = run(_export(sys.stdout, owner))
+        sessions, records = run(_export(sys.stdout, owner))
     else:
         # A file of this name is a whole one, even when this stops half-way.
         unfinished = output.with_name(f"{output.name}.part")
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            sessions = run(_export(file, owner))
+            sessions, records = run(_export(file, owner))
         unfinished.replace(output)
-    print(f"{sessions} sessions exported.", file=sys.stderr)
+    others = "" if owner is None else f" and {records} other records"
+    print(f"{sessions} sessions{others} exported.", file=sys.stderr)
 
 
-async def _export(file: TextIO, owner: str | None) -> int:
-    from .. import conversations
+async def _export(file: TextIO, owner: str | None) -> tuple[int, int]:
+    from .. import belongings, conversations
+    from ..accountability import record_act
     from ..base import open_database
 
-    sessions = 0
+    sessions = records = 0
     async with open_database() as database:
         total = await conversations.count(database, owner)
         with _progress("Exporting", total) as advance:
@@ -68,7 +76,12 @@ async def _export(file: TextIO, owner: str | None) -> int:
                 file.write(conversations.to_line(session))
                 sessions += 1
                 advance(1)
-    return sessions
+        if owner is not None:
+            async for record in belongings.read(database, owner):
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                records += 1
+        await record_act(database, "export.data", owner, sessions=sessions, records=records)
+    return sessions, records
 
 
 def import_conversations(
@@ -79,7 +92,8 @@ def import_conversations(
 ) -> None:
     """Read conversations that `export` wrote. Sessions that are there already stay as they are.
 
-    So an import that stopped half-way goes on where it was when it is run again.
+    So an import that stopped half-way goes on where it was when it is run again. Other records of an owner are left
+    out: keys, budgets and the audit log belong to the service that wrote them.
     """
     from ..base import run
 
@@ -93,6 +107,7 @@ class _Import:
         self._file = file
         self._on_error = on_error
         self._imported = self._present = self._bad = 0
+        self._left_out: Counter[str] = Counter()
 
     async def run(self) -> None:
         from ..base import CommandFailed
@@ -102,12 +117,15 @@ class _Import:
         finally:
             summary = f"{self._imported} sessions imported, {self._present} were there already"
             print(f"{summary}, {self._bad} bad lines." if self._bad else f"{summary}.", file=sys.stderr)
+            if self._left_out:
+                kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._left_out.items()))
+                print(f"Left out, since an import takes sessions only: {kinds}.", file=sys.stderr)
         if self._bad and self._on_error is OnError.FAIL:
             raise CommandFailed("Stopped at the bad line: correct it and run this again, or use --on-error skip.")
 
     async def _read(self) -> None:
         from ..base import open_database
-        from ..conversations import PAGE, BadLine, parse, write
+        from ..conversations import PAGE, BadLine, OtherRecord, parse, write
 
         page: list[SessionRecord] = []
         async with open_database() as database:
@@ -125,6 +143,8 @@ class _Import:
                         continue
                     try:
                         page.append(parse(line))
+                    except OtherRecord as record:
+                        self._left_out[record.kind] += 1
                     except BadLine as reason:
                         self._bad += 1
                         _beside_the_bar(f"line {number}: {reason}")
