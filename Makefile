@@ -36,8 +36,8 @@ long: $(UV) ## the long tests of a rendered project: processes killed at random,
 bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
 	$(RUN) python tests/bench.py --write
 
-fuzz: $(UV) ## schemathesis over the API of a rendered project; make fuzz PROJECT=…
-	$(RUN) python tests/fuzz.py $(PROJECT)
+fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, and as nobody
+	$(PYTEST) tests/test_fuzz.py
 
 matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
 	@$(RUN) python tests/variants.py

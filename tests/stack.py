@@ -1,8 +1,9 @@
 """Run by a rendered project's own Python: its processes over embedded servers, until the input ends.
 
-    python stack.py PACKAGE
+    python stack.py PACKAGE [servers]
 
-Prints one line of JSON when all are ready: the ports, the process ids, and a token.
+Prints one line of JSON when all are ready: the ports, the process ids, and tokens by their scope; or, for the servers
+alone, the settings that name them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def main(package: str) -> None:
+def main(package: str, only: str = "") -> None:
     embedded = import_module(f"{package}.management.embedded")
     directory = Path(tempfile.mkdtemp(prefix="stack-"))
     directory.chmod(0o711)  # PostgreSQL runs as another user
@@ -40,7 +41,12 @@ def main(package: str) -> None:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         servers = [embedded.PostgresServer(directory / "postgres"), embedded.ValkeyServer(directory / "valkey")]
         postgres, valkey = (stack.enter_context(server) for server in servers)
-        os.environ |= {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "ENVIRONMENT": "testing"}
+        settings = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
+        if only == "servers":
+            print(json.dumps(settings), flush=True)
+            sys.stdin.read()
+            return
+        os.environ |= {**settings, "ENVIRONMENT": "testing"}
         subprocess.run([sys.executable, "-m", f"{package}.management.cli", "migrate"], check=True, stdout=sys.stderr)
         ports = {name: embedded.free_port() for name in ("web", "worker", "scheduler")}
         pids = {}
@@ -60,11 +66,12 @@ def main(package: str) -> None:
             if time.monotonic() > deadline:
                 sys.exit("the processes were not ready in 120 seconds")
             time.sleep(0.2)
-        settings = import_module(f"{package}.config").Settings(_env_file=None)
-        token = import_module(f"{package}.security.tokens").issue_token(settings, "somebody")
-        print(json.dumps({"ports": ports, "pids": pids, "token": token}), flush=True)
+        loaded = import_module(f"{package}.config").Settings(_env_file=None)
+        issue = import_module(f"{package}.security.tokens").issue_token
+        tokens = {scope: issue(loaded, "somebody", scopes=[scope]) for scope in ("user", "admin")}
+        print(json.dumps({"ports": ports, "pids": pids, "tokens": tokens, "token": tokens["user"]}), flush=True)
         sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
