@@ -60,6 +60,20 @@ class EventStreamResponse(StreamingResponse):
     media_type = "text/event-stream"
 
 
+# What one event is (`itemSchema` of OpenAPI 3.2); `data` is JSON, as docs/api.md describes it.
+EVENTS: dict[str, Any] = {
+    "itemSchema": {
+        "type": "object",
+        "required": ["event", "id", "data"],
+        "properties": {
+            "event": {"type": "string"},
+            "id": {"type": "string"},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+    }
+}
+
+
 router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 403, 429, 503))
 
 
@@ -119,7 +133,7 @@ async def delete_session(principal: UserPrincipal, chat: Chat, session_id: UUID)
     "/{session_id}/messages",
     response_model=TurnView,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/event-stream": EVENTS}},
         202: {"model": TurnView, "description": "Queued, or waiting for an approval; `Location` is the turn."},
         **responses(400, 404, 409, 413, 415, 422, 500, 502, 504),
     },
@@ -190,7 +204,7 @@ async def get_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number) -
 @router.get(
     "/{session_id}/turns/{number}/events",
     response_class=EventStreamResponse,
-    responses=responses(404, 422),
+    responses={200: {"content": {"text/event-stream": EVENTS}}, **responses(404, 422)},
 )
 async def get_events(
     owner: Owner, chat: Chat, session_id: UUID, number: Number, last_event_id: LastEventId = None
