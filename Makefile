@@ -15,8 +15,8 @@ demo: $(UV) ## scaffold an agent, start it, talk to it, stop it
 test: $(UV) lint ## lint, render and update tests, and the archetypes built, tested and run in containers
 	$(PYTEST)
 
-check: $(UV) lint ## the quick loop: all but what builds: variants and containers
-	$(PYTEST) -m "not agent and not container and not update and not mutation and not long"
+check: $(UV) lint ## the quick loop: all but what builds or updates variants, and the slow
+	$(PYTEST) -m "not agent and not container and not update and not mutation and not long and not slow"
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
 	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")

@@ -23,7 +23,12 @@ def test_the_lock_is_what_the_script_would_write() -> None:
 # The project's own block comes first, in the middle and last among the packages.
 @pytest.mark.parametrize(
     ("slug", "provider"),
-    [("a-first", "openai"), ("agent-7", "anthropic"), ("my-agent", "anthropic"), ("zz-last", "openai_compatible")],
+    [
+        ("my-agent", "anthropic"),
+        pytest.param("a-first", "openai", marks=pytest.mark.slow),
+        pytest.param("agent-7", "anthropic", marks=pytest.mark.slow),
+        pytest.param("zz-last", "openai_compatible", marks=pytest.mark.slow),
+    ],
 )
 def test_uv_writes_the_same_bytes(render: Render, tmp_path: Path, slug: str, provider: str) -> None:
     project = render(project_slug=slug, llm_provider=provider)

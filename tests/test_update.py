@@ -67,6 +67,7 @@ def test_an_update_brings_what_is_new_and_keeps_the_users_edits(template: Path, 
     assert git(project, "status", "--porcelain", "src") == ""
 
 
+@pytest.mark.slow
 def test_an_update_keeps_answers_and_takes_new_ones(template: Path, project: Path) -> None:
     release_note = template / FILES.name / "new.txt"
     release_note.write_text("new\n", "utf-8")
@@ -133,6 +134,7 @@ def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
     assert [words for words in untold if words in message] == []
 
 
+@pytest.mark.slow
 def test_an_update_from_an_untagged_commit(copier_template: Path, tmp_path: Path) -> None:
     """As of a project made with `--vcs-ref HEAD`: to the next release, and to a later commit with no tag."""
     template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
@@ -167,6 +169,7 @@ def test_an_update_from_a_history_without_tags(questionnaire: Path, tmp_path: Pa
     assert (project / "new.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_conflict_is_marked_and_can_be_finished_as_the_docs_say(template: Path, project: Path) -> None:
     readme = project / "README.md"
     readme.write_text(readme.read_text("utf-8").replace("# My Agent\n", "# Our Agent\n", 1), "utf-8")
@@ -200,6 +203,7 @@ def test_a_conflict_is_marked_and_can_be_finished_as_the_docs_say(template: Path
     assert git(project, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.0.0")
@@ -212,6 +216,7 @@ def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
     assert not (project / "new.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_was_deleted_stays_deleted(template: Path, project: Path) -> None:
     (project / "docs" / "api.md").unlink()
     shutil.rmtree(project / "tests" / "agent", ignore_errors=True)
