@@ -316,6 +316,30 @@ def test_a_rule_that_there_is_not_is_refused(project: Path) -> None:
     assert done.stderr.startswith("There is no rule 15")
 
 
+@pytest.mark.agent
+def test_what_an_assistant_reads_is_in_its_format_and_size(copy: Path) -> None:
+    def told() -> dict[str, str]:
+        found = checks(run(copy, "--fast", "--json", "--rule", "1"))["assistants-know-the-rules"]["violations"]
+        return {violation["path"]: violation["message"] for violation in found}
+
+    files = {
+        "CLAUDE.md": ("@AGENTS.md", "See AGENTS.md."),
+        "GEMINI.md": ("@./AGENTS.md", "See AGENTS.md."),
+        ".cursor/rules/rules.mdc": ("alwaysApply: true", "alwaysApply: 'true'"),
+        ".augment/rules/rules.md": ("type: always_apply", "type: manual"),
+        ".devin/rules/rules.md": ("---\ntrigger: always_on\n---\n", "trigger: always_on\n"),
+        ".github/copilot-instructions.md": ("# Instr", "x" * 4_000),
+    }
+    for name, (old, new) in files.items():
+        text = (copy / name).read_text("utf-8")
+        assert old in text
+        (copy / name).write_text(text.replace(old, new), "utf-8")
+    found = told()
+    assert found.keys() == files.keys()
+    assert "its front matter lacks `alwaysApply: true`" in found[".cursor/rules/rules.mdc"]
+    assert "its reader sees 4000" in found[".github/copilot-instructions.md"]
+
+
 def test_what_is_the_users_is_listed_where_agents_look() -> None:
     """AGENTS.md names every path that copier.yml leaves alone."""
     for name in ("en", "zh"):

@@ -1,13 +1,14 @@
-"""Each running check of the rules fails on the violation planted for it, and no other check of its rule does."""
+"""Each running check of the rules fails on the violation planted for it, and no other check fails with it."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import planted
 import pytest
-from planted_running import RUNNING
+from planted_running import ALONE, KEPT, RUNNING, Edit
 from test_rules import checks, installed, run
 
 if TYPE_CHECKING:
@@ -30,21 +31,41 @@ def test_every_running_check_has_a_violation_to_be_planted(render: Render) -> No
     assert {name.replace("_", "-") for arguments, name in found if "at=(" in arguments} == RUNNING.keys()
 
 
-@pytest.mark.matrix
+def group_of(check: str) -> int:
+    return RUNNING[check].group
+
+
+GROUPS = {group: list(names) for group, names in groupby(sorted(RUNNING, key=group_of), key=group_of)}
+
+
 @pytest.mark.mutation
-@pytest.mark.parametrize("check", RUNNING)
-def test_a_running_check_finds_its_violation(check: str, project: Path) -> None:
-    edit = RUNNING[check]
-    path = project / edit.file.removeprefix("/") if edit.file.startswith("/") else project / planted.PACKAGE / edit.file
-    before = path.read_text("utf-8")
-    assert edit.old in before, f"{path} does not hold {edit.old!r}"
-    path.write_text(before.replace(edit.old, edit.new), "utf-8")
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_running_checks_find_their_violations_and_nothing_else(group: int, project: Path) -> None:
+    edits = {check: RUNNING[check] for check in GROUPS[group]}
+    rules = sorted({edit.rule for edit in edits.values()}) if group == ALONE else []
+    found = planted_and_run(project, edits, *(f"--rule={rule}" for rule in rules))
+    assert {name for name, check in found.items() if check["violations"]} == edits.keys()
+    for name in edits:
+        [violation] = found[name]["violations"]
+        lines = (project / violation["path"]).read_text("utf-8").splitlines()
+        assert 1 <= violation["line"] <= len(lines), violation
+        assert lines[violation["line"] - 1].strip(), violation
+        assert "came to no end" not in violation["message"], "it says what is wrong, not how the check ended"
+        assert found[name]["remedy"].endswith(".")
+
+
+def planted_and_run(project: Path, edits: dict[str, Edit], *options: str) -> dict[str, dict[str, Any]]:
+    """The checks of a run with these violations in the project, which is put back as it was."""
+    before: dict[Path, str] = {}
     try:
-        found = checks(run(project, "--rule", str(edit.rule), "--json"))
+        for check, edit in edits.items():
+            path = project / (edit.file[1:] if edit.file.startswith("/") else f"{planted.PACKAGE}/{edit.file}")
+            text = path.read_text("utf-8")
+            before.setdefault(path, text)
+            assert edit.old in text, f"{check}: {path} does not hold {edit.old!r}"
+            path.write_text(text.replace(edit.old, edit.new), "utf-8")
+        return checks(run(project, "--json", *options))
     finally:
-        path.write_text(before, "utf-8")
-    assert [name for name, each in found.items() if each["violations"]] == [check]
-    [violation] = found[check]["violations"]
-    assert (project / violation["path"]).is_file()
-    assert violation["message"]
-    assert found[check]["remedy"]
+        for path, text in before.items():
+            path.write_text(text, "utf-8")
+        (project / planted.PACKAGE / "services" / KEPT).unlink(missing_ok=True)

@@ -19,6 +19,14 @@ ASSISTANTS = {
     ".augment/rules/rules.md": 24_000,
     ".devin/rules/rules.md": 12_000,
 }
+# A line that each has to have, so that its assistant reads it always, and AGENTS.md with it.
+READ_ALWAYS = {
+    "CLAUDE.md": "@AGENTS.md",
+    "GEMINI.md": "@./AGENTS.md",
+    ".cursor/rules/rules.mdc": "alwaysApply: true",
+    ".augment/rules/rules.md": "type: always_apply",
+    ".devin/rules/rules.md": "trigger: always_on",
+}
 
 
 def checks_of(project: Project, rule: Rule) -> set[str]:
@@ -46,7 +54,7 @@ def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
             yield file.at(1, "checks a rule that no document tells of")
 
 
-@check("An exception in pyproject.toml has check, reason, owner, expires, and paths if it is for some files only.")
+@check("Give it check, reason, owner and expires (paths, if for some files only); take out what expired, or ask anew.")
 def test_exceptions_are_in_order(project: Project) -> Iterator[Violation]:
     known = {name for rule in rules(project.root) for name in rule.checks}
     yield from problems(project.root, known)
@@ -69,10 +77,20 @@ def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
         file = File(project.root, path)
         if "AGENTS.md" not in file.text:
             yield file.at(1, "does not send its reader to AGENTS.md")
+        line = READ_ALWAYS.get(path)
+        if line and line not in (_front_matter(file) if ":" in line else file.lines):
+            where = "its front matter" if ":" in line else "it"
+            yield file.at(1, f"is not read with every task: {where} lacks `{line}`")
         if len(file.text) > limit:
             yield file.at(1, f"has {len(file.text)} characters, of which its reader sees {limit}")
         repeated = [line for line in file.lines if re.match(r"- \[\d+\.1 ", line)]
         same = [line.replace("](rules/", "](../rules/") for line in listed]
         if repeated and repeated != same:
-            line = next((text for text in repeated if text not in same), repeated[-1])
-            yield file.at(file.lines.index(line) + 1, "says of a rule what AGENTS.md does not")
+            other = next((text for text in repeated if text not in same), repeated[-1])
+            yield file.at(file.lines.index(other) + 1, "says of a rule what AGENTS.md does not")
+
+
+def _front_matter(file: File) -> list[str]:
+    """Its lines; none where the file does not begin with it."""
+    found = re.match(r"---\n(.*?\n)---\n", file.text, re.DOTALL)
+    return found[1].splitlines() if found else []
