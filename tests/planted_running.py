@@ -130,7 +130,7 @@ RUNNING = {
         13,
         "chat/repository.py",
         "SELECT 1 FROM chat_sessions WHERE id = %(id)s AND owner = %(owner)s",
-        "SELECT 1 FROM chat_sessions WHERE id = %(id)s AND %(owner)s IS NOT NULL",
+        "SELECT 1 FROM chat_sessions WHERE id = %(id)s AND %(owner)s::text IS NOT NULL",
     ),
     "answers-carry-security-headers": Edit(1, 13, "security/headers.py", '    "referrer-policy": "no-referrer",\n', ""),
     "requests-are-limited-across-replicas": Edit(
