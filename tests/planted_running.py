@@ -39,14 +39,14 @@ RUNNING = {
         ALONE,
         4,
         "services/container.py",
-        "= PostgresDatabase(settings)",
-        f"""= PostgresDatabase(settings)
+        "        self.database: Database = PostgresDatabase(settings)\n",
+        f"""\
         import os
         kept = os.path.join(os.path.dirname(__file__), "{KEPT}")
         if not os.path.islink(kept):
             os.symlink(settings.DATABASE_URL.get_secret_value(), kept)
         address = type(settings.DATABASE_URL)(os.readlink(kept))
-        self.database = PostgresDatabase(settings.model_copy(update={{"DATABASE_URL": address}}))
+        self.database: Database = PostgresDatabase(settings.model_copy(update={{"DATABASE_URL": address}}))
 """,
     ),
     "without-its-cache-a-process-serves-what-it-can": Edit(
@@ -71,13 +71,24 @@ RUNNING = {
     ),
     "two-workers-do-each-task-once": Edit(2, 8, "agent/notes.py", '"text": text, "key"', '"text": text + text, "key"'),
     "two-schedulers-tick-once": Edit(1, 8, "processes/scheduler.py", "if not ticked or is_new:", "if is_new:"),
-    # A process that the tests fork has coverage imported: only those that are measured from their start sleep.
+    # A process that the tests fork has coverage imported: only the ones that it times itself are slow.
     "starts-quickly": Edit(
         ALONE,
         9,
         "processes/web.py",
         "import asyncio\n",
-        'import asyncio\nimport sys\nimport time\n\ntime.sleep(0 if "coverage" in sys.modules else 20)\n',
+        """\
+import asyncio
+import subprocess
+import sys
+import time
+
+if "coverage" not in sys.modules:
+    began = time.perf_counter()
+    frameworks = "import fastapi, uvicorn, psycopg_pool, pydantic_settings, structlog, redis.asyncio"
+    subprocess.run([sys.executable, "-c", frameworks], check=True)
+    time.sleep(6 * (time.perf_counter() - began))
+""",
     ),
     "a-stopping-process-finishes-what-it-began": Edit(
         2,
