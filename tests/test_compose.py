@@ -84,6 +84,41 @@ def test_the_owner_of_the_database_is_known_to_no_process(project: Path) -> None
     assert {name for name, one in found.items() if "DATABASE_APP_ROLE" in one.get("environment", {})} == {"migrate"}
 
 
+def made(project: Path, folder: Path) -> dict[str, str]:
+    """The files after `credentials` ran, by its own script, over volumes that stand in `folder`."""
+    script: str = services(project)["credentials"]["entrypoint"][-1].replace("$$", "$")
+    for name in ("secrets", "owner"):
+        (folder / name).mkdir(exist_ok=True)
+        script = script.replace(f"/run/{name}", str(folder / name))
+    subprocess.run(["sh", "-euc", script], check=True)
+    return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.glob("*/*")}
+
+
+def test_passwords_are_made_once_and_the_owners_is_kept_apart(render: Render, tmp_path: Path) -> None:
+    first = made(render(), tmp_path)
+    assert {name for name in first if name.startswith("secrets/")} == {
+        "secrets/DATABASE_URL",
+        "secrets/REDIS_URL",
+        "secrets/valkey.conf",
+    }
+    password = first["owner/POSTGRES_PASSWORD"]
+    assert len(password) == 48
+    assert f":{password}@postgres" in first["owner/DATABASE_URL"]
+    assert all(password not in first[name] for name in first if name.startswith("secrets/"))
+    app = first["secrets/DATABASE_URL"].partition("//app:")[2].partition("@")[0]
+    assert f"PASSWORD '{app}'" in first["owner/role.sql"]
+    assert made(render(), tmp_path) == first
+
+
+def test_data_of_a_release_before_the_role_keep_their_password(render: Render, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "POSTGRES_PASSWORD").write_text("as-before", "utf-8")
+    after = made(render(), tmp_path)
+    assert after["owner/POSTGRES_PASSWORD"] == "as-before"
+    assert "secrets/POSTGRES_PASSWORD" not in after
+    assert ":as-before@postgres" in after["owner/DATABASE_URL"]
+
+
 @each_variant
 def test_a_server_is_reached_by_our_containers_only(project: Path) -> None:
     loaded = yaml.safe_load((project / "compose.yaml").read_text("utf-8"))
