@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PACKAGE = Path("src/my_agent")
 INTEGRATION = "tests/integration/test_"
 AT_ONCE = 2
+UNWANTED = ("PYTEST_", "VIRTUAL_", "PYTHONDONTWRITEBYTECODE")
 # A statement that counts, and nothing else on its line.
 COUNTS = re.compile(r"^ +((?:metrics\.)?[A-Z_]+(?:\.labels\(.*\))?\.(?:inc|dec|observe|set)|\w+\.add_metric)\(.*\)$")
 # By the module that counts: the tests that say that they see it.
@@ -174,7 +175,7 @@ class Copies:
         self._free: SimpleQueue[Path] = SimpleQueue()
         for number in range(AT_ONCE):
             copy = folder / str(number) / "project"
-            shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__"))
+            shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", ".git"))
             self._free.put(copy)
 
     def missed(self, piece: Piece | None, tests: str) -> tuple[bool, str]:
@@ -185,8 +186,9 @@ class Copies:
                 piece.take(copy)
             command = [str(self._project / ".venv/bin/python"), "-m", "pytest", "-x", "-q", "--no-cov", "-n0"]
             command += ["-p", "no:cacheprovider", *tests.split()]
-            inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "VIRTUAL_"))}
-            variables = inherited | self._variables | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+            # Bytecode is kept: most of what a run of one test takes is to compile and import.
+            inherited = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
+            variables = inherited | self._variables | {"PYTHONPATH": str(copy / "src")}
             ran = subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, check=False)
             assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
             return ran.returncode == 1, ran.stdout
