@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.container, pytest.mark.xdist_group("containers")]
 
-# The default project is built and run each time; the others are for `make containers ROWS=1`.
+# Each time the default project is built and run, and an image with Celery built; `make containers ROWS=1` has the rest.
 ROWS = {name: given for name, given in variants.rows().items() if name != "default"}
+DAILY = {"company"}
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SECRET = "a-secret-of-the-developer-that-no-image-may-hold"
 # What the image may add to its base, in MB, and how much the sizes in docs/deployment.md may be off.
@@ -218,8 +219,7 @@ def test_the_image_on_the_oldest_python_is_as_large_as_is_told(images: Images) -
     check_told_size(*built)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [row if row in DAILY else pytest.param(row, marks=pytest.mark.long) for row in ROWS])
 def test_the_image_of_every_variant_holds_what_runs_and_nothing_else(images: Images, row: str) -> None:
     check_image(*images.build(row, ROWS[row]))
 
