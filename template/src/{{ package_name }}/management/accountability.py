@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 # They change nothing that is anybody's, and most of them run without a database.
 NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "template"})
 
-_told: list[str] = []  # the acts of the command that runs
+_acts: ContextVar[list[str]] = ContextVar("acts")  # what the command that runs has recorded itself
+
+
+def begin() -> None:
+    """A command begins, and has recorded nothing."""
+    _acts.set([])
 
 
 async def record_act(executor: Executor, action: str, object_: str | None, **detail: Any) -> None:
@@ -25,13 +31,12 @@ async def record_act(executor: Executor, action: str, object_: str | None, **det
     from ..security.audit import Entry, record
 
     await record(executor, Entry(_actor(), action, object_, detail={**detail, "arguments": sys.argv[1:]}))
-    _told.append(action)
+    _acts.get([]).append(action)
 
 
 def keep(arguments: Sequence[str], exit_code: int) -> None:
     """Record a command that was run. Where that cannot be, say so on standard error: the command itself is done."""
-    told = bool(_told)
-    _told.clear()
+    told = bool(_acts.get([]))
     words = [argument for argument in arguments if not argument.startswith("-")]
     if not words or words[0] in NOT_KEPT or exit_code == 2 or {"--help", "--version"} & set(arguments):
         return

@@ -91,6 +91,7 @@ app.add_typer(agent_app)
 def main() -> None:
     """Run the command that the arguments name. Only a mistake of our own is told by a traceback."""
     exit_code = 1
+    accountability.begin()
     try:
         exit_code = _run()
     finally:
