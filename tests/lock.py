@@ -165,25 +165,16 @@ def condition(members: set[int], rows: list[Row]) -> str:
     """A Jinja expression that is true for those of the rows, or nothing if it is all of them."""
     if len(members) == len(rows):
         return ""
-
-    def having(option: str, values: set[str]) -> set[int]:
-        return {number for number, row in enumerate(rows) if row[option] in values}
-
-    for option in rows[0]:
-        question, several, choice = option.partition("=")
-        if several:
-            for value, word in (("yes", "in"), ("no", "not in")):
-                if having(option, {value}) == members:
-                    return f"'{choice}' {word} {question}"
-            continue
-        values = {rows[number][option] for number in members}
-        others = {row[option] for row in rows} - values
-        if having(option, values) == members:
-            if len(values) == 1:
-                return f"{option} == '{values.pop()}'"
-            if len(others) == 1:
-                return f"{option} != '{others.pop()}'"
-            return f"{option} in {sorted(values)}"
+    values = {option: {rows[number][option] for number in members} for option in rows[0]}
+    for option, own in values.items():
+        others = set(options()[option]) - own
+        if {number for number, row in enumerate(rows) if row[option] in own} == members:
+            if len(own) == 1 or "=" in option:
+                return equality(option, min(own))
+            return f"{option} != '{others.pop()}'" if len(others) == 1 else f"{option} in {sorted(own)}"
+    shared = {option: min(own) for option, own in values.items() if len(own) == 1}
+    if {number for number, row in enumerate(rows) if shared.items() <= row.items()} == members:
+        return " and ".join(starmap(equality, shared.items()))
     each = (" and ".join(starmap(equality, rows[number].items())) for number in members)
     return " or ".join(f"({row})" for row in sorted(each))
 
