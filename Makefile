@@ -24,7 +24,7 @@ agent: $(UV) ## build, test and update variants; make agent VARIANT=company for 
 tools: $(UV) ## hold manifests and dashboards to the schemas and checks of others, fetched for it
 	$(PYTEST) -m "agent and not long" tests/test_manifests.py tests/test_monitoring.py
 
-mutation: $(UV) ## break the template in ten ways, and see the tests catch each
+mutation: $(UV) ## break the template in ten ways and the rules in all, and see the tests and checks catch each
 	$(PYTEST) -m mutation
 
 containers: $(UV) ## build the image and run the whole service on Docker; with ROWS=1 every variant's image, and Celery's service
