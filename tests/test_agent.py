@@ -118,10 +118,7 @@ def test_a_fresh_project_passes_its_own_checks(
             began = time.monotonic()
             try:
                 for command in commands:
-                    whole = command.format(**own)
-                    if stage == "suite" and own["task_queue"] == "celery":
-                        whole += " --no-cov"  # coverage makes each of Celery's children take seconds more to start
-                    run(whole, project, log, share(cache))
+                    run(command.format(**own), project, log, share(cache))
             finally:
                 record_property("stage", [stage, time.monotonic() - began])
     assert git(project, "status", "--porcelain") == "", "checking a project changed it"
