@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent containers tools mutation long bench matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent containers tools mutation long bench fuzz unattached matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +35,9 @@ long: $(UV) ## the long tests of a rendered project: processes killed at random,
 
 bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
 	$(RUN) python tests/bench.py --write
+
+unattached: $(UV) ## take away each metric, header and limit of a project in turn; tells those that its tests do not miss
+	$(RUN) python tests/unattached.py $(WORDS)
 
 fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, and as nobody
 	$(PYTEST) tests/test_fuzz.py

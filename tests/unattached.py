@@ -59,7 +59,7 @@ LIMITS = {
     "TURN_MAX_TOKENS": (HUGE, f"{INTEGRATION}budgets.py"),
     "TURN_MAX_STEPS": (HUGE, f"{INTEGRATION}turns.py"),
     "TURN_TIMEOUT_SECONDS": (HUGE, f"{INTEGRATION}turns.py"),
-    "APPROVAL_TIMEOUT_SECONDS": (HUGE, f"{INTEGRATION}turns.py"),
+    "APPROVAL_TIMEOUT_SECONDS": (HUGE, f"{INTEGRATION}approvals.py"),
     "HISTORY_MAX_TURNS": (HUGE, f"{INTEGRATION}turns.py {INTEGRATION}chat_api.py"),
     "TOOL_TIMEOUT_SECONDS": (HUGE, "tests/unit/test_toolbox.py"),
     "TOOL_RESULT_MAX_CHARACTERS": (HUGE, "tests/unit/test_toolbox.py"),
