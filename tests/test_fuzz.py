@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("fuzz")]
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-EXAMPLES = "8"  # of each operation, beside those that schemathesis makes for each of its limits
+EXAMPLES = "4"  # of each operation, beside those that schemathesis makes for each of its limits
 SEED = "5"
 PLANTED = '''
 

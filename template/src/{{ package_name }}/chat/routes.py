@@ -203,7 +203,7 @@ async def get_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number) -
 
 @router.get(
     "/{session_id}/turns/{number}/events",
-    response_class=EventStreamResponse,
+    response_class=Response,  # that of the stream would be described as one text
     responses={200: {"content": {"text/event-stream": EVENTS}}, **responses(404, 422)},
 )
 async def get_events(
