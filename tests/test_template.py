@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEMPLATES = [ROOT / path for path in working_tree() if path.parts[0] == FILES.name]
 NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
 CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
-PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_external_data", "UNSET"}
+PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_copier_python", "_external_data", "UNSET"}
 LONGEST = 400
 GENERATED = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja"}
 
