@@ -64,8 +64,9 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
 
 @pytest.fixture(scope="session")
 def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of the questions, with nothing to render but the answers."""
-    paths = [path for path in working_tree() if path.name == "copier.yml" or "answers_file" in path.name]
+    """A template of the questions and hooks, with nothing to render but the answers."""
+    names = ("copier.yml", "answers_file", "hooks/v")
+    paths = [path for path in working_tree() if any(name in path.as_posix() for name in names)]
     return export(paths, tmp_path_factory.mktemp("questionnaire"))
 
 
