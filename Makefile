@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent containers tools mutation long bench fuzz unattached matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent once containers tools mutation long bench fuzz unattached matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ check: $(UV) lint ## the quick loop: all but what builds or updates variants, an
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
 	$(PYTEST) -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+
+once: $(UV) ## what takes long and is of no variant: an owner's month of work, the rules, the API, manifests, a walk-through
+	$(PYTEST) -m "(slow or (agent or update) and not variant) and not long"
 
 tools: $(UV) ## hold manifests and dashboards to the schemas and checks of others, fetched for it
 	$(PYTEST) -m "agent and not long" tests/test_manifests.py tests/test_monitoring.py

@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.agent
 
 ROWS = variants.rows()
-OTHERS = [pytest.mark.matrix]
 # One variant takes minutes on two cores: `make test` has the archetypes, `make agent` all, and CI a machine for each.
 each_row = pytest.mark.parametrize(
     "row",
     [
-        pytest.param(row, marks=[pytest.mark.xdist_group(row), *(() if row in variants.ARCHETYPES else OTHERS)])
+        pytest.param(
+            row,
+            marks=[
+                pytest.mark.variant,
+                pytest.mark.xdist_group(row),
+                *([] if row in variants.ARCHETYPES else [pytest.mark.matrix]),
+            ],
+        )
         for row in ROWS
     ],
 )

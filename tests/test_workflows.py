@@ -7,12 +7,13 @@ import re
 import shlex
 import subprocess
 import tomllib
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from _pytest.mark.expression import Expression, ExpressionMatcher
 
 from template import ROOT, answers
 
@@ -250,3 +251,27 @@ def test_the_matrix_is_that_of_the_variants() -> None:
     for line in commands(ROOT):
         words = shlex.split(line)
         assert (words[0] == "make" and words[1] in targets) or words[0] == "echo" or (ROOT / words[0]).is_file(), line
+
+
+def bearing(marks: tuple[str, ...]) -> ExpressionMatcher:
+    """A test with these marks, as expressions of `pytest -m` ask for them."""
+
+    def bears(name: str, /, **_: str | int | bool | None) -> bool:
+        return name in marks
+
+    return bears
+
+
+def test_every_test_is_part_of_a_job() -> None:
+    """Whatever marks a test bears, a target that the template's own workflow makes selects it."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    selections = re.findall(r'^([a-z]+):.*\n\t\$\(PYTEST\) -m (?:"([^"]+)"|(\w+))', makefile, re.MULTILINE)
+    made = {shlex.split(line)[1] for line in commands(ROOT) if line.startswith("make ")}
+    texts = {name: re.sub(r"\$\(if .*\)$", "", several or one) for name, several, one in selections if name in made}
+    texts["agent"] += " and variant"  # a machine for each
+    jobs = [Expression.compile(text) for text in texts.values()]
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["markers"]
+    marks = [line.partition(":")[0] for line in declared]
+    for size in range(len(marks) + 1):
+        for borne in combinations(marks, size):
+            assert any(job.evaluate(bearing(borne)) for job in jobs), borne
