@@ -64,5 +64,5 @@ def installed() -> Iterator[None]:
     try:
         yield
     finally:
-        Environment.compile = compile_anew  # type: ignore[method-assign]
-        Worker._sync_git_index_executable_bit = ask_git  # type: ignore[method-assign]
+        Environment.compile = compile_anew  # type: ignore[method-assign]  # as it was
+        Worker._sync_git_index_executable_bit = ask_git  # type: ignore[method-assign]  # likewise
