@@ -100,10 +100,14 @@ def wait_for(what: str, condition: Any) -> Any:  # noqa: ANN401
 
 class Prometheus:
     def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/api/v1"
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ready(self) -> bool:
+        """Until it has read what it stored it answers, but with 503 and no document."""
+        return httpx2.get(f"{self.url}/-/ready", timeout=10).is_success
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401
-        document = httpx2.get(f"{self.url}/{path}", params=parameters, timeout=10).json()
+        document = httpx2.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10).json()
         assert document["status"] == "success", document
         return document["data"]
 
@@ -178,6 +182,7 @@ def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Pat
         stack.enter_context(running(command, tmp_path, tmp_path / "p.log"))
         prometheus = Prometheus(prometheus_port)
 
+        wait_for("Prometheus is ready", prometheus.ready)
         everybody = {*started["ports"], "alertmanager"}
         wait_for("all targets up", lambda: {item["metric"]["job"] for item in prometheus.query("up == 1")} == everybody)
         talk(started)
