@@ -27,7 +27,7 @@ GITHUB = {name: {"ci": "github", **chosen} for name, chosen in LAYERS.items()}
 GITLAB = {name: {"ci": "gitlab", **chosen} for name, chosen in LAYERS.items()}
 USES = re.compile(r"uses: (\S+?)(@\S+)?( # v\d+\.\d+\.\d+)?$", re.MULTILINE)
 # Programs that runners have. Whatever else is run is a file of the project, or comes with its environment.
-RUNNER = {"apt-get", "cd", "docker", "echo", "gh", "git", "make", "mkdir", "uv", "uvx"}
+RUNNER = {"apt-get", "cd", "docker", "echo", "exit", "gh", "git", "make", "mkdir", "uv", "uvx"}
 IMAGE_PROGRAMS = {"/grype"}
 MADE = "build.json"  # by the command itself
 UV_COMMANDS = {"audit", "lock", "sync"}
