@@ -289,6 +289,29 @@ def test_a_package_of_node_is_held_to_rule_2(
 
 
 @pytest.mark.agent
+@pytest.mark.parametrize(
+    ("command", "deploys"),
+    [
+        ("deploy/release staging --render | uvx kubernetes-validate --strict -", False),
+        ('deploy/release production --image "$IMAGE" --dry-run', False),
+        ("kubectl apply --dry-run=server -f manifests.yaml", False),
+        ("kubectl apply --dry-run=none -f manifests.yaml", True),
+        ("deploy/release production && deploy/release staging --render", True),
+        ("deploy/release staging --render | kubectl apply -f -", True),
+    ],
+)
+def test_what_only_shows_a_release_may_come_before_the_build(copy: Path, command: str, *, deploys: bool) -> None:
+    pipeline = {
+        "stages": ["check", "build"],
+        "manifests": {"stage": "check", "script": [command]},
+        "image": {"stage": "build", "script": ["docker buildx build ."]},
+    }
+    (copy / ".gitlab-ci.yml").write_text(json.dumps(pipeline), "utf-8")
+    found = checks(run(copy, "--fast", "--json", "--rule", "5"))["deployment-follows-the-build"]["violations"]
+    assert [violation["path"] for violation in found] == [".gitlab-ci.yml"] * deploys
+
+
+@pytest.mark.agent
 def test_a_rule_of_ones_own_is_checked_and_listed(copy: Path) -> None:
     (copy / "rules/local/02-planted.md").write_text(
         (copy / "rules/local/01-tools.md")

@@ -11,7 +11,12 @@ from tests.support.rules.deployment import Table, documents
 from tests.support.rules.project import File, Project, Violation
 
 PINNED = re.compile(r"[.$]/|docker://.*@sha256:[0-9a-f]{64}|[^@]+@[0-9a-f]{40}\b")
-DEPLOYS = re.compile(r"deploy/release|kubectl\s+(apply|set image|rollout)|helm\s+(upgrade|install)")
+# In the text of a job as JSON, where a command ends at a quote or a newline, which are escaped within it. One that only
+# shows what it would do deploys nothing.
+DEPLOYS = re.compile(
+    r"(deploy/release|kubectl\s+(apply|set image|rollout)|helm\s+(upgrade|install))\b"
+    r"(?!([^\"\\;&|]|\\\")*\s--(render|dry-run(?!=none))\b)"
+)
 BUILDS = re.compile(r"docker/build-push-action|docker\s+(buildx\s+)?build\b")
 
 
