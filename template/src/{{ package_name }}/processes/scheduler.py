@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -43,7 +43,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():
             now = datetime.now(zone)
-            pause = min([LOOK_AGAIN_SECONDS, *((_next(item, now) - now).total_seconds() for item in SCHEDULES)])
+            pause = min([LOOK_AGAIN_SECONDS, *(seconds_to_next(item, now) for item in SCHEDULES)])
             try:
                 await tell_present(services.database, "scheduler")
                 for item in SCHEDULES:
@@ -57,7 +57,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
 
 async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> bool:
     """Queue the task of `item` if its latest time has not been seen to; whether it did."""
-    due: datetime = croniter(item.cron, now + timedelta(microseconds=1)).get_prev(datetime)  # `now` included
+    due = latest(item, now)
     parameters = {"task": item.task.name, "due": due}
     async with services.database.transaction() as transaction:
         is_new = not await transaction.fetch_value("SELECT 1 FROM scheduler_ticks WHERE task = %(task)s", parameters)
@@ -72,9 +72,22 @@ async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> boo
     return True
 
 
-def _next(item: Schedule, now: datetime) -> datetime:
+def latest(item: Schedule, now: datetime) -> datetime:
+    """The last time that the schedule names, `now` included.
+
+    Where clocks go back, what has a fixed time is due in the first of two hours only; where they go forward over it,
+    it is due at once (as with the cron of Debian).
+    """
+    just_after = (now.astimezone(UTC) + timedelta(microseconds=1)).astimezone(now.tzinfo)
+    due: datetime = croniter(item.cron, just_after).get_prev(datetime)
+    is_fixed = not any(field.startswith("*") for field in item.cron.split()[:2])
+    return due.replace(fold=0) if is_fixed else due
+
+
+def seconds_to_next(item: Schedule, now: datetime) -> float:
+    """How long it is, by a clock that never goes back, until the schedule names a time again."""
     due: datetime = croniter(item.cron, now).get_next(datetime)
-    return due
+    return due.timestamp() - now.timestamp()
 
 
 def main(settings: Settings) -> None:
