@@ -60,6 +60,14 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
+class BodyProblem(HTTPException):
+    """A problem that is met while a body is read: of all errors then, FastAPI lets only this kind pass as it is."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status)
+        self.problem = problem
+
+
 def phrase(status: int) -> str:
     """What a status is called (RFC 9110), on every Python: those before 3.13 have older names for two."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
@@ -86,6 +94,9 @@ def install(app: FastAPI) -> None:
     async def on_problem(request: Request, error: Problem) -> Response:
         return answer(error.document, error.headers)
 
+    async def on_body_problem(request: Request, error: BodyProblem) -> Response:
+        return answer(error.problem.document, error.problem.headers)
+
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         title = phrase(error.status_code)
         document = {"type": "about:blank", "title": title, "status": error.status_code}
@@ -108,6 +119,7 @@ def install(app: FastAPI) -> None:
 
     handlers: dict[type[Exception], Any] = {
         Problem: on_problem,
+        BodyProblem: on_body_problem,
         HTTPException: on_http_error,
         RequestValidationError: on_invalid_request,
         ServiceUnavailable: on_unavailable,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx2
+import pytest
+
+from tests.support.metrics import scrape
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -62,6 +66,24 @@ def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(measure
         assert whole.result().json()["status"] == "succeeded"
         assert streamed.result()[-1] == "turn.finished"
     assert web.wait() == 0
+
+
+@pytest.mark.parametrize("sent", ["BREW / HTTP/1.1\r\nHost: x\r\n\r\n", "nonsense\r\n\r\n"])
+def test_what_is_no_http_is_answered_as_a_bad_request_is(replicas: list[RunningProcess], sent: str) -> None:
+    web = replicas[0]
+    before = scrape(web.url).total("http_requests_total", endpoint="other", status="400")
+    with socket.create_connection(("127.0.0.1", web.port), timeout=5) as connection:
+        connection.sendall(sent.encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(4096), b"")).decode().partition("\r\n\r\n")
+    status, *fields = head.split("\r\n")
+    assert status == "HTTP/1.1 400 Bad Request"
+    given = dict(field.split(": ", 1) for field in fields)
+    assert (given["content-type"], given["connection"]) == ("application/problem+json", "close")
+    ordinary = httpx2.get(f"{web.url}/health").headers
+    for name in ("content-security-policy", "x-content-type-options", "referrer-policy", "cache-control"):
+        assert given[name] == ordinary[name]
+    assert json.loads(body)["status"] == 400
+    assert scrape(web.url).total("http_requests_total", endpoint="other", status="400") == before + 1
 
 
 def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(

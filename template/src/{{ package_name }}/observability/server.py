@@ -23,7 +23,7 @@ from .health import check
 from .scraping import may_scrape
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from ..config import Settings
     from ..services.container import ServiceContainer
@@ -102,14 +102,15 @@ class LoopVitals:
 
 
 @contextmanager
-def serve(settings: Settings, vitals: Vitals) -> Iterator[None]:
-    """Serve while the block runs. Raises `CannotListen`."""
+def serve(settings: Settings, vitals: Vitals, headers: Mapping[str, str]) -> Iterator[None]:
+    """Serve while the block runs; every answer bears the headers. Raises `CannotListen`."""
 
     class Handler(_Handler):
         pass
 
     Handler.settings = settings
     Handler.vitals = vitals
+    Handler.added_headers = headers
     try:
         server = _Server((settings.HOST, settings.METRICS_PORT), Handler)
     except OSError as error:
@@ -142,6 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = READ_SECONDS
     settings: Settings
     vitals: Vitals
+    added_headers: Mapping[str, str]
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -151,14 +153,25 @@ class _Handler(BaseHTTPRequestHandler):
             )()
         except TimeoutError:
             status, document = 503, {"status": "the process does not answer"}
+        self._answer(status, document)
+        log.debug("request", method="GET", path=path, status=status)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """What is no GET, or no HTTP; the standard library would answer a page that names its version."""
+        self.close_connection = True
+        self._answer(code, {"status": "refused"})
+
+    def _answer(self, status: int, document: dict[str, Any] | bytes) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         kind = metrics.CONTENT_TYPE if isinstance(document, bytes) else "application/json"
         self.send_response_only(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {**self.added_headers, "Content-Type": kind, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
-        log.debug("request", method="GET", path=path, status=status)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def _health(self) -> tuple[int, dict[str, Any]]:
         self.vitals.check_alive()

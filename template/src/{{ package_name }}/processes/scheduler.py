@@ -21,6 +21,7 @@ from ..observability import metrics
 from ..observability.backlog import Backlog
 from ..observability.presence import tell_present
 from ..observability.server import LoopVitals, serve
+from ..security.headers import HEADERS
 from ..security.scrapers import Scrapers
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
@@ -38,7 +39,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     REGISTRY.register(backlog)
     async with ServiceContainer(settings, with_model=False) as services, AsyncExitStack() as stack:
         vitals = LoopVitals(services, stop, Scrapers(settings, services).admits, backlog.look)
-        stack.enter_context(serve(settings, vitals))
+        stack.enter_context(serve(settings, vitals, HEADERS))
         seconds = metrics.tell_started(settings, "scheduler")
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..app import create_app
 from ..config import Settings
 from ..observability.metrics import tell_started
+from ..observability.requests import OTHER, REQUESTS
+from ..problems import MEDIA_TYPE
+from ..security.headers import HEADERS
 
 log = structlog.get_logger()
+
+
+class Protocol(HttpToolsProtocol):
+    """Answers what cannot be read as HTTP, and so never comes to the application, as that would answer it."""
+
+    def send_400_response(self, msg: str) -> None:
+        document = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": msg}
+        body = json.dumps(document).encode()
+        fields = {**HEADERS, "content-type": MEDIA_TYPE, "content-length": len(body), "connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{head}\r\n".encode() + body)
+        self.transport.close()
+        REQUESTS.labels(OTHER, OTHER, "400").inc()
+        log.info("a request could not be read", client=self.client[0] if self.client else None)
 
 
 class Server(uvicorn.Server):
@@ -26,6 +45,7 @@ class Server(uvicorn.Server):
                 self._app,
                 host=settings.HOST,
                 port=settings.PORT,
+                http=Protocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.params import Form
 from starlette.exceptions import HTTPException
 
-from ..problems import Problem, answer
+from ..problems import BodyProblem, Problem, answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"[{]}", b"(())")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
+_CLOSE: Final = {"Connection": "close"}  # what is left of the body is not read, and is no request
 
 
 class RequestLimitsMiddleware:
@@ -48,7 +49,7 @@ class RequestLimitsMiddleware:
                 is_json = b"json" in value.lower()
         problem = self._refusal(size, length)
         if problem is not None:
-            await answer(problem.document, {"Connection": "close"})(scope, receive, send)
+            await answer(problem.document, problem.headers)(scope, receive, send)
             return
         received = 0
         openings = 0
@@ -60,8 +61,7 @@ class RequestLimitsMiddleware:
             chunk = message.get("body", b"")
             received += len(chunk)
             if received > self._max_bytes:
-                # Of all errors while a body is read, FastAPI lets only this one pass as it is.
-                raise HTTPException(413, f"The body is longer than {self._max_bytes} bytes.")
+                raise BodyProblem(self._too_large())
             if is_json:
                 chunks.append(chunk)
                 openings += chunk.count(b"[") + chunk.count(b"{")
@@ -77,11 +77,13 @@ class RequestLimitsMiddleware:
     def _refusal(self, header_bytes: int, content_length: bytes) -> Problem | None:
         if header_bytes > self._max_header_bytes:
             detail = f"The address and the headers take more than {self._max_header_bytes} bytes."
-            return Problem(431, "headers-too-large", "The headers of the request are too large.", detail)
-        if int(content_length) > self._max_bytes:
-            detail = f"The body is longer than {self._max_bytes} bytes."
-            return Problem(413, "request-too-large", "The request is too large.", detail)
-        return None
+            title = "The headers of the request are too large."
+            return Problem(431, "headers-too-large", title, detail, headers=_CLOSE)
+        return self._too_large() if int(content_length) > self._max_bytes else None
+
+    def _too_large(self) -> Problem:
+        detail = f"The body is longer than {self._max_bytes} bytes."
+        return Problem(413, "request-too-large", "The request is too large.", detail, headers=_CLOSE)
 
     def _is_deep(self, text: bytes) -> bool:
         """Whether brackets are left once the innermost pairs have been taken away as often as is allowed."""
