@@ -45,6 +45,8 @@ async def metrics(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     admitted = request.scope["may_scrape"]  # by a token or key with the scope `metrics`
     if not admitted and not may_scrape(settings, request.client.host if request.client else None, request.headers):
+        if (reason := request.scope["refused"]) is not None:
+            request.app.state.refusals.note(reason)
         raise HTTPException(403, "Metrics take METRICS_TOKEN or, where none is set, a caller on the private network.")
     tell_pool(request.app.state.services.database)
     return Response(exposition(), media_type=CONTENT_TYPE)

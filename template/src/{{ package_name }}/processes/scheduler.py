@@ -38,7 +38,9 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     backlog = Backlog([item.task.name for item in SCHEDULES])
     REGISTRY.register(backlog)
     async with ServiceContainer(settings, with_model=False) as services, AsyncExitStack() as stack:
-        vitals = LoopVitals(services, stop, Scrapers(settings, services).admits, backlog.look)
+        scrapers = Scrapers(settings, services)
+        stack.push_async_callback(scrapers.close)
+        vitals = LoopVitals(services, stop, scrapers.admits, backlog.look)
         stack.enter_context(serve(settings, vitals, HEADERS))
         seconds = metrics.tell_started(settings, "scheduler")
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})

@@ -96,6 +96,7 @@ class AdmissionMiddleware:
             except (InvalidToken, ServiceUnavailable) as error:
                 identity = error
         scope["identity"] = identity
+        scope["refused"] = str(identity) if isinstance(identity, InvalidToken) else None
         scope["may_scrape"] = isinstance(identity, Principal) and identity.may(tokens.Scope.METRICS)
         if scope["path"] in EXEMPT:
             return []

@@ -32,7 +32,8 @@ class Refusals:
         key = (client_address.get(), reason)
         if key not in self._counted and len(self._counted) >= MOST_AT_ONCE:
             key = (None, "more addresses than are told apart")
-        entry, times = self._counted.get(key) or (Entry("unknown", "login", None, "refused", {"reason": key[1]}), 0)
+        new = Entry("unknown", "login", outcome="refused", detail={"reason": key[1]}, address=key[0])
+        entry, times = self._counted.get(key, (new, 0))
         self._counted[key] = (entry, times + 1)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_later())

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..services.interfaces import ServiceUnavailable
 from .admission import bearer, limited_client
+from .audit import client_address
 from .authentication import Authenticator
+from .refusals import Refusals
 from .tokens import InvalidToken, Scope
 
 if TYPE_CHECKING:
@@ -22,9 +24,11 @@ class Scrapers:
         self._open_without_valkey = settings.RATE_LIMIT_WITHOUT_VALKEY == "open"
         self._limiter = services.rate_limiter
         self._authenticator = Authenticator(settings, services.database)
+        self._refusals = Refusals(services.database)
 
     async def admits(self, authorization: str, client: str) -> bool:
         """Whether that header, from the address `client`, bears credentials with the scope."""
+        client_address.set(client)
         credentials = bearer(authorization)
         if credentials is None:
             return False
@@ -32,9 +36,16 @@ class Scrapers:
             if self._authenticator.asks_database(credentials) and not await self._has_room(client):
                 return False
             principal = await self._authenticator.principal(credentials)
-        except (InvalidToken, ServiceUnavailable):
+        except InvalidToken as error:
+            self._refusals.note(str(error))
+            return False
+        except ServiceUnavailable:
             return False
         return principal.may(Scope.METRICS)
+
+    async def close(self) -> None:
+        """Keep what was refused last."""
+        await self._refusals.close()
 
     async def _has_room(self, client: str) -> bool:
         """Whether there is room for a try at a key: it counts against the address, with those at the web process."""
