@@ -38,16 +38,18 @@ COUNTED = {
     "observability/operations.py": f"{INTEGRATION}metrics.py tests/e2e/test_vitals.py",
     "observability/requests.py": f"{INTEGRATION}metrics.py",
     "observability/metrics.py": f"{INTEGRATION}metrics.py tests/e2e/test_vitals.py",
-    "observability/backlog.py": "tests/e2e/test_vitals.py",
+    "observability/backlog.py": "tests/e2e/test_vitals.py::test_the_scheduler_tells_what_waits",
     "processes/scheduler.py": f"{INTEGRATION}scheduler.py tests/e2e/test_vitals.py",
     "chat/budgets.py": f"{INTEGRATION}budgets.py",
     "chat/runner.py": f"{INTEGRATION}budgets.py",
     "security/admission.py": f"{INTEGRATION}rate_limits.py",
+    "processes/web.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
 }
 # By the name of the setting: what it is without effect, and the tests.
 HUGE = "10**9"
 LIMITS = {
     "RATE_LIMIT_PER_MINUTE": ("0", f"{INTEGRATION}rate_limits.py"),
+    "RATE_LIMIT_WITHOUT_VALKEY": ("'open'", f"{INTEGRATION}rate_limits.py"),
     "REQUEST_MAX_BYTES": (HUGE, f"{INTEGRATION}requests.py"),
     "REQUEST_MAX_HEADER_BYTES": (HUGE, f"{INTEGRATION}requests.py"),
     "JSON_MAX_DEPTH": (HUGE, f"{INTEGRATION}requests.py"),
@@ -63,6 +65,7 @@ LIMITS = {
     "HISTORY_MAX_TURNS": (HUGE, f"{INTEGRATION}turns.py {INTEGRATION}chat_api.py"),
     "TOOL_TIMEOUT_SECONDS": (HUGE, "tests/unit/test_toolbox.py"),
     "TOOL_RESULT_MAX_CHARACTERS": (HUGE, "tests/unit/test_toolbox.py"),
+    "TOOL_HTTP_ALLOWED_NETWORKS": ("''", f"{INTEGRATION}outbound.py"),
     "TOOL_HTTP_MAX_BYTES": (HUGE, f"{INTEGRATION}outbound.py"),
     "NOTES_PER_OWNER_MAX": (HUGE, f"{INTEGRATION}tools.py"),
     "LLM_MAX_OUTPUT_TOKENS": (HUGE, f"{INTEGRATION}language_model.py"),
@@ -83,6 +86,18 @@ LIMITS = {
     "CORS_ORIGINS": ("''", f"{INTEGRATION}requests.py"),
     "DOCS_ENABLED": ("True", f"{INTEGRATION}requests.py"),
 }
+# Limits that are no settings: the line, what stands there instead, and the tests.
+CONSTANTS = [
+    ("security/issuer.py", "len(body) > MAX_BYTES", "False", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", "self._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", "now - self._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", "key.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}issuer.py"),
+    ("security/keys.py", "len(self._found) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
+    ("security/keys.py", r"time.monotonic\(\) < until", "True", f"{INTEGRATION}access.py"),
+    ("security/refusals.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
+    ("security/tokens.py", r"0 < len\(subject\) <= MAX_SUBJECT", "len(subject) > 0", "tests/unit/test_tokens.py"),
+]
 # Headers of responses: the line, what stands there instead, and the tests.
 HEADERS = [
     ("security/headers.py", r'^    "content-security-policy": .*\n', "", f"{INTEGRATION}requests.py"),
@@ -104,7 +119,10 @@ HEADERS = [
         f"{INTEGRATION}access.py",
     ),
     ("security/authentication.py", r'\{"WWW-Authenticate": "Bearer"\}', "{}", f"{INTEGRATION}chat_api.py"),
-    ("security/limits.py", r'\{"Connection": "close"\}', "{}", f"{INTEGRATION}requests.py"),
+    ("security/limits.py", r"title, detail, headers=_CLOSE", "title, detail", f"{INTEGRATION}requests.py"),
+    ("security/limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
+    ("observability/server.py", r"\*\*self\.added_headers, ", "", "tests/e2e/test_vitals.py"),
+    ("processes/web.py", r"\*\*HEADERS, ", "", COUNTED["processes/web.py"]),
     ("security/limits.py", r'headers=\{"Accept": "application/json"\}', "headers={}", f"{INTEGRATION}requests.py"),
     ("problems.py", r'\{"Retry-After": "5"\}', "{}", f"{INTEGRATION}chat_api.py tests/e2e/test_outages.py"),
     ("chat/routes.py", r'headers = \{"Retry-After": str\(math.*\}', "headers = {}", f"{INTEGRATION}budgets.py"),
@@ -147,6 +165,8 @@ def pieces(project: Path) -> list[Piece]:
                 found.append(Piece(f"{module} {counts[1]}", (path,), pattern, f"{indent}pass", COUNTED[module]))
     for module, pattern, new, tests in HEADERS:
         found.append(Piece(f"{module} header {pattern}", (PACKAGE / module,), pattern, new, tests))
+    for module, pattern, new, tests in CONSTANTS:
+        found.append(Piece(f"{module} limit {pattern}", (PACKAGE / module,), pattern, new, tests))
     for name, (value, tests) in LIMITS.items():
         pattern = rf"\b(?:self\._|context\.|state\.|request\.app\.state\.)?settings\.{name}\b"
         files = tuple(path for path, text in sources.items() if re.search(pattern, text))
@@ -207,7 +227,7 @@ def survivors(project: Path, folder: Path, words: list[str]) -> list[str]:
         def survives(piece: Piece) -> bool:
             began = time.monotonic()
             missed, said = copies.missed(piece, piece.tests)
-            how = re.findall(r"^FAILED (\S+)", said, re.MULTILINE)
+            how = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
             print(f"{time.monotonic() - began:5.1f} s  {piece.name}: {how[0] if how else 'SURVIVES'}", flush=True)
             return not missed
 
