@@ -88,13 +88,15 @@ LIMITS = {
 }
 # Limits that are no settings: the line, what stands there instead, and the tests.
 CONSTANTS = [
-    ("security/issuer.py", "len(body) > MAX_BYTES", "False", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", r"len\(body\) > MAX_BYTES", "False", f"{INTEGRATION}issuer.py"),
     ("security/issuer.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", "self._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", "now - self._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", "key.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}issuer.py"),
-    ("security/keys.py", "len(self._found) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
-    ("security/keys.py", r"time.monotonic\(\) < until", "True", f"{INTEGRATION}access.py"),
+    ("security/issuer.py", r"self\._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", r"now - self\._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}issuer.py"),
+    ("security/issuer.py", r"key\.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}issuer.py"),
+    ("security/tokens.py", r"len\(self\._found\) >= CACHE_SIZE", "False", "tests/unit/test_tokens.py"),
+    ("security/tokens.py", r"time\.time\(\) < until", "True", "tests/unit/test_tokens.py"),
+    ("security/keys.py", r"len\(self\._found\) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
+    ("security/keys.py", r"time\.monotonic\(\) < until", "True", f"{INTEGRATION}access.py"),
     ("security/refusals.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
     ("security/tokens.py", r"0 < len\(subject\) <= MAX_SUBJECT", "len(subject) > 0", "tests/unit/test_tokens.py"),
 ]

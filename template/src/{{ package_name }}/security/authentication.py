@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ..problems import Problem
 from .issuer import Issuer
 from .keys import PREFIX, ApiKeys
-from .tokens import InvalidToken, Principal, Scope, read_token
+from .tokens import InvalidToken, Principal, Scope, Tokens
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -27,8 +27,8 @@ class Authenticator:
     """Tells whose a bearer token or an API key is."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._settings = settings
         self._keys = ApiKeys(database)
+        self._tokens = Tokens(settings)
         self._issuer = Issuer(settings.JWKS_URL) if settings.JWKS_URL else None
 
     def asks_database(self, credentials: str) -> bool:
@@ -40,7 +40,7 @@ class Authenticator:
         if credentials.startswith(PREFIX):
             return self._keys.known(credentials) or await self._keys.principal(credentials)
         key = await self._issuer.key_of(credentials) if self._issuer else None
-        return read_token(self._settings, credentials, key)
+        return self._tokens.principal(credentials, key)
 
 
 def _demand(scope: Scope) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 ALGORITHM = "HS256"
 MAX_SUBJECT = 200
+CACHE_SIZE = 10_000
 _jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 
 
@@ -65,6 +68,31 @@ def issue_token(
 
 def read_token(settings: Settings, token: str, key: jwt.PyJWK | None = None) -> Principal:
     """Whom the token was issued to, and for what: signed with `key`, or else with SECRET_KEY. Raises `InvalidToken`."""
+    return _read(settings, token, key)[0]
+
+
+class Tokens:
+    """Whose tokens are. One that was found good is not verified again: it stays so until it expires."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._found: dict[tuple[bytes, jwt.PyJWK | None], tuple[Principal, float]] = {}
+
+    def principal(self, token: str, key: jwt.PyJWK | None) -> Principal:
+        """As `read_token`. Raises `InvalidToken`."""
+        known = hashlib.sha256(token.encode()).digest(), key  # keys that were fetched anew are others
+        principal, until = self._found.get(known, (None, 0.0))
+        if principal is not None and time.time() < until:
+            return principal
+        principal, expires = _read(self._settings, token, key)
+        if len(self._found) >= CACHE_SIZE:
+            self._found.clear()
+        self._found[known] = principal, expires + self._settings.JWT_LEEWAY_SECONDS
+        return principal
+
+
+def _read(settings: Settings, token: str, key: jwt.PyJWK | None) -> tuple[Principal, int]:
+    """The same, and when it expires, in seconds since 1970."""
     try:
         claims = _jwt.decode(
             token,
@@ -82,7 +110,7 @@ def read_token(settings: Settings, token: str, key: jwt.PyJWK | None = None) -> 
     subject: str = claims["sub"]
     if not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise InvalidToken("The token is not valid.")
-    return Principal(subject, _scopes(claims))
+    return Principal(subject, _scopes(claims)), int(claims["exp"])
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
