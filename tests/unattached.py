@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PACKAGE = Path("src/my_agent")
 INTEGRATION = "tests/integration/test_"
 AT_ONCE = 2
+LONGEST_SECONDS = 300  # who waits for a limit that is not there misses it
 UNWANTED = ("PYTEST_", "VIRTUAL_", "PYTHONDONTWRITEBYTECODE")
 # A statement that counts, and nothing else on its line.
 COUNTS = re.compile(r"^ +((?:metrics\.)?[A-Z_]+(?:\.labels\(.*\))?\.(?:inc|dec|observe|set)|\w+\.add_metric)\(.*\)$")
@@ -211,7 +212,18 @@ class Copies:
             # Bytecode is kept: most of what a run of one test takes is to compile and import.
             inherited = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
             variables = inherited | self._variables | {"PYTHONPATH": str(copy / "src")}
-            ran = subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, check=False)
+            try:
+                ran = subprocess.run(
+                    command,
+                    cwd=copy,
+                    env=variables,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=LONGEST_SECONDS,
+                )
+            except subprocess.TimeoutExpired:
+                return True, "FAILED by waiting for ever"
             assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
             return ran.returncode == 1, ran.stdout
         finally:
