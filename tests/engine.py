@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ADVICE = "install Docker Engine 25 or later with Compose (https://docs.docker.com/engine/install/)"
 TURN_SECONDS = 60.0
+WEB_PORTS = 6  # twice as many as there are replicas: somebody else may take one meanwhile
 
 
 def docker(*arguments: str, check: bool = True, **options: Any) -> str:  # noqa: ANN401
@@ -60,8 +62,8 @@ def until(what: str, look: Callable[[], Any], seconds: float = TURN_SECONDS) -> 
 
 
 def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nothing listens on."""
-    for first in range(24000, 32000, count):
+    """The first of so many ports in a row that nothing listens on; not those that others who ask now are told, too."""
+    for first in random.sample(range(24000, 32000, count), 100):
         with ExitStack() as stack:
             try:
                 for port in range(first, first + count):
@@ -78,12 +80,12 @@ class Stack:
     def __init__(self, project: Path, image: str) -> None:
         self.project = project
         self.name = f"check-{uuid4().hex[:8]}"
-        first = free_ports(3)
+        first = free_ports(WEB_PORTS)
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")},
             "COMPOSE_PROJECT_NAME": self.name,
             "IMAGE": image,
-            "WEB_PORTS": f"127.0.0.1:{first}-{first + 2}",
+            "WEB_PORTS": f"127.0.0.1:{first}-{first + WEB_PORTS - 1}",
         }
 
     def compose(self, *arguments: str, check: bool = True) -> str:

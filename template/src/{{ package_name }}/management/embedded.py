@@ -219,7 +219,6 @@ class PostgresServer(EmbeddedServer):
             "listen_addresses": HOST,
             "port": self.port,
             "unix_socket_directories": "",
-            "max_connections": 300,  # the pools of all processes of a run of the tests
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
