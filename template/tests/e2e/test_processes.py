@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -72,7 +73,8 @@ def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(measure
 def test_what_is_no_http_is_answered_as_a_bad_request_is(replicas: list[RunningProcess], sent: str) -> None:
     web = replicas[0]
     before = scrape(web.url).total("http_requests_total", endpoint="other", status="400")
-    with socket.create_connection(("127.0.0.1", web.port), timeout=5) as connection:
+    address = urlsplit(web.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
         connection.sendall(sent.encode())
         head, _, body = b"".join(iter(lambda: connection.recv(4096), b"")).decode().partition("\r\n\r\n")
     status, *fields = head.split("\r\n")
