@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent once containers tools mutation long bench fuzz unattached matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent once containers tools mutation long bench fuzz unattached middleware matrix lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,9 @@ bench: $(UV) ## measure how long a project takes to render, and write docs/speed
 
 unattached: $(UV) ## take away each metric, header and limit of a project in turn; tells those that its tests do not miss
 	$(RUN) python tests/unattached.py $(WORDS)
+
+middleware: $(UV) ## measure what stands before a route, all of it and without each part; prints the figures of docs/testing.md
+	$(RUN) python tests/middleware.py
 
 fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, and as nobody
 	$(PYTEST) tests/test_fuzz.py

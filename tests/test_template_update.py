@@ -69,6 +69,8 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
     run(job, project, server)
     assert git(server, "branch", "--list") == ""
 
+    (project / "pyproject.toml").write_text("<<<<<<< a conflict, as far as uv can see", "utf-8")
+    commit(project, "Mine")
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.0.0")
     run(job, project, server)
@@ -80,6 +82,14 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
         "merge_request.title=Update from the template",
         "merge_request.remove_source_branch",
     ]
+
+
+def test_github_does_the_same_with_a_conflict(render: Render) -> None:
+    gitlab = yaml.safe_load((render(ci="gitlab") / ".gitlab-ci.yml").read_text("utf-8"))["template update"]["script"]
+    github = render(ci="github") / ".github" / "workflows" / "template-update.yml"
+    steps = yaml.safe_load(github.read_text("utf-8"))["jobs"]["update"]["steps"]
+    ran = [step["run"] for step in steps if step.get("run", "").startswith("uv")]
+    assert ran == [line for line in gitlab if line.startswith("uv")]
 
 
 def test_a_schedule_of_gitlab_releases_nothing(render: Render) -> None:

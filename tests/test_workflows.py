@@ -253,6 +253,13 @@ def test_the_matrix_is_that_of_the_variants() -> None:
         assert (words[0] == "make" and words[1] in targets) or words[0] == "echo" or (ROOT / words[0]).is_file(), line
 
 
+def test_every_target_that_the_documents_name_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        named = set(re.findall(r"`make ([a-z]+)", path.read_text("utf-8")))
+        assert named <= targets, path.name
+
+
 def bearing(marks: tuple[str, ...]) -> ExpressionMatcher:
     """A test with these marks, as expressions of `pytest -m` ask for them."""
 
