@@ -34,8 +34,15 @@ def project(render: Render, row: str) -> Path:
     return render(**ROWS[row])
 
 
+QUICK = {*variants.ARCHETYPES, *NAMES}
 # The tests of one variant run in one process of pytest-xdist, which renders it once.
-each_variant = pytest.mark.parametrize("row", [pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS])
+each_variant = pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=[pytest.mark.xdist_group(row), *([] if row in QUICK else [pytest.mark.slow])])
+        for row in ROWS
+    ],
+)
 
 
 def contents(project: Path) -> dict[str, tuple[int, bytes]]:
