@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent once containers tools mutation long bench fuzz unattached middleware matrix lock upgrade docs alerts release
+.PHONY: help demo test check agent once containers tools mutation long bench fuzz unattached middleware matrix covering lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,9 @@ fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an
 
 matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
 	@$(RUN) python tests/variants.py
+
+covering: $(UV) ## search for fewer variants in which every pair of choices occurs, after a change of the questions
+	$(RUN) python tests/covering.py
 
 lock: $(UV) ## bring template/uv.lock.jinja in step with template/pyproject.toml.jinja
 	$(RUN) python tests/lock.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,20 @@ def test_questions_explain_themselves(name: str) -> None:
 
 def test_every_pair_of_choices_is_rendered() -> None:
     assert set().union(*map(variants.pairs, variants.pairwise())) == variants.all_pairs(variants.options())
+
+
+def test_every_pair_takes_no_more_rows_than_a_search_found() -> None:
+    assert len(variants.pairwise()) == len(variants.ARCHETYPES) + len(variants.found()), "run `make covering`"
+
+
+def test_a_greedy_adds_the_rows_that_a_search_has_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "FOUND", tmp_path / "covering.json")
+    half = [{"ci": "none", "layers=tracing": "no", "removed": "yes"}]
+    variants.FOUND.write_text(json.dumps(half), "utf-8")
+    rows = variants.pairwise.__wrapped__()
+    assert set().union(*map(variants.pairs, rows)) == variants.all_pairs(variants.options())
+    assert {"ci": "none", "layers=tracing": "no"}.items() <= rows[len(variants.ARCHETYPES)].items()
+    assert len(rows) > len(variants.ARCHETYPES) + len(variants.found())
 
 
 def test_every_choice_is_built_and_tested(questionnaire: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import json
 import random
 from functools import cache
 from itertools import combinations, product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from template import environment, questions
@@ -25,7 +26,8 @@ Answers = dict[str, Any]
 Row = dict[str, str]
 Pair = tuple[tuple[str, str], tuple[str, str]]
 CANDIDATES = 50  # of each row of the covering array, of which the best is taken
-SEED = 1  # of those tried, the one that needs fewest rows
+SEED = 1
+FOUND = Path(__file__).with_name("covering.json")  # rows that `make covering` found
 
 # Who might copy the template. Together they make every choice at least once (tests/test_template.py holds it).
 ARCHETYPES: Mapping[str, Answers] = {
@@ -114,17 +116,29 @@ def all_pairs(space: Mapping[str, list[str]]) -> set[Pair]:
     return found
 
 
-@cache
-def pairwise(seed: int = SEED) -> list[Row]:
-    """A covering array: few rows in which every pair of choices occurs, the archetypes first.
+def found() -> list[Row]:
+    """The rows that a search found, as far as there still are such choices."""
+    space = options()
+    rows: list[Row] = json.loads(FOUND.read_text("utf-8"))
+    return [{option: row[option] for option in row if row[option] in space.get(option, [])} for row in rows]
 
-    Greedy, and the same on every run: each row is the one of CANDIDATES that makes most of the pairs that are missing.
+
+@cache
+def pairwise() -> list[Row]:
+    """A covering array: few rows in which every pair of choices occurs, the archetypes first, then what a search found.
+
+    Where options were added since, a greedy does the rest, the same on every run: each row is the one of CANDIDATES
+    that makes most of the pairs that are missing.
     """
-    space, chance = options(), random.Random(seed)
+    space, chance = options(), random.Random(SEED)
     rows = [row_of(answers) for answers in ARCHETYPES.values()]
     missing = all_pairs(space).difference(*map(pairs, rows))
+    for row in found():
+        rows.append(_completed(row, space, missing, chance))
+        missing -= pairs(rows[-1])
     while missing:
-        candidates = [_candidate(space, missing, chance) for _ in range(CANDIDATES)]
+        starts = (dict(chance.choice(sorted(missing))) for _ in range(CANDIDATES))
+        candidates = [_completed(start, space, missing, chance) for start in starts]
         rows.append(max(candidates, key=lambda row: _new(row, missing)))
         missing -= pairs(rows[-1])
     return rows
@@ -152,9 +166,9 @@ def _new(row: Row, missing: set[Pair]) -> int:
     return len(pairs(row) & missing)
 
 
-def _candidate(space: Mapping[str, list[str]], missing: set[Pair], chance: random.Random) -> Row:
-    """A row that starts from a missing pair, and takes for each other option the value that adds most of them."""
-    row: Row = dict(chance.choice(sorted(missing)))
+def _completed(start: Row, space: Mapping[str, list[str]], missing: set[Pair], chance: random.Random) -> Row:
+    """The row that starts so, and takes for each other option the value that adds most of the missing pairs."""
+    row = dict(start)
     others = [option for option in space if option not in row]
     chance.shuffle(others)
     for option in others:
