@@ -1,17 +1,15 @@
-"""Each variant built and tested as its owner would: environment, linters, types, contracts, rules, and its own suite.
+"""Each variant built and tested as its owner would: environment, linters, contracts, rules, and its own suite.
 
-What stands beside the code (image, compose, manifests, workflows, monitoring) has test modules of its own, for the same
-variants; the table at the end of a run counts them in.
+Its types, and what stands beside the code (image, compose, manifests, workflows, monitoring), have test modules of
+their own, for the same variants; the table at the end of a run counts them in.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import subprocess
 import time
-from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,31 +19,25 @@ from conftest import git
 from template import answers, questions, render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.agent
 
 ROWS = variants.rows()
-# One variant takes minutes on two cores: `make test` has the archetypes, `make agent` all, and CI a machine for each.
+
+
+def variant_marks(row: str) -> list[pytest.MarkDecorator]:
+    """One takes minutes on two cores: `make test` has the archetypes, `make agent` all, and CI a machine for each."""
+    return [pytest.mark.variant] if row in variants.ARCHETYPES else [pytest.mark.variant, pytest.mark.matrix]
+
+
 each_row = pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(
-            row,
-            marks=[
-                pytest.mark.variant,
-                pytest.mark.xdist_group(row),
-                *([] if row in variants.ARCHETYPES else [pytest.mark.matrix]),
-            ],
-        )
-        for row in ROWS
-    ],
+    "row", [pytest.param(row, marks=[*variant_marks(row), pytest.mark.xdist_group(row)]) for row in ROWS]
 )
 STAGES = {
     "sync": ["uv sync --locked --quiet"],
     "lint": ["uv run ruff check", "uv run ruff format --check"],
-    "types": ["uv run mypy"],
     "contracts": ["uv run lint-imports", "uv run deptry ."],
     "rules": ["uv run {project_slug} rules --fast"],
     "suite": ["uv run pytest"],
@@ -66,14 +58,10 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
 
 
-def share(cache: Path) -> dict[str, str]:
-    """The environment of a variant that is built beside others: its share of the processors, and the caches of all.
-
-    The cache of uv is that of the machine. mypy reads the sources of dependencies once for each Python version.
-    """
+def share() -> dict[str, str]:
+    """The environment of a variant that is built beside others: its share of the workers that its suite would take."""
     others = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    processes = max(1, (os.cpu_count() or 1) // others)
-    return environment() | {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(processes), "MYPY_CACHE_DIR": str(cache / "mypy")}
+    return environment() | {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(max(1, 2 * (os.cpu_count() or 1) // others))}
 
 
 def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> None:
@@ -87,29 +75,11 @@ def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> No
         pytest.fail(f"{command} exited {ran.returncode}\n{log.read_text('utf-8')}", pytrace=False)
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where variants keep what they can share, those that other workers of pytest-xdist build as well."""
-    own = tmp_path_factory.getbasetemp()
-    cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
-    cache.mkdir(exist_ok=True)
-    return cache
-
-
-@contextmanager
-def alone(name: str, cache: Path) -> Iterator[None]:
-    """One worker at a time: mypy's cache is a database, and who finds another writing there fails."""
-    with (cache / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 @each_row
 def test_a_fresh_project_passes_its_own_checks(
     row: str,
     copier_template: Path,
     tmp_path: Path,
-    cache: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
     project = render(copier_template, tmp_path / "project", ROWS[row])
@@ -120,13 +90,12 @@ def test_a_fresh_project_passes_its_own_checks(
     log = tmp_path / "log.txt"
     log.write_text("".join(f"# {name}: {value}\n" for name, value in own.items()), "utf-8")
     for stage, commands in STAGES.items():
-        with alone(f"mypy-{own['python_version']}", cache) if stage == "types" else nullcontext():
-            began = time.monotonic()
-            try:
-                for command in commands:
-                    run(command.format(**own), project, log, share(cache))
-            finally:
-                record_property("stage", [stage, time.monotonic() - began])
+        began = time.monotonic()
+        try:
+            for command in commands:
+                run(command.format(**own), project, log, share())
+        finally:
+            record_property("stage", [stage, time.monotonic() - began])
     assert git(project, "status", "--porcelain") == "", "checking a project changed it"
     check_reserved_names(project)
 

@@ -1,4 +1,4 @@
-"""Each choice made otherwise, alone: the types are sound. Those of the rows of the covering array: test_agent.py."""
+"""The types of each variant are sound, and of the default with each choice made otherwise, alone."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 import variants
-from test_agent import environment, run
+from test_agent import environment, run, variant_marks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Render
 
-FLIPS = variants.flips()
+ROWS = variants.rows()
+EVERY = ROWS | variants.flips()
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("types")]
+
+def python_version(name: str) -> str:
+    return variants.row_of(EVERY[name])["python_version"]
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("types")
 
 
-@pytest.mark.parametrize("flip", FLIPS)
-def test_its_types_are_sound(render: Render, place: Path, tmp_path: Path, flip: str) -> None:
-    project = render(**FLIPS[flip])
+@pytest.mark.xdist_group("types")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.agent, *variant_marks(name)] if name in ROWS else pytest.mark.slow)
+        for name in sorted(EVERY, key=python_version)  # each version needs an environment of its own
+    ],
+)
+def test_its_types_are_sound(render: Render, place: Path, tmp_path: Path, name: str) -> None:
+    project = render(**EVERY[name])
     for old in place.iterdir():
         if old.is_file():
             old.unlink()
