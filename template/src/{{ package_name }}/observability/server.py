@@ -153,6 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
             )()
         except TimeoutError:
             status, document = 503, {"status": "the process does not answer"}
+        except Exception:
+            log.exception("cannot answer", path=path)
+            status, document = 500, {"status": "failed"}
         self._answer(status, document)
         log.debug("request", method="GET", path=path, status=status)
 
