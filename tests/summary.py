@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REFUSING = "test_answers.py::test_bad_answers_are_refused_in_one_sentence["
 SHOWN = 24  # characters of an answer
 OUTCOMES = ("passed", "failed", "skipped", "error")
-PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\]$")
+PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\](?:@[\w-]+)?$")  # pytest-xdist adds a test's group
 Table = dict[str, dict[str, tuple[float, bool]]]
 
 

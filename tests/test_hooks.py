@@ -148,6 +148,7 @@ def test_a_hook_that_is_wrong_is_found(text: str, problem: str) -> None:
     assert problem in " ".join(problems_of_script(text))
 
 
+@pytest.mark.slow
 def test_hooks_change_nothing_in_a_project_of_this_version(render: Render, tmp_path: Path) -> None:
     """Where nothing is left to do, and so when they are run again; nor in a folder that has none of their files."""
     empty = tmp_path / "empty"
@@ -160,6 +161,7 @@ def test_hooks_change_nothing_in_a_project_of_this_version(render: Render, tmp_p
         assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_hooks_change_nothing_the_second_time(tmp_path: Path) -> None:
     """From each release before theirs, as it was released."""
     releases.require_history()
@@ -179,6 +181,7 @@ def test_hooks_change_nothing_the_second_time(tmp_path: Path) -> None:
             assert git(project, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_an_update_across_a_hook_runs_it_with_trust_alone(tmp_path: Path) -> None:
     """With a release of the test's own, whose hook renames a file of the user's."""
     source = export(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conftest import Render
 
 
+@pytest.mark.slow
 def test_the_lock_is_what_the_script_would_write() -> None:
     assert lock.LOCK.read_text("utf-8") == lock.generate(), "stale: run `make lock`"
 

@@ -132,7 +132,9 @@ def port_names(pods: list[Manifest]) -> set[str]:
     return {port["name"] for pod in pods for it in pod["spec"]["containers"] for port in it.get("ports", [])}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[:-1]), VERSIONS[-1]]
+)
 def test_every_manifest_has_its_schema(build: Build, version: str) -> None:
     found = [item for environment in ENVIRONMENTS for chosen in CHOICES for item in build(environment, *chosen)]
     for item in {json.dumps(item): item for item in found}.values():
@@ -373,6 +375,7 @@ def test_the_rules_of_the_operator_are_those_of_prometheus(build: Build) -> None
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slug", ["null", "zzz-the-longest-name-that-a-project-gets"])
 def test_any_slug_gives_manifests(render: Render, tmp_path: Path, slug: str) -> None:
     found = Build(render(project_slug=slug, package_name="agent_of_tests"), tmp_path)("production", *COMPONENTS)

@@ -24,6 +24,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "default": {},
     "github": {"repository_url": "https://github.com/acme/order-desk", "project_name": "Zoë's “local”: #1 {{ x }} 🦊"},
 }
+each_project = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "default" else pytest.mark.slow) for name in ANSWERS]
+)
 
 
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -36,7 +39,7 @@ def unit_tests(folder: Path) -> subprocess.CompletedProcess[str]:
     return run(program("promtool", ADVICE), "test", "rules", *tests, folder=folder)
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each_project
 def test_prometheus_and_alertmanager_accept_their_configuration(render: Render, name: str) -> None:
     deploy = render(**ANSWERS[name]) / "deploy"
     for command in (
@@ -54,7 +57,7 @@ def test_prometheus_and_alertmanager_accept_their_configuration(render: Render, 
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each_project
 def test_every_alert_fires_and_is_silent_when_it_should(render: Render, name: str) -> None:
     ran = unit_tests(render(**ANSWERS[name]) / "deploy" / "prometheus")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -79,6 +82,7 @@ def test_an_alert_that_fires_wrongly_is_found_out(render: Render, tmp_path: Path
     assert set(re.findall(r"alertname: (\w+)", unit_tests(folder).stderr)) >= changed
 
 
+@pytest.mark.slow
 def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
     def links(**answers: str) -> set[str]:
         text = (render(**answers) / "deploy/prometheus/rules/alerts.yml").read_text("utf-8")

@@ -44,6 +44,7 @@ def release_again(root: Path, version: str) -> releases.Release:
     return releases.make(root, version)
 
 
+@pytest.mark.slow
 def test_a_release_names_its_version_everywhere_and_is_listed(repository: Path) -> None:
     made = releases.make(repository, "1.0.0")
     assert releases.releases(repository) == [made]
@@ -60,6 +61,7 @@ def test_a_release_names_its_version_everywhere_and_is_listed(repository: Path) 
     subprocess.run(["uv", "lock", "--check", "--quiet"], cwd=repository, check=True)
 
 
+@pytest.mark.slow
 def test_a_release_without_a_change_of_rules_says_so(repository: Path) -> None:
     first = releases.make(repository, "1.0.0")
     second = release_again(repository, "1.1.0")
@@ -117,12 +119,14 @@ def test_what_is_not_ready_is_not_released(
     assert git(repository, "tag") == ""
 
 
+@pytest.mark.slow
 def test_a_major_release_needs_notes(repository: Path) -> None:
     releases.make(repository, "1.0.0")
     with pytest.raises(releases.NotReadyError, match=r"add `### 98\.0\.0`"):
         release_again(repository, "98.0.0")
 
 
+@pytest.mark.slow
 def test_clones_get_the_tags_of_the_list_and_no_other(repository: Path, tmp_path: Path) -> None:
     made = releases.make(repository, "1.0.0")
     git(repository, "tag", "--delete", "1.0.0")
@@ -135,6 +139,7 @@ def test_clones_get_the_tags_of_the_list_and_no_other(repository: Path, tmp_path
     assert releases.following(clone) == "1.1.0"
 
 
+@pytest.mark.slow
 def test_a_shallow_clone_is_told_what_to_do(repository: Path, tmp_path: Path) -> None:
     releases.make(repository, "1.0.0")
     clone = tmp_path / "clone"

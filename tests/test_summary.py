@@ -54,3 +54,13 @@ def test_what_is_refused_is_listed() -> None:
     assert {line.split(":")[0].strip() for line in told} == {question for question, _ in REFUSED}
     assert sum(len(line.strip().split("  ")) for line in told) == len(REFUSED)
     assert "  python_version: '3.10'" in told
+
+
+@pytest.mark.xdist_group("one")
+def test_a_group_reaches_who_spreads_the_tests(request: pytest.FixtureRequest) -> None:
+    """As a part of the name, which is how pytest-xdist tells it; lost in silence where pytest does not play along."""
+    assert request.node.nodeid.endswith("@one") == request.config.getoption("loadgroup", default=False)
+
+
+def test_a_test_in_a_group_counts_for_its_variant() -> None:
+    assert summary.stages([report("tests/test_image.py::test_it[default]@default", 2)], ["default"])["default"]

@@ -84,6 +84,7 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
     ]
 
 
+@pytest.mark.slow
 def test_github_does_the_same_with_a_conflict(render: Render) -> None:
     gitlab = yaml.safe_load((render(ci="gitlab") / ".gitlab-ci.yml").read_text("utf-8"))["template update"]["script"]
     github = render(ci="github") / ".github" / "workflows" / "template-update.yml"

@@ -92,6 +92,7 @@ RULES = """\
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "told", "untold"),
     [
@@ -157,6 +158,7 @@ def test_an_update_from_an_untagged_commit(copier_template: Path, tmp_path: Path
     assert answers(project)["_commit"] == "99.0.0"
 
 
+@pytest.mark.slow
 def test_an_update_from_a_history_without_tags(questionnaire: Path, tmp_path: Path) -> None:
     template = shutil.copytree(questionnaire, tmp_path / "template")
     commit(template, "Before any release")
