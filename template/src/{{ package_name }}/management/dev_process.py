@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-CHECK_SECONDS = 0.5
+CHECK_SECONDS = 0.25
 STOP_SECONDS = 4.0  # less than honcho's 5, so that the process below is never left without this one
 
 
@@ -56,11 +56,11 @@ def _changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
     """The names of files changed, with an empty set every CHECK_SECONDS, until `stop`."""
     if directory is None:
         return (set() for _ in iter(lambda: stop.wait(CHECK_SECONDS), True))
-    # Imported before the command starts, which takes longer than all else here: no change falls in between.
     import watchfiles
 
     milliseconds = int(CHECK_SECONDS * 1000)
     changes = watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True)
+    next(changes, None)  # it watches from here on, and the command starts after it: no change falls in between
     return ({os.path.relpath(path) for _, path in found} for found in changes)
 
 
