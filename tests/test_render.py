@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import combinations
+from statistics import median
 from typing import TYPE_CHECKING
 
 import checks
@@ -66,15 +67,15 @@ def test_its_files_are_sound(project: Path) -> None:
 
 
 def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
-    """In time of the processor, with nothing read or parsed before; the quickest of three."""
+    """In time of the processor, with nothing read or parsed before, beside how slow the machine is just then."""
     project = render()
     took = []
     for _ in range(3):
         checks.parse.cache_clear()
         began = time.process_time()
         checks.problems(checks.Rendering(project))
-        took.append(time.process_time() - began)
-    assert min(took) < 0.5 * slowness()
+        took.append((time.process_time() - began) / slowness())
+    assert median(took) < 0.5
 
 
 def slowness() -> float:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import checks
+import covering
 import documentation
 import pytest
 import variants
@@ -132,6 +133,16 @@ def test_every_pair_of_choices_is_rendered() -> None:
 
 def test_every_pair_takes_no_more_rows_than_a_search_found() -> None:
     assert len(variants.pairwise()) == len(variants.ARCHETYPES) + len(variants.found()), "run `make covering`"
+
+
+def test_a_search_finds_rows_that_make_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    archetypes = [variants.row_of(given) for given in variants.ARCHETYPES.values()]
+    rows = covering.search(14, variants.SEED)
+    assert rows is not None
+    assert len(archetypes + rows) == 14
+    assert set().union(*map(variants.pairs, archetypes + rows)) == variants.all_pairs(variants.options())
+    monkeypatch.setattr(covering, "STEPS", 10)
+    assert covering.search(14, variants.SEED) is None
 
 
 def test_a_greedy_adds_the_rows_that_a_search_has_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

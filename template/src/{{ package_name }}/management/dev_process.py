@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-CHECK_SECONDS = 0.25
+CHECK_SECONDS = 0.25  # so long the first start of a process is put off, too
 STOP_SECONDS = 4.0  # less than honcho's 5, so that the process below is never left without this one
 
 
