@@ -37,11 +37,12 @@ MB = 1_000_000
 HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 # Run within the image, as whom it runs.
 LOOK = """
-import importlib.metadata, json, os, pathlib, pkgutil, shutil, sys
+import importlib.metadata, importlib.util, json, os, pathlib, pkgutil, shutil, sys
 app = pathlib.Path("/app")
-files = [path for path in app.rglob("*") if path.is_file()]
+found = list(app.rglob("*"))
+files = [path for path in found if path.is_file()]
 IDLE = {".pyi", ".pyx", ".pxd", ".proto"}
-modules = [path for path in app.rglob("site-packages/**/*.py")]
+modules = [path for path in files if path.suffix == ".py" and "site-packages" in path.parts]
 
 def imported():  # all modules of the package: none may need what was left out
     package = importlib.import_module(sys.argv[2])
@@ -52,12 +53,12 @@ def imported():  # all modules of the package: none may need what was left out
 print(json.dumps({
     "user": [os.getuid(), os.getgid()],
     "top": sorted(path.name for path in app.iterdir()),
-    "writable": [str(path) for path in [app, *app.rglob("*")] if not path.is_symlink() and os.access(path, os.W_OK)],
+    "writable": [str(path) for path in [app, *found] if not path.is_symlink() and os.access(path, os.W_OK)],
     "secret": [str(path) for path in files if sys.argv[1].encode() in path.read_bytes()],
     "packages": sorted({each.name.lower().replace("_", "-") for each in importlib.metadata.distributions()}),
     "programs": [name for name in ("curl", "wget", "gcc", "cc", "make", "git", "uv", "strip") if shutil.which(name)],
-    "idle": [str(path) for path in app.rglob("*") if path.name == "tests" or path.suffix in IDLE],
-    "compiled": sum(1 for path in modules if list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))),
+    "idle": [str(path) for path in found if path.name == "tests" or path.suffix in IDLE],
+    "compiled": sum(os.path.exists(importlib.util.cache_from_source(str(path))) for path in modules),
     "modules": len(modules),
     "imported": len(list(imported())),
 }))

@@ -5,12 +5,20 @@ Only in the processes of pytest-xdist, which run many tests each: who runs a sin
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 from tests.support.forkserver import import_what_others_wrote
 
-if "PYTEST_XDIST_WORKER" in os.environ and (trace := sys.gettrace()):
+gc.disable()  # until all tests are imported: nothing of that is garbage
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER and (trace := sys.gettrace()):
     sys.settrace(None)
     import_what_others_wrote()
+    if WORKER == "gw0":
+        from hypothesis import strategies
+
+        strategies.text().validate()  # reads all of Unicode, and keeps what the other processes then find on disk
     sys.settrace(trace)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 VARIABLE = "PYTEST_XDIST_AUTO_NUM_WORKERS"
@@ -18,3 +20,8 @@ def test_there_are_two_workers_for_each_processor_unless_the_environment_says_ho
     assert pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig) == 2 * processors
     monkeypatch.setenv(VARIABLE, "5")
     assert pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig) == 5
+
+
+def test_garbage_is_collected_though_not_in_what_was_imported() -> None:
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings, 130 inter
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from typing import Annotated
 
@@ -91,6 +93,7 @@ app.add_typer(agent_app)
 def main() -> None:
     """Run the command that the arguments name. Only a mistake of our own is told by a traceback."""
     exit_code = 1
+    atexit.register(gc.freeze)  # or a last collection takes longer than many a command
     accountability.begin()
     try:
         exit_code = _run()

@@ -94,7 +94,12 @@ def _start_servers(settings: Settings, stack: contextlib.ExitStack) -> dict[str,
     for server in servers.values():
         stack.callback(server.stop)
     with ThreadPoolExecutor() as pool:
-        for started in [pool.submit(server.start) for server in servers.values()]:
+        starting = [pool.submit(server.start) for server in servers.values()]
+        # What will prepare the database, so that it takes no time of its own.
+        from ..services.implementations import postgres  # noqa: F401
+        from . import conversations, migrations  # noqa: F401
+
+        for started in starting:
             started.result()
     expected = {"DATABASE_URL": DEVELOPMENT_DATABASE_URL, "REDIS_URL": DEVELOPMENT_REDIS_URL}
     for variable, server in servers.items():
