@@ -19,7 +19,7 @@ check: $(UV) lint ## the quick loop: all but what builds or updates variants, an
 	$(PYTEST) -m "not agent and not container and not update and not mutation and not long and not slow"
 
 agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
-	$(PYTEST) --no-loadscope-reorder -m "(agent or update) and not long" $(if $(VARIANT),-k "[$(VARIANT)]")
+	$(PYTEST) -m "(agent or update) and not long" --no-loadscope-reorder $(if $(VARIANT),-k "[$(VARIANT)]")
 
 once: $(UV) ## what takes long and is of no variant: an owner's month of work, the rules, the API, manifests, a walk-through
 	$(PYTEST) -m "(slow or (agent or update) and not variant) and not long"
