@@ -208,7 +208,8 @@ def test_every_command_names_something_that_exists(render: Render, chosen: dict[
 
 @pytest.mark.parametrize("chosen", GITHUB.values())
 def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict[str, Any]) -> None:
-    found = load(render(**chosen) / ".github" / "workflows" / "deploy.yml")["jobs"]
+    document = load(render(**chosen) / ".github" / "workflows" / "deploy.yml")
+    found = document["jobs"]
     assert found["build"]["needs"] == "ci"
     assert "staging" in found or chosen.get("layers") == []
     if "staging" in found:
@@ -219,8 +220,16 @@ def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict
             assert found[name]["environment"] == name
             assert found[name]["concurrency"]["cancel-in-progress"] is False
             assert found[name]["env"]["IMAGE"] == "${{ needs.build.outputs.image }}"
-            assert [step.split()[0] for step in steps] == ["gh", "deploy/kubeconfig", "deploy/release"]
+            looks = ["echo"] if name == "staging" else []
+            assert [step.split()[0] for step in steps] == ["gh", "deploy/kubeconfig", *looks, "deploy/release"]
             assert steps[-1] == f'deploy/release {name} --image "$IMAGE"'
+            uses = [step["uses"].partition("@")[0] for step in found[name]["steps"] if "uses" in step]
+            assert "docker/login-action" in uses, "the image may be private, and its attestation is read from the registry"
+        # No commit waits for another, and none is released after one that is newer.
+        assert document["concurrency"]["group"] == "deploy-${{ github.sha }}"
+        assert found["staging"]["outputs"]["main"] == "${{ steps.main.outputs.sha }}"
+        assert found["staging"]["steps"][-1]["if"] == "steps.main.outputs.sha == github.sha"
+        assert found["production"]["if"] == "needs.staging.outputs.main == github.sha"
 
 
 def test_a_pipeline_releases_in_the_order_of_its_stages(render: Render) -> None:

@@ -45,6 +45,7 @@ LLM_ERRORS = Counter(
 TOOL_CALLS = Counter("tool_calls_total", "Tool calls; outcome is ok, failed or cancelled.", ("tool", "outcome"))
 TOOL_DURATION = Histogram("tool_duration_seconds", "How long tool calls took.", ("tool",), buckets=SECONDS)
 TURNS = Counter("turns_total", "Turns that ended, by the status in which they did.", ("status",))
+TURN_STATUSES = ("succeeded", "failed", "cancelled")
 TURN_DURATION = Histogram(
     "turn_duration_seconds", "How long turns took, from message to end.", ("status",), buckets=SECONDS
 )
@@ -55,6 +56,7 @@ TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks to
 RATE_LIMITED_REQUESTS = Counter(
     "rate_limited_requests_total", "Requests refused by a rate limit; scope is subject or address.", ("scope",)
 )
+BUDGETS = ("day_tokens", "day_cost", "turn_tokens", "turn_cost")
 BUDGET_REFUSALS = Counter(
     "budget_refusals_total",
     "Model calls refused; budget is day_tokens, day_cost, turn_tokens or turn_cost.",
@@ -80,6 +82,12 @@ STARTUP_DURATION = Gauge(
 BUILD_INFO = Gauge(
     "build_info", "Always 1; the labels tell what runs.", ("version", "revision", "process"), multiprocess_mode="max"
 )
+
+# Told from the start, at 0: where the first that is told is 1, Prometheus sees no increase, and no alert fires.
+for _status in TURN_STATUSES:
+    TURNS.labels(_status)
+for _budget in BUDGETS:
+    BUDGET_REFUSALS.labels(_budget)
 
 _BEGAN = time.perf_counter()  # this is imported within a few hundredths of a second from the start of the program
 

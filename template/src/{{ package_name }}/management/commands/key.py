@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 app = typer.Typer(help="API keys for machines.", no_args_is_help=True)
 
@@ -20,10 +23,8 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, help="How long it is valid; for ever when not given.")] = None,
 ) -> None:
     """Make a key and print it alone on standard output: it is shown this once."""
-    from ...security import keys
     from ...security.tokens import MAX_SUBJECT, Scope
-    from ..accountability import record_act
-    from ..base import CommandFailed, open_database, run
+    from ..base import CommandFailed, run
 
     scopes = scope or [Scope.USER]
     if unknown := [word for word in scopes if word not in list(Scope)]:
@@ -31,15 +32,21 @@ def create(
     if not 0 < len(owner) <= MAX_SUBJECT or not owner.isprintable():
         raise CommandFailed(f"An owner has 1 to {MAX_SUBJECT} printable characters.")
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    _, key = run(make_key(owner, name, scopes, expires_at))
+    print(key)
 
-    async def make() -> str:
-        words = [str(word) for word in scopes]
-        async with open_database() as database, database.transaction() as transaction:
-            key_id, key = await keys.create(transaction, owner, name, words, expires_at)
-            await record_act(transaction, "create.key", key_id, owner=owner, scopes=words)
-            return key
 
-    print(run(make()))
+async def make_key(owner: str, name: str, scopes: Iterable[str], expires_at: datetime | None) -> tuple[str, str]:
+    """Make a key and keep in the audit log that it was made; returns its id and the key."""
+    from ...security import keys
+    from ..accountability import record_act
+    from ..base import open_database
+
+    words = [str(word) for word in scopes]
+    async with open_database() as database, database.transaction() as transaction:
+        key_id, key = await keys.create(transaction, owner, name, words, expires_at)
+        await record_act(transaction, "create.key", key_id, owner=owner, scopes=words)
+    return key_id, key
 
 
 @app.command("list")
@@ -68,16 +75,20 @@ def list_keys(
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key list` shows it.")]) -> None:
     """Have a key refused from now on, in ten seconds at the latest."""
+    from ..base import CommandFailed, run
+
+    if run(end_key(key_id)) is None:
+        raise CommandFailed(f"There is no valid key {key_id}: `key list` shows those there are.")
+
+
+async def end_key(key_id: str) -> str | None:
+    """Revoke a key and keep that in the audit log; returns its owner, or `None` for no valid key."""
     from ...security import keys
     from ..accountability import record_act
-    from ..base import CommandFailed, open_database, run
+    from ..base import open_database
 
-    async def end() -> str | None:
-        async with open_database() as database, database.transaction() as transaction:
-            owner = await keys.revoke(transaction, key_id)
-            if owner is not None:
-                await record_act(transaction, "revoke.key", key_id, owner=owner)
-            return owner
-
-    if run(end()) is None:
-        raise CommandFailed(f"There is no valid key {key_id}: `key list` shows those there are.")
+    async with open_database() as database, database.transaction() as transaction:
+        owner = await keys.revoke(transaction, key_id)
+        if owner is not None:
+            await record_act(transaction, "revoke.key", key_id, owner=owner)
+    return owner
