@@ -21,7 +21,7 @@ The answers stand in `.copier-answers.yml` of the rendered project, from which `
 DERIVED = """
 ## Derived
 
-Not asked, since a good value follows from the other answers; `-d name=value` overrides it.
+Asked only where no good value follows from the other answers, as of a name without Latin letters; `-d name=value` overrides it.
 """
 
 

@@ -18,6 +18,10 @@ CHANGELOG = """\
 - **9.1** a stopping process
   says so.
 
+## 1.1.1 (2026-11-30)
+
+- No rule changed.
+
 ## 1.1.0 (2026-11-30)
 
 - **3.1** every setting has a description.
@@ -64,6 +68,7 @@ def test_the_rules_that_changed_since_are_told_the_newest_first(project: Made) -
     told = project("1.0.0").ok("template", "status")
     assert "In use    1.0.0\nNewest    1.2.0\n" in told
     assert told.index("changed in 1.2.0:\n  - **9.1** a stopping process says so.") < told.index("changed in 1.1.0:")
+    assert "1.1.1" not in told  # in which no rule changed
     assert "The first release" not in told
     assert "copier update" in told
 
@@ -85,7 +90,7 @@ def test_a_project_from_before_the_first_release_is_told_of_all(project: Made) -
     [
         (None, "run this in the project's root"),
         ("license: mit\n", "restore it from git"),
-        ("_commit: 1.0.0\n_src_path: /nowhere/at/all\n", "cannot be read"),
+        ("_commit: 1.0.0\n_src_path: /nowhere/at/all\n", "'/nowhere/at/all' does not appear to be a git repository"),
     ],
 )
 def test_what_cannot_be_compared_is_said_in_one_line(

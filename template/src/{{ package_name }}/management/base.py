@@ -25,6 +25,14 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(coroutine)
 
 
+def check_owner(owner: str) -> None:
+    """Raises `CommandFailed` for what is nobody's name: no token or key can bear it."""
+    from ..security.tokens import MAX_SUBJECT
+
+    if not owner.strip() or len(owner) > MAX_SUBJECT or not owner.isprintable():
+        raise CommandFailed(f"{owner!r} is nobody: give 1 to {MAX_SUBJECT} printable characters.")
+
+
 @asynccontextmanager
 async def open_database(settings: AdminSettings | None = None) -> AsyncIterator[Database]:
     """The migrated database, with no other service: a command asks for no secret that it does not use.

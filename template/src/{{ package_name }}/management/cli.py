@@ -62,7 +62,9 @@ def _root(
 
 @app.command(rich_help_panel=RUN)
 def dev(
-    port: Annotated[int | None, typer.Option(help="Where the web process listens; PORT when not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Where the web process listens; PORT when not given.")
+    ] = None,
     reload: Annotated[bool, typer.Option(help="Start a process again when its code changes.")] = True,
 ) -> None:
     """Run everything on this machine: PostgreSQL, Valkey, web, worker and scheduler. Ctrl-C stops it all."""

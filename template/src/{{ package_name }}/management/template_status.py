@@ -16,6 +16,7 @@ from .base import CommandFailed
 
 ANSWERS_FILE = ".copier-answers.yml"
 CHANGELOG = "rules/CHANGELOG.md"
+NOTHING = "No rule changed."
 GIT_SECONDS = 60
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _DESCRIBED = re.compile(r"(?P<release>v?\d+\.\d+\.\d+)(?:-(?P<commits>\d+)-g[0-9a-f]+)?")
@@ -78,7 +79,8 @@ def _git(*arguments: str) -> str:
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"The template's repository did not answer within {GIT_SECONDS} seconds.") from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("warning:")]
+        reason = lines[0] if lines else "no reason given"  # what follows it is advice
         raise CommandFailed(f"The template's repository cannot be read: {reason}")
     return done.stdout
 
@@ -105,5 +107,5 @@ def _changes(changelog: str, since: Version) -> list[tuple[str, list[str]]]:
         version = _RELEASE.search(title)
         if version and _version(version.group()) > since:
             entries = re.findall(r"^- (.*(?:\n  .*)*)", body, re.MULTILINE)
-            changes.append((version.group(), [" ".join(entry.split()) for entry in entries]))
+            changes.append((version.group(), [" ".join(entry.split()) for entry in entries if entry != NOTHING]))
     return changes

@@ -101,6 +101,7 @@ class _Collector:
                 check.excepted += [(Violation(**each), reason) for each, reason in excepted]
         if not report.passed and not check.violations:
             check.violations.append(Violation(module, 1, _why(report)))
+            check.remedy = f"`uv run pytest {module}` tells all of it."
 
 
 def _why(report: pytest.TestReport) -> str:
@@ -109,7 +110,9 @@ def _why(report: pytest.TestReport) -> str:
         return f"the check was skipped: {report.longrepr[2].removeprefix('Skipped: ')}"
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = str(crash.message if crash else report.longrepr).strip().splitlines() or ["no reason given"]
-    return f"the check could not be run to its end: {lines[0]}"
+    # Of code that cannot be parsed, the place stands first, and what is wrong last.
+    why = f"{lines[0]}: {lines[-1]}" if lines[0].startswith("File ") else lines[0]
+    return f"the check could not be run to its end: {why}"
 
 
 def run(wanted: list[str], *, fast: bool) -> list[Result]:

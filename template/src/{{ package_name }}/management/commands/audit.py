@@ -18,7 +18,7 @@ def audit(
         ),
     ] = None,
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on, in UTC.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The latest so many.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
 ) -> None:
     """Print the audit log, the oldest entry first."""
@@ -38,7 +38,9 @@ def audit(
             print(json.dumps({**asdict(entry), "at": entry.at.isoformat()}))
             continue
         detail = " ".join(f"{name}={value}" for name, value in entry.detail.items())
-        print(
+        line = (
             f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.object or '-'}  {entry.outcome}  "
             f"{entry.address or '-'}  {entry.request_id or '-'}  {detail}".rstrip()
         )
+        # Who names themselves with a line break must not make an entry of it.
+        print("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))

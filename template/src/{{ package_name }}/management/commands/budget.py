@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,13 +26,17 @@ def show(owner: Owner) -> None:
 @app.command("set")
 def set_(
     owner: Owner,
-    tokens: Annotated[int | None, typer.Option(min=0, help="Tokens a day; 0 for no limit.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=0, max=10**15, help="Tokens a day; 0 for no limit.")] = None,
     usd: Annotated[float | None, typer.Option(min=0, help="US dollars a day; 0 for no limit.")] = None,
 ) -> None:
     """Give an owner budgets of their own; one that is not given is that of the settings again."""
     from ...chat.budgets import set_budget
     from ..accountability import record_act
-    from ..base import open_database, run
+    from ..base import CommandFailed, check_owner, open_database, run
+
+    check_owner(owner)
+    if usd is not None and not math.isfinite(usd):
+        raise CommandFailed("--usd is an amount of money: give a number, or 0 for no limit.")
 
     async def change() -> None:
         async with open_database() as database, database.transaction() as transaction:

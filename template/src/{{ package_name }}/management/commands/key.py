@@ -20,17 +20,18 @@ def create(
     owner: Annotated[str, typer.Argument(help="Whose key: it owns the conversations that are begun with it.")],
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="user, admin or metrics; may be given again.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="How long it is valid; for ever when not given.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="How long it is valid; for ever when not given.")
+    ] = None,
 ) -> None:
     """Make a key and print it alone on standard output: it is shown this once."""
-    from ...security.tokens import MAX_SUBJECT, Scope
-    from ..base import CommandFailed, run
+    from ...security.tokens import Scope
+    from ..base import CommandFailed, check_owner, run
 
     scopes = scope or [Scope.USER]
     if unknown := [word for word in scopes if word not in list(Scope)]:
         raise CommandFailed(f"There is no scope {unknown[0]!r}: use {', '.join(Scope)}.")
-    if not 0 < len(owner) <= MAX_SUBJECT or not owner.isprintable():
-        raise CommandFailed(f"An owner has 1 to {MAX_SUBJECT} printable characters.")
+    check_owner(owner)
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     _, key = run(make_key(owner, name, scopes, expires_at))
     print(key)

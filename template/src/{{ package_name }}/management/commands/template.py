@@ -19,6 +19,7 @@ def status() -> None:
     print(f"In use    {found.in_use}")
     print(f"Newest    {found.newest or 'no release yet'}")
     for version, entries in found.changes:
-        print(f"\nRules changed in {version}:")
-        print(*(f"  - {entry}" for entry in entries or ["none"]), sep="\n")
+        if entries:
+            print(f"\nRules changed in {version}:")
+            print(*(f"  - {entry}" for entry in entries), sep="\n")
     print("\nUp to date." if found.is_current else "\nRun `uvx copier update` in a clean working tree to take it up.")

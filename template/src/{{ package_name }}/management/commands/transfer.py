@@ -49,16 +49,21 @@ def export_conversations(
     With --owner, all else that is kept of them follows: notes, turns under way, approvals, keys (not their secrets),
     use and budgets, and what the audit log says of them.
     """
-    from ..base import run
+    from ..base import CommandFailed, run
 
     if output is None:
         sessions, records = run(_export(sys.stdout, owner))
     else:
         # A file of this name is a whole one, even when this stops half-way.
+        if output.is_dir():
+            raise CommandFailed(f"{output} is a directory: name a file.")
         unfinished = output.with_name(f"{output.name}.part")
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            sessions, records = run(_export(file, owner))
-        unfinished.replace(output)
+        try:
+            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+                sessions, records = run(_export(file, owner))
+            unfinished.replace(output)
+        except OSError as error:
+            raise CommandFailed(f"{output} cannot be written: {error.strerror or error}.") from error
     others = "" if owner is None else f" and {records} other records"
     print(f"{sessions} sessions{others} exported.", file=sys.stderr)
 
