@@ -94,14 +94,20 @@ def test_a_turn_too_long_for_the_grace_period_goes_on_elsewhere(
     stopping = processes.start("web", SHUTDOWN_GRACE_SECONDS="1")
     processes.start("worker")
     client, other = api(stopping), api(replicas[0])
-    session_id = client.create_session()
+    session_id, another = client.create_session(), client.create_session()
     client.say(session_id, "Hello")
     events = client.stream(session_id, "wait 3 seconds")
     seen = [next(events)]
-    stopping.send_signal(signal.SIGTERM)
-    with suppress(httpx2.TransportError):  # the server may close before it says the last word
-        seen.extend(events)
-    assert stopping.wait() == 0
+    with ThreadPoolExecutor() as pool:
+        whole = pool.submit(lambda: client.send(another, "wait 3 seconds"))
+        while [turn["status"] for turn in other.history(another)] != ["running"]:
+            time.sleep(0.01)
+        stopping.send_signal(signal.SIGTERM)
+        with suppress(httpx2.TransportError):  # the server may close before it says the last word
+            seen.extend(events)
+        assert stopping.wait() == 0
+    assert whole.result().status_code == httpx2.codes.ACCEPTED  # whoever waited for all of it is told where it will be
+    assert other.wait_for_turn(whole.result().headers["Location"])["status"] == "succeeded"
     address = f"/chat/sessions/{session_id}/turns/2"
     with other.http.sse(f"{address}/events", headers={"Last-Event-ID": seen[-1].id}) as rest:
         last = list(rest)[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -68,6 +69,7 @@ class Turns:
         self._live: dict[TurnKey, LiveTurn] = {}
         self._heartbeat: asyncio.Task[None]
         self.draining = asyncio.Event()
+        self._until = math.inf  # when what still runs is given up
 
     async def __aenter__(self) -> Self:
         self._heartbeat = asyncio.create_task(self._keep_leases())
@@ -82,12 +84,17 @@ class Turns:
             await self._heartbeat
 
     async def drain(self, grace_seconds: float) -> None:
-        """Wait for the turns under way; after the grace, give up the rest, for other processes to go on with."""
+        """Wait for the turns under way; after the grace, give up the rest, for other processes to go on with.
+
+        The grace begins with the first call: a later one waits no longer than that.
+        """
         self.draining.set()
+        self._until = min(self._until, time.monotonic() + grace_seconds)
         tasks = {live.task for live in self._live.values()}
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=grace_seconds) if grace_seconds else (set(), tasks)
+        left = self._until - time.monotonic()
+        _, late = await asyncio.wait(tasks, timeout=left) if left > 0 else (set(), tasks)
         for task in late:
             task.cancel()
         if late:
@@ -152,7 +159,8 @@ class Turns:
             with suppress(LeaseLost, ServiceUnavailable):
                 return await self.repository.fail(turn, error)
         finally:
-            self._live.pop(live.key, None)
+            if self._live.get(live.key) is live:  # not one that took up the turn again here
+                del self._live[live.key]
             await live.publisher.close()
         return None
 
@@ -166,7 +174,9 @@ class Turns:
             asked = time.monotonic()
             try:
                 held = await self.repository.extend_leases([live.turn for live in lives], lease)
-            except ServiceUnavailable:
+            except Exception as error:  # whatever it was, the next heartbeat has to come
+                if not isinstance(error, ServiceUnavailable):
+                    log.exception("leases could not be renewed")
                 held = {live.key for live in lives if live.held_until > time.monotonic()}
             else:
                 for live in lives:

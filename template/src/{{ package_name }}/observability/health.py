@@ -43,7 +43,7 @@ async def ready(request: Request, response: Response) -> Readiness:
     """The process can do its work: it is not about to stop, and the database and the cache answer."""
     state = request.app.state
     checks = await check(state.services)
-    if state.draining.is_set():
+    if state.turns.draining.is_set():
         checks["process"] = "stopping"
     good = all(result == "ok" for result in checks.values())
     response.status_code = 200 if good else 503

@@ -61,9 +61,13 @@ class Server(uvicorn.Server):
             log.info("listening", host=host, port=port, startup_seconds=tell_started(self._settings, "web"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.draining.set()
+        turns = self._app.state.turns
+        turns.draining.set()
         await asyncio.sleep(self._settings.SHUTDOWN_DELAY_SECONDS)
+        # Beside uvicorn's own wait for requests, which includes those that wait for a turn.
+        drained = asyncio.create_task(turns.drain(self._settings.SHUTDOWN_GRACE_SECONDS))
         await super().shutdown(sockets)
+        await drained
         self._captured_signals.clear()  # uvicorn would raise them again: a stop that was asked for is no failure
 
 

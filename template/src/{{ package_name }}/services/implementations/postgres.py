@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
+from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction
 from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -118,10 +119,9 @@ class PostgresDatabase:
         try:
             async with self.pool.connection() as connection:
                 yield PostgresExecutor(connection)
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            if isinstance(error, psycopg.errors.QueryCanceled):
-                raise
-            self._repair_pool()
+        except (psycopg.OperationalError, ReadOnlySqlTransaction, PoolTimeout) as error:
+            if not isinstance(error, QueryCanceled):  # of a statement that took too long the connection is well
+                self._repair_pool()
             raise ServiceUnavailable("database") from error
 
     def _repair_pool(self) -> None:

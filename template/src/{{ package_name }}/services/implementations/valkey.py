@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ..interfaces import Event, Quota, ServiceUnavailable
 
 if TYPE_CHECKING:
     from ...config import Settings
 
+UNLIMITED = 2**31
 LAST_ID = f"{2**63}-0"
 REMOVED_SECONDS = 60  # by then, whoever still ran the turn has found that it is gone
 
@@ -34,6 +33,7 @@ class ValkeyService:
         self._client = Redis.from_url(
             settings.REDIS_URL.get_secret_value(),
             decode_responses=True,
+            max_connections=UNLIMITED,  # whoever waits for the events of a stream holds one
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
             retry=Retry(NoBackoff(), 1),  # one fresh connection in place of one that a restart of the server broke
@@ -53,7 +53,7 @@ class ValkeyService:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (RedisConnectionError, RedisTimeoutError) as error:
+        except RedisError as error:  # it is away, or refuses to write: out of memory, a replica, a full disk
             raise ServiceUnavailable(self.service) from error
 
 
@@ -96,10 +96,8 @@ class ValkeyEventStream(ValkeyService):
         for result in results:
             # Valkey refuses an id that is not above the last one: the event is there already, or its writer is late.
             passed = isinstance(result, ResponseError) and "equal or smaller" in str(result)
-            if isinstance(result, RedisConnectionError | RedisTimeoutError):
-                raise ServiceUnavailable(self.service) from result
             if isinstance(result, Exception) and not passed:
-                raise result
+                raise ServiceUnavailable(self.service) from result
 
     async def remove(self, streams: Sequence[str]) -> None:
         pipeline = self._client.pipeline(transaction=False)
