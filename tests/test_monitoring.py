@@ -90,9 +90,8 @@ def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
 
     assert links() == {"docs/runbooks"}
     assert links(repository_url="https://github.com/acme/it") == {"https://github.com/acme/it/blob/main/docs/runbooks"}
-    assert links(repository_url="https://gitlab.com/acme/it") == {
-        "https://gitlab.com/acme/it/-/blob/main/docs/runbooks"
-    }
+    for url in ("https://gitlab.com/acme/it", "https://gitlab.com/acme/it.git"):
+        assert links(repository_url=url) == {"https://gitlab.com/acme/it/-/blob/main/docs/runbooks"}
     assert links(repository_url="https://example.org/it") == {"docs/runbooks"}
 
 

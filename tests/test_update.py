@@ -85,6 +85,10 @@ RULES = """\
 - **9.1** a stopping process
   says so.
 
+## 99.0.1 (2026-12-01)
+
+- No rule changed.
+
 ## 99.0.0 (2026-11-30)
 
 - **3.1** every setting has a description.
@@ -96,8 +100,8 @@ RULES = """\
 @pytest.mark.parametrize(
     ("before", "told", "untold"),
     [
-        ("99.0.0", ["99.1.0 (2026-12-01)", "- **9.1** a stopping process\n      says so."], ["**3.1**"]),
-        ("", ["99.1.0 (2026-12-01)", "99.0.0 (2026-11-30)", "**3.1** every setting"], []),
+        ("99.0.0", ["99.1.0 (2026-12-01)", "- **9.1** a stopping process\n      says so."], ["**3.1**", "99.0.1"]),
+        ("", ["99.1.0 (2026-12-01)", "99.0.0 (2026-11-30)", "**3.1** every setting"], ["99.0.1", "git mv"]),
     ],
 )
 def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
@@ -133,6 +137,19 @@ def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
     ]
     assert [words for words in told if words not in message] == []
     assert [words for words in untold if words in message] == []
+
+
+@pytest.mark.slow
+def test_another_package_name_is_told_with_what_it_leaves_to_do(
+    questionnaire: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = shutil.copytree(questionnaire, tmp_path / "template")
+    commit(template, "Before")
+    git(template, "tag", "99.0.0")
+    project = render(template, tmp_path / "project")
+    commit(project, "Scaffold")
+    update(project, {"package_name": "ticket_desk"}, quiet=False)
+    assert "\n    git mv src/my_agent/agent src/ticket_desk/agent" in capsys.readouterr().err
 
 
 @pytest.mark.slow
