@@ -340,6 +340,17 @@ def test_a_rule_that_there_is_not_is_refused(project: Path) -> None:
 
 
 @pytest.mark.agent
+def test_code_that_cannot_be_parsed_is_told_as_such(copy: Path) -> None:
+    (copy / "src/my_agent/agent/broken.py").write_text("def it(:\n", "utf-8")
+    done = run(copy, "--fast", "--rule", "3")
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if "(no-secret-in-code)" in line)
+    assert "agent/broken.py" in line
+    assert "SyntaxError: invalid syntax" in line
+    assert line.endswith("tells all of it.")  # and not what to do about a secret
+
+
+@pytest.mark.agent
 def test_what_an_assistant_reads_is_in_its_format_and_size(copy: Path) -> None:
     def told() -> dict[str, str]:
         found = checks(run(copy, "--fast", "--json", "--rule", "1"))["assistants-know-the-rules"]["violations"]
