@@ -202,7 +202,7 @@ async def _is_silent(repository: ChatRepository, turn: Turn, *, begun: bool) -> 
 async def _from_database(
     repository: ChatRepository, turn: Turn, step: int, draining: asyncio.Event
 ) -> AsyncIterator[Event]:
-    asked: set[str] = set()
+    asked: set[tuple[int, str]] = set()
     while not draining.is_set():
         now = await repository.get_turn(turn.owner, turn.session_id, turn.number)
         if now is None:
@@ -217,7 +217,8 @@ async def _from_database(
             return
         if now.status is Status.WAITING:
             for approval in await repository.approvals(turn):
-                if approval.approved is None and approval.call_id not in asked:
-                    asked.add(approval.call_id)
+                asking = (approval.step, approval.call_id)
+                if approval.approved is None and asking not in asked:
+                    asked.add(asking)
                     yield Event(f"s{step}", "approval.required", approval_required(approval))
         await asyncio.sleep(POLL_SECONDS)

@@ -206,13 +206,14 @@ class LeasedTurns:
             for approval in approvals:
                 await transaction.execute(
                     """
-                    INSERT INTO turn_approvals (session_id, turn, call_id, tool, arguments, expires_at)
-                    VALUES (%(id)s, %(turn)s, %(call_id)s, %(tool)s, %(arguments)s, %(expires_at)s)
+                    INSERT INTO turn_approvals (session_id, turn, step, call_id, tool, arguments, expires_at)
+                    VALUES (%(id)s, %(turn)s, %(step)s, %(call_id)s, %(tool)s, %(arguments)s, %(expires_at)s)
                     ON CONFLICT DO NOTHING
                     """,
                     {
                         "id": turn.session_id,
                         "turn": turn.number,
+                        "step": approval.step,
                         "call_id": approval.call_id,
                         "tool": approval.tool,
                         "arguments": approval.arguments,

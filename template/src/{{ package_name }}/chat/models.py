@@ -81,6 +81,9 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
+    """A person's decision on one call of one response of the model: that of the step `step`."""
+
+    step: int
     call_id: str
     tool: str
     arguments: dict[str, Any]

@@ -210,8 +210,8 @@ class ChatRepository(LeasedTurns):
         return await self._database.fetch_all(
             Approval,
             """
-            SELECT call_id, tool, arguments, expires_at, approved, note FROM turn_approvals
-            WHERE session_id = %(id)s AND turn = %(turn)s ORDER BY call_id
+            SELECT step, call_id, tool, arguments, expires_at, approved, note FROM turn_approvals
+            WHERE session_id = %(id)s AND turn = %(turn)s ORDER BY step, call_id
             """,
             {"id": turn.session_id, "turn": turn.number},
         )

@@ -156,12 +156,17 @@ class TurnRun:
                     self._publisher.publish(*event)
 
     def _open_calls(self) -> list[ToolCall]:
-        """The tool calls of the last response that have no result yet."""
+        """The tool calls of the last response that have no result yet.
+
+        Raises `ModelError` where two calls have one id: what is decided of the one, or done, would hold for the other.
+        """
         answered: set[str] = set()
         for item in reversed(self._conversation):
             if isinstance(item, ToolResult):
                 answered.add(item.call.id)
             elif isinstance(item, ModelReply):
+                if len({call.id for call in item.tool_calls}) < len(item.tool_calls):
+                    raise ModelError("invalid_response", "two calls of the response have the same id")
                 return [call for call in item.tool_calls if call.id not in answered]
             else:
                 break
@@ -246,10 +251,13 @@ class TurnRun:
         needed = [call for call in calls if call.name in tools]
         if not needed:
             return []
-        known = {approval.call_id: approval for approval in await self._repository.approvals(self._turn)}
+        reply = self._reply_number
+        approvals = await self._repository.approvals(self._turn)
+        known = {approval.call_id: approval for approval in approvals if approval.step == reply}
         expires = datetime.now(UTC) + timedelta(seconds=self._settings.APPROVAL_TIMEOUT_SECONDS)
         return [
-            known.get(call.id) or Approval(call.id, call.name, call.arguments, expires, None, None) for call in needed
+            known.get(call.id) or Approval(reply, call.id, call.name, call.arguments, expires, None, None)
+            for call in needed
         ]
 
     async def _run_tool(self, call: ToolCall) -> None:

@@ -40,7 +40,7 @@ RECORDS: Final[dict[str, LiteralString]] = {
     "approval": """
         SELECT to_jsonb(a) AS record
         FROM turn_approvals a JOIN chat_sessions s ON s.id = a.session_id
-        WHERE s.owner = %(owner)s ORDER BY a.session_id, a.turn, a.call_id
+        WHERE s.owner = %(owner)s ORDER BY a.session_id, a.turn, a.step, a.call_id
     """,
     "idempotency_key": """
         SELECT jsonb_build_object('session_id', session_id, 'turn', number, 'key', idempotency_key) AS record
