@@ -216,10 +216,27 @@ class ChatRepository(LeasedTurns):
             {"id": turn.session_id, "turn": turn.number},
         )
 
+    async def open_approvals(self, turn: Turn) -> list[Approval]:
+        """Those that the turn waits for a person to decide; none once it goes on."""
+        return await self._database.fetch_all(
+            Approval,
+            """
+            SELECT step, call_id, tool, arguments, expires_at, approved, note FROM turn_approvals
+            WHERE session_id = %(id)s AND turn = %(turn)s AND approved IS NULL AND expires_at > now()
+              AND EXISTS (SELECT FROM turns t WHERE t.session_id = %(id)s AND t.number = %(turn)s
+                          AND t.status = 'waiting_for_approval')
+            ORDER BY step, call_id
+            """,
+            {"id": turn.session_id, "turn": turn.number},
+        )
+
     async def decide(
         self, turn: Turn, call_id: str, approved: bool, note: str | None, *, by: str, executor: Executor
     ) -> bool:
-        """Record a decision; false when there is none to take: unknown, taken already, or expired."""
+        """Record a decision; false when there is none to take: unknown, taken already, expired, or the turn has ended.
+
+        The turn is held first, then the approval, as all that locks both does: nothing ends the turn meanwhile.
+        """
         return bool(
             await executor.execute(
                 """
@@ -227,6 +244,8 @@ class ChatRepository(LeasedTurns):
                 SET approved = %(approved)s, note = %(note)s, decided_by = %(by)s, decided_at = now()
                 WHERE session_id = %(id)s AND turn = %(turn)s AND call_id = %(call_id)s
                   AND approved IS NULL AND expires_at > now()
+                  AND EXISTS (SELECT FROM turns t WHERE t.session_id = %(id)s AND t.number = %(turn)s
+                              AND t.status = 'waiting_for_approval' FOR SHARE)
                 """,
                 {
                     "id": turn.session_id,

@@ -259,7 +259,8 @@ async def decide_approval(
     try:
         await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
     except NoDecisionOpen:
-        raise Problem(409, "no-decision-open", "The call is unknown, decided already, or expired.") from None
+        title = "The call is unknown, decided already, or expired, or its turn has ended."
+        raise Problem(409, "no-decision-open", title) from None
     response.headers["Location"] = _address(turn)
     return _view(turn)
 
