@@ -55,9 +55,13 @@ class Backlog(Collector):
                 self._turns = await services.database.fetch_all(
                     LiveTurns,
                     """
-                    SELECT status, count(turns.status)::int AS count,
+                    SELECT status, count(live.status)::int AS count,
                            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest
-                    FROM unnest(%(live)s::text[]) AS status LEFT JOIN turns USING (status) GROUP BY status
+                    FROM unnest(%(live)s::text[]) AS status LEFT JOIN (
+                        -- the condition of an index: no turn that has ended is read
+                        SELECT status, created_at FROM turns
+                        WHERE status IN ('queued', 'running', 'waiting_for_approval')
+                    ) AS live USING (status) GROUP BY status
                     """,
                     {"live": list(LIVE)},
                 )
