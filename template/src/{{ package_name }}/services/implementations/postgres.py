@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction
 from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
@@ -64,11 +65,7 @@ class PostgresDatabase:
             min_size=settings.DATABASE_POOL_SIZE,
             max_size=settings.DATABASE_POOL_SIZE + settings.DATABASE_POOL_MAX_OVERFLOW,
             timeout=self._timeout,
-            kwargs={
-                "application_name": settings.APP_NAME,
-                "connect_timeout": max(2, round(self._timeout)),
-                "options": f"-c statement_timeout={round(self._timeout * 1000)}",
-            },
+            kwargs=_parameters(settings),
             configure=_configure,
             open=False,
         )
@@ -133,3 +130,17 @@ class PostgresDatabase:
 async def _configure(connection: Connection) -> None:
     await connection.set_autocommit(True)
     connection.adapters.register_dumper(dict, JsonbDumper)
+
+
+def _parameters(settings: AdminSettings) -> dict[str, Any]:
+    """What there is to say to libpq beside DATABASE_URL, whose own options hold as well."""
+    try:
+        given = conninfo_to_dict(settings.DATABASE_URL.get_secret_value())
+    except psycopg.ProgrammingError:
+        given = {}  # nor can libpq read it
+    timeout = settings.DATABASE_TIMEOUT_SECONDS
+    return {
+        "application_name": settings.APP_NAME,
+        "connect_timeout": max(2, round(timeout)),
+        "options": f"{given.get('options', '')} -c statement_timeout={round(timeout * 1000)}".lstrip(),
+    }
