@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Address = IPv4Address | IPv6Address
 NAT64: Final = IPv6Network("64:ff9b::/96")
+MAX_REDIRECTS: Final = 5
 PLAIN_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
@@ -56,14 +57,35 @@ class OutboundHttp:
         """
         import httpx2
 
-        async with self._client().stream(method, url, **options) as response:
+        response = await self._answer(method, url, **options)
+        try:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > self._most:
                     raise OutboundRefused(f"{response.url.host} answered with more than {self._most} bytes.")
+        finally:
+            await response.aclose()
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in PLAIN_HEADERS]
         return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
+
+    async def _answer(self, method: str, url: str, **options: Any) -> httpx2.Response:
+        """The response after all redirects, yet to be read. What a redirect says is not: nothing bounds its length."""
+        import httpx2
+
+        client = self._client()
+        follow = options.pop("follow_redirects", True)
+        auth = options.pop("auth", httpx2.USE_CLIENT_DEFAULT)
+        request = client.build_request(method, url, **options)
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await client.send(request, stream=True, auth=auth)
+            if not (follow and response.has_redirect_location):
+                return response
+            await response.aclose()
+            if response.next_request is None:
+                raise httpx2.RemoteProtocolError("Invalid URL in location header.", request=request)
+            request, auth = response.next_request, httpx2.Auth()  # it has the credentials already, where it may
+        raise httpx2.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
 
     async def close(self) -> None:
         if self._made is not None:
@@ -73,9 +95,7 @@ class OutboundHttp:
         if self._made is None:
             import httpx2
 
-            self._made = httpx2.AsyncClient(
-                transport=_transport(self._allowed), timeout=self._timeout, follow_redirects=True, max_redirects=5
-            )
+            self._made = httpx2.AsyncClient(transport=_transport(self._allowed), timeout=self._timeout)
         return self._made
 
 
