@@ -18,6 +18,7 @@ from pydantic_ai.settings import ModelSettings
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition
 from .model_messages import to_function_tools, to_messages, to_reply
+from .storable import StorablePieces
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -50,6 +51,7 @@ class ModelClient:
     ) -> AsyncGenerator[str | ModelReply, None]:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
         text: list[str] = []
+        pieces = StorablePieces()
         opened = False
         asked = time.perf_counter()
         first_token_seconds: float | None = None
@@ -71,9 +73,12 @@ class ModelClient:
                         piece = event.delta.content_delta
                     else:
                         continue
-                    if piece := piece.replace("\0", ""):
+                    if piece := pieces.add(piece):
                         text.append(piece)
                         yield piece
+                if piece := pieces.end():
+                    text.append(piece)
+                    yield piece
                 response = stream.get()
             _refuse_incomplete(response, "".join(text))
             cost = self._cost(response)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 from pydantic_ai.messages import (
@@ -11,12 +13,15 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
+    ModelResponsePart,
+    ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
 )
 from pydantic_ai.tools import ToolDefinition as FunctionTool
 
 from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolDefinition, ToolResult, UserMessage
+from .storable import storable
 
 _RESPONSE = TypeAdapter(ModelResponse)
 _INTERRUPTED = "The call was interrupted; its outcome is not known."
@@ -61,27 +66,32 @@ def to_reply(
     response: ModelResponse, text: str, *, cost_usd: float | None, first_token_seconds: float | None
 ) -> ModelReply:
     """The response as the rest of the code sees it; arguments that are not JSON are left for the toolbox to refuse."""
+    readable = replace(response, parts=[_readable(part) for part in response.parts])
+    payload = storable(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))
     return ModelReply(
         text=text,
         tool_calls=tuple(
-            ToolCall(call.tool_call_id, call.tool_name, _storable(call.args_as_dict())) for call in response.tool_calls
+            ToolCall(storable(call.tool_call_id), storable(call.tool_name), storable(call.args_as_dict()))
+            for call in readable.tool_calls
         ),
         input_tokens=response.usage.input_tokens,
         output_tokens=response.usage.output_tokens,
-        model=response.model_name or "",
-        payload=_storable(_RESPONSE.dump_python(response, mode="json", exclude_none=True)),
+        model=storable(response.model_name or ""),
+        payload=payload,
         cost_usd=cost_usd,
         first_token_seconds=first_token_seconds,
     )
 
 
-def _storable(value: Any) -> Any:
-    """Without the NUL characters that a model may well write, and PostgreSQL cannot store."""
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, dict):
-        return {key: _storable(item) for key, item in value.items()}
-    return [_storable(item) for item in value] if isinstance(value, list) else value
+def _readable(part: ModelResponsePart) -> ModelResponsePart:
+    """A call whose arguments pydantic-ai can read: its parser takes JSON that escapes half of a character for none."""
+    if isinstance(part, ToolCallPart) and isinstance(part.args, str):
+        arguments = storable(part.args)
+        if "\\ud" in arguments.lower():
+            with suppress(ValueError, RecursionError):
+                arguments = json.dumps(storable(json.loads(arguments)))
+        return replace(part, args=arguments)
+    return part
 
 
 def to_function_tools(tools: Sequence[ToolDefinition]) -> list[FunctionTool]:

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from pydantic_ai import ModelRetry, RunContext, ToolFailed, ToolReturn
 from pydantic_ai.messages import INVALID_JSON_KEY
 from pydantic_ai.usage import RunUsage
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from ..interfaces import ServiceUnavailable, ToolCall, ToolDefinition, ToolOutcome
 from .offline_model import build_offline_model
+from .storable import storable
 
 if TYPE_CHECKING:
     from pydantic_ai import FunctionToolset
@@ -81,8 +82,8 @@ class ToolCalls:
     def _text(self, result: object) -> str:
         if isinstance(result, ToolReturn):
             result = result.return_value
-        text = result if isinstance(result, str) else to_json(result).decode()
-        text = text.replace("\0", "")  # PostgreSQL stores no such character
+        content = storable(result if isinstance(result, str) else to_jsonable_python(result))
+        text = content if isinstance(result, str) else to_json(content).decode()
         if len(text) <= self._longest:
             return text
         note = f"\n[cut: {len(text)} characters are too many]"
