@@ -1,7 +1,8 @@
 """What an owner may use in a day, and has used (rule 13.1): tokens, and dollars where the price of the model is known.
 
-Use is recorded in the statement that commits a response of the model, and looked at before the next is asked for. So
-a budget is exceeded by no more than the responses under way; deleting a session gives nothing back. Days are of UTC.
+Use is recorded in the statement that commits a response of the model, or fails the turn where the response is refused,
+and looked at before the next is asked for. So a budget is exceeded by no more than the responses under way; deleting a
+session gives nothing back. Days are of UTC.
 """
 
 from __future__ import annotations

@@ -162,16 +162,28 @@ class LeasedTurns:
             usd=usd,
         )
 
-    async def fail(self, turn: Turn, error: dict[str, Any]) -> Turn:
-        """Raises `LeaseLost`."""
+    async def fail(
+        self, turn: Turn, error: dict[str, Any], input_tokens: int = 0, output_tokens: int = 0, usd: float = 0.0
+    ) -> Turn:
+        """End the turn, and store what a response used that came to nothing. Raises `LeaseLost`."""
         return await self._final(
             f"""
-            UPDATE turns SET status = 'failed', error = %(error)s, finished_at = now(), lease_until = NULL
-            WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
-            RETURNING {TURN}
+            WITH held AS (
+                UPDATE turns SET
+                    status = 'failed', error = %(error)s, finished_at = now(), lease_until = NULL,
+                    input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
+                RETURNING {TURN}
+            ), used AS (
+                {USE}
+            )
+            SELECT * FROM held
             """,
             turn,
             error=error,
+            input=input_tokens,
+            output=output_tokens,
+            usd=usd,
         )
 
     async def release(self, turn: Turn) -> None:

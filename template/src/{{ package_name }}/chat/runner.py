@@ -24,6 +24,7 @@ from ..services.interfaces import (
     ConversationItem,
     ModelError,
     ModelReply,
+    ModelUse,
     ServiceUnavailable,
     ToolCall,
     ToolOutcome,
@@ -109,7 +110,7 @@ class TurnRun:
                 ended = await self._loop()
         except ModelError as error:
             log.warning("the model did not answer", kind=error.kind)
-            ended = await self._fail(f"model_{error.kind}", error.detail, error.retry_after)
+            ended = await self._fail(f"model_{error.kind}", error.detail, error.retry_after, used=error.used)
         except LimitReached as error:
             ended = await self._fail(error.kind, error.detail, resets=error.resets)
         except BudgetSpent as error:
@@ -121,9 +122,18 @@ class TurnRun:
             self._publisher.publish("turn.finished", events.finished(ended))
         return ended
 
-    async def _fail(self, kind: str, detail: str, retry_after: float | None = None, resets: str | None = None) -> Turn:
+    async def _fail(
+        self,
+        kind: str,
+        detail: str,
+        retry_after: float | None = None,
+        resets: str | None = None,
+        used: ModelUse | None = None,
+    ) -> Turn:
+        used = used or ModelUse()
         error = {"type": kind, "detail": detail, "retry_after": retry_after, "resets": resets}
-        return await self._repository.fail(self._turn, error)
+        usd = used.cost_usd or 0.0
+        return await self._repository.fail(self._turn, error, used.input_tokens, used.output_tokens, usd)
 
     async def _loop(self) -> Turn | None:
         await self._load()

@@ -13,10 +13,10 @@ import structlog
 from pydantic_ai import exceptions as failures
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelResponse, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
-from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition
+from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, ToolDefinition
 from .model_messages import to_function_tools, to_messages, to_reply
 from .storable import StorablePieces
 
@@ -52,7 +52,7 @@ class ModelClient:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
         text: list[str] = []
         pieces = StorablePieces()
-        opened = False
+        stream: StreamedResponse | None = None
         asked = time.perf_counter()
         first_token_seconds: float | None = None
         try:
@@ -62,7 +62,6 @@ class ModelClient:
                 model_settings=self._request,
                 model_request_parameters=ModelRequestParameters(function_tools=to_function_tools(tools)),
             ) as stream:
-                opened = True
                 async for event in stream:
                     if first_token_seconds is None:
                         first_token_seconds = time.perf_counter() - asked
@@ -83,16 +82,24 @@ class ModelClient:
             _refuse_incomplete(response, "".join(text))
             cost = self._cost(response)
             reply = to_reply(response, "".join(text), cost_usd=cost, first_token_seconds=first_token_seconds)
-        except ModelError:
+        except ModelError as error:
+            error.used = self._used(stream)
             raise
         except failures.AgentRunError as error:
             # Without its cause: what a provider says about a request may quote the conversation, or the key.
-            raise _model_error(error, opened) from None
+            raise _model_error(error, opened=stream is not None, used=self._used(stream)) from None
         except Exception as error:  # noqa: BLE001 - the SDK makes anything of a response that is none
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
             log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
-            raise ModelError("invalid_response", f"the response cannot be read ({type(error).__name__})") from None
+            detail = f"the response cannot be read ({type(error).__name__})"
+            raise ModelError("invalid_response", detail, used=self._used(stream)) from None
         yield reply
+
+    def _used(self, stream: StreamedResponse | None) -> ModelUse:
+        """What the provider has told so far: a response that is refused was made, and is paid for."""
+        if stream is None:
+            return ModelUse()
+        return ModelUse(stream.usage.input_tokens, stream.usage.output_tokens, self._cost(stream.get()))
 
     def _cost(self, response: ModelResponse) -> float | None:
         """In US dollars, by the list prices that genai-prices knows; `None` for a model that it does not know."""
@@ -100,7 +107,7 @@ class ModelClient:
             return None
         try:
             return float(response.cost().total_price)
-        except (LookupError, ValueError):
+        except (LookupError, ValueError, AssertionError):  # the last where the response does not name its model
             return None
 
 
@@ -133,14 +140,14 @@ _KINDS: tuple[tuple[type[failures.AgentRunError], str, str], ...] = (
 )
 
 
-def _model_error(error: failures.AgentRunError, opened: bool) -> ModelError:
+def _model_error(error: failures.AgentRunError, *, opened: bool, used: ModelUse) -> ModelError:
     kind, detail = next((kind, detail) for fits, kind, detail in _KINDS if isinstance(error, fits))
     if isinstance(error, failures.ModelHTTPError) and error.status_code == HTTPStatus.REQUEST_TIMEOUT:
         kind, detail = "timeout", "the provider did not answer in time"
     elif opened and kind == "unavailable" and isinstance(error, failures.ModelConnectionError):
         kind, detail = "invalid_response", "the connection broke before the response was complete"
     retry_after = error.retry_after if isinstance(error, failures.ModelAPIError) else None
-    return ModelError(kind, detail + _told(error), retry_after)
+    return ModelError(kind, detail + _told(error), retry_after, used=used)
 
 
 def _told(error: failures.AgentRunError) -> str:
