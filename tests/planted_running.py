@@ -69,7 +69,18 @@ RUNNING = {
     "alive-but-not-ready-without-its-database": Edit(
         2, 7, "observability/health.py", 'NEEDED = ("database", "cache")', 'NEEDED = ("cache",)'
     ),
-    "two-workers-do-each-task-once": Edit(2, 8, "agent/notes.py", '"text": text, "key"', '"text": text + text, "key"'),
+    "two-workers-do-each-task-once": Edit(
+        2,
+        8,
+        "chat/runner.py",
+        "            operation.outcome = outcome = await self._services.toolbox.call(call, context)\n",
+        """\
+            from dataclasses import replace
+            for attempt in range(2):
+                once = replace(context, call_key=f"{context.call_key}/{attempt}")
+                operation.outcome = outcome = await self._services.toolbox.call(call, once)
+""",
+    ),
     "two-schedulers-tick-once": Edit(1, 8, "processes/scheduler.py", "if not ticked or is_new:", "if is_new:"),
     # A process that the tests fork has coverage imported: only the ones that it times itself are slow.
     "starts-quickly": Edit(

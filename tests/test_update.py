@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import releases
 from conftest import git
-from updating import commit, release, update
+from updating import LEFT, commit, release, update
 
 from template import FILES, ROOT, answers, render
 
@@ -233,6 +233,27 @@ def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "ls-files", "--stage") == before
     assert not (project / "new.txt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_tests_of_the_example_stay_where_an_older_project_has_them(
+    template: Path, tmp_path: Path, edited: bool
+) -> None:
+    (name,) = LEFT
+    (template / FILES.name / name).write_text("theirs\n", "utf-8")
+    release(template, "98.0.0")
+    project = render(template, tmp_path / "older", vcs_ref="98.0.0")
+    path = project / name
+    assert path.read_text("utf-8") == "theirs\n", "only an update leaves it out"
+    if edited:
+        path.write_text("mine\n", "utf-8")
+    commit(project, "Scaffold")
+    (template / FILES.name / name).unlink()
+    release(template, "99.0.0")
+    update(project)
+    assert path.read_text("utf-8") == ("mine\n" if edited else "theirs\n")
+    assert git(project, "status", "--porcelain", "tests") == ""
 
 
 @pytest.mark.slow

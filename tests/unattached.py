@@ -68,7 +68,7 @@ LIMITS = {
     "TOOL_RESULT_MAX_CHARACTERS": (HUGE, "tests/unit/test_toolbox.py"),
     "TOOL_HTTP_ALLOWED_NETWORKS": ("''", f"{INTEGRATION}outbound.py"),
     "TOOL_HTTP_MAX_BYTES": (HUGE, f"{INTEGRATION}outbound.py"),
-    "NOTES_PER_OWNER_MAX": (HUGE, f"{INTEGRATION}tools.py"),
+    "NOTES_PER_OWNER_MAX": (HUGE, "tests/agent/test_notes.py"),
     "LLM_MAX_OUTPUT_TOKENS": (HUGE, f"{INTEGRATION}language_model.py"),
     "LLM_TIMEOUT_SECONDS": (HUGE, f"{INTEGRATION}language_model_errors.py"),
     "LLM_MAX_RETRIES": (HUGE, f"{INTEGRATION}language_model_errors.py"),

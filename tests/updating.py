@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+LEFT = ["tests/integration/test_tools.py"]  # of the example agent: `_exclude` has updates leave it where it is
+
 
 def commit(folder: Path, message: str) -> None:
     """Everything there, as one commit, in a repository that is made if need be."""
@@ -33,5 +35,5 @@ def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any)
 
 
 def owned(patterns: list[str], answers: Mapping[str, Any]) -> list[str]:
-    """The paths that are the user's, from copier.yml's `_skip_if_exists`."""
-    return [pattern.replace("*", answers["package_name"]).lstrip("/") for pattern in patterns]
+    """The paths that are the user's, from copier.yml's `_skip_if_exists`, and what older projects keep besides."""
+    return [*LEFT, *(pattern.replace("*", answers["package_name"]).lstrip("/") for pattern in patterns)]

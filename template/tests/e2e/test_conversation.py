@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
+from tests.support.databases import rows
+from tests.support.planted import EFFECTS
+
 if TYPE_CHECKING:
     from tests.support.api import Api
     from tests.support.processes import Processes, RunningProcess
@@ -20,13 +23,24 @@ if TYPE_CHECKING:
 RECOVERY_SECONDS = 15  # after a SIGKILL, on default settings
 
 
-def test_a_conversation_of_three_messages_with_a_tool_call(replicas: list[RunningProcess], api: Connect) -> None:
-    web = api(replicas[0])
+def converse(web: Api, *exchange: tuple[str, str]) -> None:
     session_id = web.create_session()
-    assert "Hello" in web.say(session_id, "Hello")
-    assert "Saved" in web.say(session_id, "Remember that I like tea")
-    assert "I like tea" in web.say(session_id, "What do you remember?")
-    assert len(web.history(session_id)) == 3
+    for said, answered in exchange:
+        assert answered in web.say(session_id, said)
+    assert len(web.history(session_id)) == len(exchange)
+
+
+def test_a_conversation_of_three_messages(replicas: list[RunningProcess], api: Connect) -> None:
+    converse(api(replicas[0]), ("Hello", "Hello"), ("I like tea", "I like tea"), ("What do I like?", "I like tea"))
+
+
+def test_a_conversation_of_three_messages_with_a_tool_call(
+    environment: dict[str, str], processes: Processes, api: Connect
+) -> None:
+    rows(environment["DATABASE_URL"], EFFECTS)
+    web = api(processes.with_tools().start("web"))
+    record = f"call record {json.dumps({'text': 'I like tea'})}"
+    converse(web, ("Hello", "Hello"), (record, "Recorded"), ("call recall", "I like tea"))
 
 
 def test_a_streamed_answer_comes_piece_by_piece(replicas: list[RunningProcess], api: Connect) -> None:

@@ -61,17 +61,22 @@ def connections(process: Process, defaults: dict[str, int]) -> int:
 
 @check("Queue with a key, and make each step of a task safe to repeat.", at=("processes/turns.py", "^async def|^def"))
 def test_two_workers_do_each_task_once(
-    replicas: list[RunningProcess], processes: Processes, api: Callable[[RunningProcess], Api]
+    environment: dict[str, str], processes: Processes, api: Callable[[RunningProcess], Api]
 ) -> None:
-    for worker in [processes.start("worker", wait=False) for _ in range(2)]:
+    from tests.support.databases import rows
+    from tests.support.planted import EFFECTS
+
+    rows(environment["DATABASE_URL"], EFFECTS)
+    planted = processes.with_tools()
+    for worker in [planted.start("worker", wait=False) for _ in range(2)]:
         worker.wait_for('"started"')
-    client = api(replicas[0])
+    client = api(planted.start("web"))
     sessions = [client.create_session() for _ in range(8)]
-    sent = [client.send(each, f"Remember that {each}", prefer="respond-async") for each in sessions]
+    sent = [client.send(each, f"call record {json.dumps({'text': each})}", prefer="respond-async") for each in sessions]
     for response in sent:
         if client.wait_for_turn(response.headers["location"])["status"] != "succeeded":
             raise Broken("a queued turn was not done by any of two workers")
-    known = client.say(client.create_session(), "What do you remember?")
+    known = client.say(client.create_session(), "call recall")
     for session_id in sessions:
         if known.count(session_id) != 1:
             raise Broken(f"a task queued once had its effect {known.count(session_id)} times with two workers")
