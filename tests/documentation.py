@@ -21,7 +21,8 @@ The answers stand in `.copier-answers.yml` of the rendered project, from which `
 DERIVED = """
 ## Derived
 
-Asked only where no good value follows from the other answers, as of a name without Latin letters; `-d name=value` overrides it.
+Asked only where no good value follows from the other answers, as of a name without Latin letters; `-d name=value`
+overrides it.
 """
 
 

@@ -224,7 +224,9 @@ def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict
             assert [step.split()[0] for step in steps] == ["gh", "deploy/kubeconfig", *looks, "deploy/release"]
             assert steps[-1] == f'deploy/release {name} --image "$IMAGE"'
             uses = [step["uses"].partition("@")[0] for step in found[name]["steps"] if "uses" in step]
-            assert "docker/login-action" in uses, "the image may be private, and its attestation is read from the registry"
+            assert "docker/login-action" in uses, (
+                "the image may be private, and its attestation is read from the registry"
+            )
         # No commit waits for another, and none is released after one that is newer.
         assert document["concurrency"]["group"] == "deploy-${{ github.sha }}"
         assert found["staging"]["outputs"]["main"] == "${{ steps.main.outputs.sha }}"
