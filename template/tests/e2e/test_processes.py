@@ -48,6 +48,15 @@ def test_a_process_without_its_database_ends_and_says_why(measured: Processes) -
         assert "Traceback" not in process.output
 
 
+def test_a_web_process_whose_port_is_taken_ends_and_says_so(measured: Processes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        web = measured.start("web", wait=False, LOG_FORMAT="json", PORT=str(port))
+        assert web.wait() != 0
+    [said] = [line for line in map(json.loads, web.output.splitlines()) if line["level"] == "critical"]
+    assert f":{port}" in said["reason"]
+
+
 def test_a_stopping_web_process_turns_unready_first_and_loses_no_request(measured: Processes, api: Connect) -> None:
     web = measured.start("web", SHUTDOWN_DELAY_SECONDS="1")
     client = api(web)

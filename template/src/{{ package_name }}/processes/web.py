@@ -55,7 +55,13 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            if not self.lifespan.should_exit:  # or the application has said why
+                address = f"{self._settings.HOST}:{self._settings.PORT}"
+                log.critical("cannot start", reason=f"it cannot listen at {address}: something else may do so")
+            raise
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
             log.info("listening", host=host, port=port, startup_seconds=tell_started(self._settings, "web"))
