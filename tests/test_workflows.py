@@ -234,6 +234,39 @@ def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict
         assert found["production"]["if"] == "needs.staging.outputs.main == github.sha"
 
 
+@pytest.mark.parametrize(
+    ("ci", "before"),
+    [("github", "github:repo:acme/it"), ("gitlab", "gitlab:project_path:acme/it:ref_type:branch:ref:main")],
+)
+def test_only_the_job_of_an_environment_releases_to_it(render: Render, ci: str, before: str) -> None:
+    project = render(ci=ci, repository_url=f"https://{ci}.com/acme/it")
+    for environment in ("staging", "production"):
+        text = (project / "deploy/kubernetes/overlays" / environment / "setup.yaml").read_text("utf-8")
+        assert re.findall(r'name: "(git(?:hub|lab):.+)"', text) == [f"{before}:environment:{environment}"]
+    if ci == "gitlab":  # whose tokens do not name it by themselves
+        said = "'gitlab:' + claims.sub + ':environment:' + claims.environment"
+        assert said in (project / "docs" / "releases.md").read_text("utf-8")
+
+
+def test_commits_of_main_are_checked_beside_each_other_and_updates_may_change_workflows(render: Render) -> None:
+    workflows = render(**GITHUB["whole"]) / ".github" / "workflows"
+    group = load(workflows / "ci.yml")["concurrency"]["group"]
+    assert "github.event_name == 'pull_request' && github.ref || github.sha" in group
+    steps = load(workflows / "template-update.yml")["jobs"]["update"]["steps"]
+    (opened,) = (step for step in steps if "create-pull-request" in step.get("uses", ""))
+    assert opened["with"]["token"] == "${{ secrets.TEMPLATE_UPDATE_TOKEN || github.token }}"
+
+
+def test_the_secrets_that_the_docs_have_made_are_ignored_by_git(render: Render) -> None:
+    project = render()
+    assert "/secrets/" in (project / ".gitignore").read_text("utf-8").splitlines()
+    text = (project / "docs" / "kubernetes.md").read_text("utf-8").partition("Once for each environment")[2]
+    blocks = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "--from-file" in block]
+    assert len(blocks) == 2
+    for block in blocks:
+        assert "(cd secrets && " in block or set(re.findall(r"--from-file=(\w+)/", block)) == {"secrets"}, block
+
+
 def test_a_pipeline_releases_in_the_order_of_its_stages(render: Render) -> None:
     found = load(render(**GITLAB["whole"]) / ".gitlab-ci.yml")
     assert found["stages"] == ["check", "build", "scan", "staging", "production"]
