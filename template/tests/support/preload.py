@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 
 from tests.support.forkserver import import_what_others_wrote
 
@@ -19,6 +20,9 @@ if WORKER and (trace := sys.gettrace()):
     import_what_others_wrote()
     if WORKER == "gw0":
         from hypothesis import strategies
+        from hypothesis.errors import HypothesisSideeffectWarning
 
-        strategies.text().validate()  # reads all of Unicode, and keeps what the other processes then find on disk
+        with warnings.catch_warnings():  # that this is slow: it is slower later, when it is traced
+            warnings.simplefilter("ignore", HypothesisSideeffectWarning)
+            strategies.text().validate()  # reads all of Unicode, and keeps what the other processes then find on disk
     sys.settrace(trace)
