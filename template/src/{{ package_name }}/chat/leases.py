@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 TURN: Final = (
     "session_id, number, owner, status, message, response, error, model, input_tokens, output_tokens, fence, "
-    "created_at, finished_at"
+    "losses, created_at, finished_at"
 )
 # Adds to what the owner of the turn that is held has used today.
 USE: Final = """
@@ -39,7 +39,8 @@ class LeasedTurns:
         return await self._database.fetch_one(
             Turn,
             f"""
-            UPDATE turns SET status = 'running', fence = fence + 1, started_at = coalesce(started_at, now()),
+            UPDATE turns SET status = 'running', fence = fence + 1, losses = losses + (status = 'running')::int,
+                             started_at = coalesce(started_at, now()),
                              lease_until = now() + make_interval(secs => %(lease)s)
             WHERE session_id = %(id)s AND number = %(number)s AND (
                 status = 'queued'
@@ -89,7 +90,8 @@ class LeasedTurns:
             Usage,
             f"""
             WITH held AS (
-                UPDATE turns SET input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                UPDATE turns SET input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s,
+                                 losses = 0
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
                 RETURNING session_id, number, owner
             ), step AS (
@@ -117,9 +119,9 @@ class LeasedTurns:
         await self._fenced(
             """
             WITH held AS (
-                SELECT session_id, number FROM turns
+                UPDATE turns SET losses = 0
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
-                FOR UPDATE
+                RETURNING session_id, number
             )
             INSERT INTO turn_steps (session_id, turn, number, kind, content)
             SELECT session_id, number, %(number)s, %(kind)s, %(content)s FROM held
@@ -187,10 +189,10 @@ class LeasedTurns:
         )
 
     async def release(self, turn: Turn) -> None:
-        """Give the turn up at once, so that another process may take it up."""
+        """Give the turn up at once, so that another process may take it up, which is no loss."""
         await self._database.execute(
             """
-            UPDATE turns SET lease_until = now() - interval '1 ms'
+            UPDATE turns SET lease_until = now() - interval '1 ms', losses = losses - 1
             WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
             """,
             {"id": turn.session_id, "turn": turn.number, "fence": turn.fence},

@@ -34,7 +34,10 @@ class Session:
 
 @dataclass(slots=True)
 class Turn:
-    """One message and what came of it. `fence` counts the processes that took the turn up: only the last one writes."""
+    """One message and what came of it. `fence` counts the processes that took the turn up: only the last one writes.
+
+    `losses` counts those that went away without a word since the last step was committed.
+    """
 
     session_id: UUID
     number: int
@@ -47,6 +50,7 @@ class Turn:
     input_tokens: int
     output_tokens: int
     fence: int
+    losses: int
     created_at: datetime
     finished_at: datetime | None
 

@@ -52,6 +52,7 @@ STATUS_OF_ERROR = {
     "token_limit": (429, "The turn's budget of tokens is spent."),
     "cost_limit": (429, "The turn's budget of costs is spent."),
     "budget_spent": (429, "The budget of the day is spent."),
+    "process_lost": (500, "The processes that ran the turn ended, one after the other."),
     "internal": (500, "An internal error ended the turn."),
 }
 

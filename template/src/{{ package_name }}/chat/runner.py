@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 NEXT_TURN = "next-turn"  # when the budget of a turn begins anew
+MAX_LOSSES = 5  # processes in a row that end, or lose the database, within one and the same step
 
 
 @cache
@@ -55,7 +56,7 @@ def instructions() -> str:
 
 
 class LimitReached(Exception):
-    """The turn used up what it was allowed: `kind` is step_limit, token_limit or cost_limit."""
+    """The turn used up what it was allowed: `kind` is step_limit, token_limit, cost_limit or process_lost."""
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(detail)
@@ -136,6 +137,8 @@ class TurnRun:
         return await self._repository.fail(self._turn, error, used.input_tokens, used.output_tokens, usd)
 
     async def _loop(self) -> Turn | None:
+        if self._turn.losses >= MAX_LOSSES:  # it may be what ends them
+            raise LimitReached("process_lost", f"{MAX_LOSSES} processes in a row ended while they ran the turn.")
         await self._load()
         while True:
             calls = self._open_calls()

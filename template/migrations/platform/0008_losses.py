@@ -1,0 +1,16 @@
+"""How often a turn lost its process since its last step, so that one that ends each process is given up."""
+
+from alembic import op
+
+revision = "platform_0008"
+down_revision = "platform_0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE turns ADD COLUMN losses integer NOT NULL DEFAULT 0")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE turns DROP COLUMN losses")
