@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import traceback
 from dataclasses import replace
@@ -67,8 +68,8 @@ class ToolCalls:
             return ToolOutcome(str(error), failed=True)
         except (ModelRetry, ToolFailed) as error:
             return ToolOutcome(self._text(error.message), failed=True)
-        except Exception as error:  # a tool may raise anything
-            if isinstance(error, ServiceUnavailable) and error.service == "database":
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # a tool may raise anything
+            if _is_given_up(error):
                 raise
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
             log.error("tool_failed", tool=call.name, error=type(error).__name__, traceback=frames)
@@ -88,6 +89,14 @@ class ToolCalls:
             return text
         note = f"\n[cut: {len(text)} characters are too many]"
         return text[: self._longest - len(note)] + note
+
+
+def _is_given_up(error: BaseException) -> bool:
+    """Whether the call is to be left, and the tool has not failed. A tool may have cancelled what it awaited itself."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, ServiceUnavailable) and error.service == "database"
 
 
 class _WrongArguments(Exception):
