@@ -16,7 +16,7 @@ from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, UniqueConflict
+from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, TooSlow, UniqueConflict
 
 if TYPE_CHECKING:
     from psycopg.abc import RV, PQGen
@@ -174,9 +174,10 @@ class PostgresDatabase:
         try:
             async with self.pool.connection() as connection:
                 yield PostgresExecutor(connection)
+        except QueryCanceled as error:  # the connection is well
+            raise TooSlow("database") from error
         except (psycopg.OperationalError, ReadOnlySqlTransaction, PoolTimeout) as error:
-            if not isinstance(error, QueryCanceled):  # of a statement that took too long the connection is well
-                self._repair_pool()
+            self._repair_pool()
             raise ServiceUnavailable("database") from error
 
     async def _configure(self, connection: BoundedConnection) -> None:

@@ -15,7 +15,7 @@ from pydantic_ai.messages import INVALID_JSON_KEY
 from pydantic_ai.usage import RunUsage
 from pydantic_core import to_json, to_jsonable_python
 
-from ..interfaces import ServiceUnavailable, ToolCall, ToolDefinition, ToolOutcome
+from ..interfaces import ServiceUnavailable, ToolCall, ToolDefinition, ToolOutcome, TooSlow
 from .offline_model import build_offline_model
 from .storable import storable
 
@@ -53,7 +53,7 @@ class ToolCalls:
         """Validate the arguments and run the tool. Whatever goes wrong is told in the outcome.
 
         Raises `ServiceUnavailable` where the tool could not reach the database: the turn cannot go on either, and the
-        call is made again when the turn is taken up again.
+        call is made again when the turn is taken up again. A statement that takes too long is the tool's failure.
         """
         if call.name not in self._toolset.tools:
             names = ", ".join(self._toolset.tools) or "none"
@@ -96,7 +96,9 @@ def _is_given_up(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
-    return isinstance(error, ServiceUnavailable) and error.service == "database"
+    if isinstance(error, ServiceUnavailable):
+        return error.service == "database" and not isinstance(error, TooSlow)
+    return False
 
 
 class _WrongArguments(Exception):
