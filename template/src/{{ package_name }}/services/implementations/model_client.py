@@ -79,7 +79,7 @@ class ModelClient:
                     text.append(piece)
                     yield piece
                 response = stream.get()
-            _refuse_incomplete(response, "".join(text))
+            _refuse_incomplete(response, "".join(text).strip())
             cost = self._cost(response)
             reply = to_reply(response, "".join(text), cost_usd=cost, first_token_seconds=first_token_seconds)
         except ModelError as error:

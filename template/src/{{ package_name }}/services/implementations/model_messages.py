@@ -14,6 +14,7 @@ from pydantic_ai.messages import (
     ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
+    TextPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
@@ -56,10 +57,17 @@ def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> 
         if parts:
             messages.append(ModelRequest(parts))
             parts = []
-        messages.append(_RESPONSE.validate_python(item.payload))
+        response = _RESPONSE.validate_python(item.payload)
+        if said := [part for part in response.parts if not _is_blank(part)]:
+            messages.append(replace(response, parts=said))
         unanswered = {call.id: call for call in item.tool_calls}
     messages.append(ModelRequest(parts, instructions=instructions))
     return messages
+
+
+def _is_blank(part: ModelResponsePart) -> bool:
+    """A text that says nothing: Anthropic may write one before a call, and refuses every conversation with it."""
+    return isinstance(part, TextPart) and not part.content.strip()
 
 
 def to_reply(
