@@ -92,12 +92,16 @@ def to_reply(
 
 
 def _readable(part: ModelResponsePart) -> ModelResponsePart:
-    """A call whose arguments pydantic-ai can read: its parser takes JSON that escapes half of a character for none."""
+    """A call whose arguments pydantic-ai can read, and everybody can send.
+
+    Its parser takes JSON that escapes half of a character for none, and reads a number that is too large as infinity.
+    """
     if isinstance(part, ToolCallPart) and isinstance(part.args, str):
         arguments = storable(part.args)
-        if "\\ud" in arguments.lower():
-            with suppress(ValueError, RecursionError):
-                arguments = json.dumps(storable(json.loads(arguments)))
+        with suppress(ValueError, RecursionError):
+            told = json.loads(arguments)
+            if (kept := storable(told)) != told:
+                arguments = json.dumps(kept)
         return replace(part, args=arguments)
     return part
 

@@ -1,10 +1,12 @@
 """What models and tools write, made fit to be stored and sent.
 
-PostgreSQL stores no NUL, and nothing encodes one half of a surrogate pair; JSON can hold either.
+PostgreSQL stores no NUL, and nothing encodes one half of a surrogate pair; JSON can hold either. It can hold 1e999
+as well, which Python reads as infinity, and for infinity JSON has no word.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -12,11 +14,16 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """The text, or JSON value, without NUL characters, and with U+FFFD for each surrogate that has lost its half."""
+    """The text, or JSON value, without NUL characters, and with U+FFFD for each surrogate that has lost its half.
+
+    A number that is none becomes its name, such as `inf`, by which a tool that takes floats may know it.
+    """
     if isinstance(value, str):
         return storable_text(value)
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return [storable(item) for item in value] if isinstance(value, list) else value
 
 
