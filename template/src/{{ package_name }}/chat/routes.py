@@ -308,7 +308,7 @@ def _answer(turn: Turn) -> Response:
         error = turn.error or {}
         status, title = STATUS_OF_ERROR[error["type"]]
         retry_after = error["retry_after"]
-        headers = {"Retry-After": str(round(retry_after))} if retry_after is not None else {}
+        headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after is not None else {}
         kind = error["type"].replace("_", "-")
         resets = {"resets": error["resets"]} if error.get("resets") else {}
         raise Problem(status, kind, title, error["detail"], instance=_address(turn), headers=headers, **resets)

@@ -23,11 +23,13 @@ def http_client() -> httpx2.AsyncClient:
 
 async def _refuse_long_wait(response: httpx2.Response) -> None:
     """Have the SDK raise what it would sleep on for long: who is told Retry-After waits better than an open request."""
-    if _retry_after(response.headers.get("retry-after", "")) > LONGEST_WAIT_SECONDS:
+    told = response.headers
+    precise = _seconds(told.get("retry-after-ms", "")) / 1000  # no standard, but what the SDKs look at first
+    if max(precise, _seconds(told.get("retry-after", ""))) > LONGEST_WAIT_SECONDS:
         response.headers["x-should-retry"] = "false"
 
 
-def _retry_after(value: str) -> float:
+def _seconds(value: str) -> float:
     """Seconds, from either form of the header (RFC 9110, section 10.2.3); 0 when there is none that makes sense."""
     try:
         return float(value)
