@@ -2,7 +2,7 @@
 
 Use is recorded in the statement that commits a response of the model, or fails the turn where the response is refused,
 and looked at before the next is asked for. So a budget is exceeded by no more than the responses under way; deleting a
-session gives nothing back. Days are of UTC.
+session gives nothing back. What a response had used when its turn was cancelled counts too. Days are of UTC.
 """
 
 from __future__ import annotations

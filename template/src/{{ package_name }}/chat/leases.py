@@ -188,6 +188,13 @@ class LeasedTurns:
             usd=usd,
         )
 
+    async def use(self, owner: str, input_tokens: int, output_tokens: int, usd: float) -> None:
+        """Add to what the owner has used today, whatever became of the turn."""
+        await self._database.execute(
+            f"WITH held AS (SELECT %(owner)s::text AS owner) {USE}",
+            {"owner": owner, "input": input_tokens, "output": output_tokens, "usd": usd},
+        )
+
     async def release(self, turn: Turn) -> None:
         """Give the turn up at once, so that another process may take it up, which is no loss."""
         await self._database.execute(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -200,19 +201,29 @@ class TurnRun:
             conversation=self._conversation,
             tools=self._services.toolbox.definitions,
         ) as request:
-            request.reply = reply = await self._services.language_model.respond(
-                request.instructions, request.conversation, request.tools, on_text
-            )
+            try:
+                request.reply = reply = await self._services.language_model.respond(
+                    request.instructions, request.conversation, request.tools, on_text, request.give_up
+                )
+            except asyncio.CancelledError:
+                await self._pay(request.given_up)
+                raise
         step = model_step(number, reply)
         ended = None
         usd = reply.cost_usd or 0.0
-        if reply.tool_calls:
-            used = await self._repository.commit_reply(self._turn, step, reply.input_tokens, reply.output_tokens, usd)
-            self._spending = self._spending and replace(self._spending, tokens=used.tokens, usd=used.usd)
-        else:
-            ended = await self._repository.succeed(
-                self._turn, step, reply.model, reply.input_tokens, reply.output_tokens, usd
-            )
+        try:
+            if reply.tool_calls:
+                used = await self._repository.commit_reply(
+                    self._turn, step, reply.input_tokens, reply.output_tokens, usd
+                )
+                self._spending = self._spending and replace(self._spending, tokens=used.tokens, usd=used.usd)
+            else:
+                ended = await self._repository.succeed(
+                    self._turn, step, reply.model, reply.input_tokens, reply.output_tokens, usd
+                )
+        except LeaseLost:
+            await self._pay(ModelUse(reply.input_tokens, reply.output_tokens, reply.cost_usd))
+            raise
         self._number = self._reply_number = number
         self._replies += 1
         self._tokens += reply.input_tokens + reply.output_tokens
@@ -221,6 +232,14 @@ class TurnRun:
         for event in events.end_of_step(step):
             self._publisher.publish(*event)
         return ended
+
+    async def _pay(self, used: ModelUse | None) -> None:
+        """Count a response that is not committed: its turn was cancelled, timed out, or goes on in another process."""
+        if used is not None:
+            with suppress(ServiceUnavailable):
+                await self._repository.use(
+                    self._turn.owner, used.input_tokens, used.output_tokens, used.cost_usd or 0.0
+                )
 
     async def _check_limits(self) -> None:
         """Raises `LimitReached` and `BudgetSpent`. Asks the database only in a turn that was taken up."""

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ...config import OFFLINE_MODEL
-from ..interfaces import ConversationItem, ModelError, ModelReply, ServiceUnavailable, ToolDefinition
+from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, ServiceUnavailable, ToolDefinition
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -51,12 +51,14 @@ class PydanticAILanguageModel:
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
         on_text: Callable[[str], Awaitable[None]],
+        on_given_up: Callable[[ModelUse], None] | None = None,
     ) -> ModelReply:
+        given_up: list[ModelUse] = []
         client = await self._client()
         # One clock over all tries, up to the last piece: pydantic-ai's own costs a cancel scope for each piece.
         clock = asyncio.timeout(self._settings.LLM_TIMEOUT_SECONDS)
         try:
-            async with clock, aclosing(client.stream(instructions, conversation, tools)) as pieces:
+            async with clock, aclosing(client.stream(instructions, conversation, tools, given_up.append)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelReply):
                         return piece
@@ -65,7 +67,12 @@ class PydanticAILanguageModel:
             if not clock.expired():
                 raise
             seconds = self._settings.LLM_TIMEOUT_SECONDS
-            raise ModelError("timeout", f"the model took longer than {seconds:g} seconds") from None
+            used = given_up[0] if given_up else None
+            raise ModelError("timeout", f"the model took longer than {seconds:g} seconds", used=used) from None
+        except asyncio.CancelledError:
+            if on_given_up is not None and given_up:
+                on_given_up(given_up[0])
+            raise
         raise ModelError("invalid_response", "the response is empty")
 
     async def _client(self) -> ModelClient:

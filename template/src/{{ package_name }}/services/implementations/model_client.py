@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import traceback
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from pydantic_ai import exceptions as failures
 from pydantic_ai.direct import model_request_stream
-from pydantic_ai.messages import ModelResponse, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+)
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
@@ -24,6 +35,8 @@ if TYPE_CHECKING:
     from ...config import Settings
 
 log = structlog.get_logger(__name__)
+
+BYTES_OF_TOKEN = 4  # by rule of thumb
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
@@ -47,9 +60,14 @@ class ModelClient:
             await self._connection.close()
 
     async def stream(
-        self, instructions: str, conversation: Sequence[ConversationItem], tools: Sequence[ToolDefinition]
+        self,
+        instructions: str,
+        conversation: Sequence[ConversationItem],
+        tools: Sequence[ToolDefinition],
+        on_given_up: Callable[[ModelUse], None],
     ) -> AsyncGenerator[str | ModelReply, None]:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
+        messages = to_messages(instructions, conversation)
         text: list[str] = []
         pieces = StorablePieces()
         stream: StreamedResponse | None = None
@@ -58,21 +76,14 @@ class ModelClient:
         try:
             async with model_request_stream(
                 self._model,
-                to_messages(instructions, conversation),
+                messages,
                 model_settings=self._request,
                 model_request_parameters=ModelRequestParameters(function_tools=to_function_tools(tools)),
             ) as stream:
                 async for event in stream:
                     if first_token_seconds is None:
                         first_token_seconds = time.perf_counter() - asked
-                    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                        # A reply may have several texts, with thinking or calls between them.
-                        piece = f"\n\n{event.part.content}" if text and event.part.content else event.part.content
-                    elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                        piece = event.delta.content_delta
-                    else:
-                        continue
-                    if piece := pieces.add(piece):
+                    if piece := pieces.add(_text_in(event, begun=bool(text))):
                         text.append(piece)
                         yield piece
                 if piece := pieces.end():
@@ -82,6 +93,10 @@ class ModelClient:
             _refuse_incomplete(response, "".join(text).strip())
             cost = self._cost(response)
             reply = to_reply(response, "".join(text), cost_usd=cost, first_token_seconds=first_token_seconds)
+        except asyncio.CancelledError:
+            if stream is not None:
+                on_given_up(self._used_by_now(stream, messages, "".join(text)))
+            raise
         except ModelError as error:
             error.used = self._used(stream)
             raise
@@ -101,6 +116,14 @@ class ModelClient:
             return ModelUse()
         return ModelUse(stream.usage.input_tokens, stream.usage.output_tokens, self._cost(stream.get()))
 
+    def _used_by_now(self, stream: StreamedResponse, messages: list[ModelMessage], text: str) -> ModelUse:
+        """Most providers tell it at the end of a response only: what they have not told is estimated."""
+        told = stream.usage
+        asked = len(ModelMessagesTypeAdapter.dump_json(messages)) // BYTES_OF_TOKEN
+        written = len(text.encode()) // BYTES_OF_TOKEN
+        used = replace(told, input_tokens=told.input_tokens or asked, output_tokens=max(told.output_tokens, written))
+        return ModelUse(used.input_tokens, used.output_tokens, self._cost(replace(stream.get(), usage=used)))
+
     def _cost(self, response: ModelResponse) -> float | None:
         """In US dollars, by the list prices that genai-prices knows; `None` for a model that it does not know."""
         if self._connection is None:
@@ -109,6 +132,15 @@ class ModelClient:
             return float(response.cost().total_price)
         except (LookupError, ValueError, AssertionError):  # the last where the response does not name its model
             return None
+
+
+def _text_in(event: ModelResponseStreamEvent, *, begun: bool) -> str:
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        # A reply may have several texts, with thinking or calls between them.
+        return f"\n\n{event.part.content}" if begun and event.part.content else event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
 
 
 def _refuse_incomplete(response: ModelResponse, text: str) -> None:
