@@ -1,4 +1,4 @@
-"""What waits and what was scheduled, told by the scheduler from the database: one truth, however many replicas."""
+"""What waits, what was scheduled and which service answers, told by the scheduler: one truth, however many replicas."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ..services.interfaces import ServiceUnavailable
+from .health import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,9 +48,13 @@ class Backlog(Collector):
         self._turns: list[LiveTurns] = []
         self._ticks: list[LastTick] = []
         self._queue: tuple[int, float] | None = None
+        self._checks: dict[str, str] = {}
 
     async def look(self, services: ServiceContainer) -> None:
         self._turns, self._ticks, self._queue = [], [], None
+        self._checks, _ = await asyncio.gather(check(services), self._read(services))
+
+    async def _read(self, services: ServiceContainer) -> None:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 self._turns = await services.database.fetch_all(
@@ -98,3 +103,9 @@ class Backlog(Collector):
             depth.add_metric([], self._queue[0])
             oldest.add_metric([], self._queue[1])
         yield from (depth, oldest)
+        up = GaugeMetricFamily(
+            "backing_service_up", "1 where the database or the cache answers, 0 where not.", labels=["backing_service"]
+        )
+        for name, result in self._checks.items():
+            up.add_metric([name], result == "ok")
+        yield up
