@@ -139,6 +139,7 @@ class TurnRun:
 
     async def _loop(self) -> Turn | None:
         if self._turn.losses >= MAX_LOSSES:  # it may be what ends them
+            log.error("the turn is given up: each process that ran it ended", processes=self._turn.losses)
             raise LimitReached("process_lost", f"{MAX_LOSSES} processes in a row ended while they ran the turn.")
         await self._load()
         while True:
