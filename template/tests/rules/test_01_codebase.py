@@ -24,22 +24,30 @@ def is_environment(module: Module, node: ast.AST) -> bool:
     return "ENVIRONMENT" in parts or "Environment" in parts[:-1]
 
 
+def decisive(node: ast.AST) -> list[ast.expr]:
+    """What a comparison compares, and what something is looked up by."""
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    if isinstance(node, ast.Match):
+        return [node.subject]
+    if isinstance(node, ast.Subscript):
+        return [node.slice] if named(node.value) != "os.environ" else []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in {"startswith", "endswith"}:
+            return [node.func.value]
+        if node.func.attr == "get":  # by the name of a setting, as a string, it is the environment that is read
+            return [part for part in node.args[:1] if not isinstance(part, ast.Constant)]
+    return []
+
+
 @check("Make what differs a setting of its own in config.py, and give it a default for each environment there.")
 def test_no_branch_on_environment(project: Project) -> Iterator[Violation]:
     for module in project.modules():
         if module.path.endswith(f"/{DECIDES}"):
             continue
-        for node in module.all(ast.Compare, ast.Match, ast.Subscript):
-            compared = (
-                [node.left, *node.comparators]
-                if isinstance(node, ast.Compare)
-                else [node.subject]
-                if isinstance(node, ast.Match)
-                else [node.slice]
-                if named(node.value) != "os.environ"
-                else []
-            )
-            if any(is_environment(module, part) for part in compared):
+        nodes = [*module.all(ast.Compare, ast.Match, ast.Subscript), *module.all(ast.Call)]
+        for node in nodes:
+            if any(is_environment(module, part) for part in decisive(node)):
                 yield module.found(node, "the code does one thing or another by the name of the environment")
 
 

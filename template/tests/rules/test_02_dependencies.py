@@ -19,9 +19,24 @@ import pytest
 
 from tests.support.rules.check import check
 from tests.support.rules.deployment import documents
-from tests.support.rules.project import File, Module, Project, Violation, named
+from tests.support.rules.project import File, Module, Project, Violation
 
-RUNNERS = {"run", "call", "check_call", "check_output", "Popen", "create_subprocess_exec", "which"}
+RUNNERS = {
+    "anyio.open_process",
+    "anyio.run_process",
+    "asyncio.create_subprocess_exec",
+    "asyncio.create_subprocess_shell",
+    "os.popen",
+    "os.system",
+    "shutil.which",
+    "subprocess.Popen",
+    "subprocess.call",
+    "subprocess.check_call",
+    "subprocess.check_output",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "subprocess.run",
+}
 NODE_LOCKS = ("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
 NODE_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies")
 EXACT = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+@)?\d+\.\d+\.\d+([-+][\w.+-]+)?|(workspace|file|link):.*")
@@ -89,13 +104,15 @@ def programs(module: Module) -> Iterator[tuple[ast.AST, str]]:
         if isinstance(target, ast.Name)
     }
     for node in module.all(ast.Call):
-        if named(node.func).rpartition(".")[2] not in RUNNERS or not node.args:
+        if module.origin(node.func) not in RUNNERS or not node.args:
             continue
         command: ast.AST = node.args[0]
         if isinstance(command, ast.Name):
             command = assigned.get(command.id, command)
         if isinstance(command, (ast.List, ast.Tuple)) and command.elts:
             command = command.elts[0]
+        if isinstance(command, ast.JoinedStr) and command.values:  # f"convert {path}"
+            command = command.values[0]
         if isinstance(command, ast.Constant) and isinstance(command.value, str) and command.value.strip():
             yield node, command.value.split()[0]
 

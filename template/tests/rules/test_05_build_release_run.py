@@ -17,6 +17,7 @@ DEPLOYS = re.compile(
     r"(deploy/release|kubectl\s+(apply|set image|rollout)|helm\s+(upgrade|install))\b"
     r"(?!([^\"\\;&|]|\\\")*\s--(render|dry-run(?!=none))\b)"
 )
+WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml")
 BUILDS = re.compile(r"docker/build-push-action|docker\s+(buildx\s+)?build\b")
 
 
@@ -36,6 +37,15 @@ def instructions(file: File) -> list[tuple[int, str, str]]:
     return found
 
 
+def is_latest(name: str, rest: str, stages: set[str]) -> bool:
+    """Whether the instruction names an image by no version: by `latest`, or by no tag, which is the same."""
+    if name == "ARG":
+        return bool(re.search(r":latest$", rest))
+    image = re.sub(r"^(--\S+\s+)*", "", rest).split(" ")[0]
+    untagged = not re.search(r"[:$@]", image.rpartition("/")[2]) and image.lower() not in {"scratch", *stages}
+    return name == "FROM" and (untagged or ":latest" in image)
+
+
 @check("Build in a first stage, copy the result into a second, and run it there as a numbered user, without a shell.")
 def test_image_is_built_in_stages(project: Project) -> Iterator[Violation]:
     for file in project.files("Dockerfile"):
@@ -43,6 +53,7 @@ def test_image_is_built_in_stages(project: Project) -> Iterator[Violation]:
         stages = [line for line, name, _ in steps if name == "FROM"]
         if len(stages) < 2:
             yield file.at(stages[0] if stages else 1, "builds and runs in one stage")
+        named_stages = {found[1].lower() for _, _, rest in steps if (found := re.search(r"(?i)\sAS\s+(\S+)$", rest))}
         last = [step for step in steps if step[0] >= stages[-1]] if stages else steps
         users = [(line, rest) for line, name, rest in last if name == "USER"]
         if not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1][1]):
@@ -53,7 +64,7 @@ def test_image_is_built_in_stages(project: Project) -> Iterator[Violation]:
             if name == "HEALTHCHECK" and not re.search(r"CMD\s+\[|^NONE$", rest):
                 yield file.at(line, "HEALTHCHECK goes through a shell, or through programs that the image lacks")
         for line, name, rest in steps:
-            if name == "FROM" and re.search(r":latest\b", rest):
+            if is_latest(name, rest, named_stages):
                 yield file.at(line, "builds on whatever image is the latest")
 
 
@@ -80,7 +91,7 @@ def is_secret(text: str, line: int) -> bool:
 
 def jobs(project: Project) -> Iterator[tuple[File, Table]]:
     """The jobs of each workflow of GitHub."""
-    for file in project.files(".github/workflows/*.yml"):
+    for file in project.files(*WORKFLOWS):
         for document in documents(file):
             if isinstance(document, Table) and document.get("jobs"):
                 yield file, document["jobs"]
@@ -134,7 +145,7 @@ def _listed(needs: object) -> list[str]:
 
 @check("Pin the action to the commit of a release, with its version in a comment: owner/name@<40 digits> # v1.2.3")
 def test_actions_are_pinned(project: Project) -> Iterator[Violation]:
-    for file in project.files(".github/workflows/*.yml", ".github/actions/*/action.yml"):
+    for file in project.files(*WORKFLOWS, ".github/actions/*/action.y*ml"):
         for number, line in enumerate(file.lines, 1):
             used = re.match(r"\s*(?:- )?uses:\s*[\"']?([^\s\"'#]+)", line)
             if used and not PINNED.match(used[1]):

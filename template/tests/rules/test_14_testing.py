@@ -64,20 +64,28 @@ def _addresses(module: Module) -> str:
     return "\n".join([*joined, *(node.value for node in module.all(ast.Constant) if isinstance(node.value, str))])
 
 
+def marks(module: Module) -> Iterator[ast.expr]:
+    """What marks tests: decorators, and the `pytestmark` of a module or class."""
+    for owner in module.all(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+        yield from owner.decorator_list
+    for node in module.all(ast.Assign):
+        if named(node.targets[0]) == "pytestmark":
+            yield from node.value.elts if isinstance(node.value, (ast.List, ast.Tuple)) else [node.value]
+
+
 @check('Say why: pytest.skip("needs Docker: install it"), or reason="...".')
 def test_no_test_is_skipped_in_silence(project: Project) -> Iterator[Violation]:
     for module in project.modules("tests"):
         if not re.search(r"\bskip|xfail", module.text):
             continue
-        for owner in module.all(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
-            for item in owner.decorator_list:
-                if named(item) in NEEDS_REASON:
-                    yield module.found(item, f"{named(item)} gives no reason")
+        for item in marks(module):
+            if named(item) in NEEDS_REASON:
+                yield module.found(item, f"{named(item)} gives no reason")
         for node in module.all(ast.Call):
             if named(node.func) in NEEDS_REASON:
-                by_word = any(word.arg == "reason" for word in node.keywords)
-                by_place = named(node.func) in {"pytest.skip", "pytest.xfail", "pytest.mark.skip"} and node.args
-                if not by_word and not by_place:
+                given = [word.value for word in node.keywords if word.arg == "reason"]
+                given += node.args if named(node.func) in {"pytest.skip", "pytest.xfail", "pytest.mark.skip"} else []
+                if not any(not isinstance(reason, ast.Constant) or reason.value for reason in given):
                     yield module.found(node, f"{named(node.func)} gives no reason")
 
 

@@ -11,10 +11,8 @@ from tests.support.rules.project import Project, Violation, named
 
 @check("Tell the model in a docstring when to use the tool and what its arguments mean.")
 def test_tools_have_docstrings(project: Project) -> Iterator[Violation]:
-    module = project.module("agent/tools.py")
-    for node in module.tree.body:
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
-        decorators = [item.func if isinstance(item, ast.Call) else item for item in node.decorator_list]
-        if any(named(item).startswith("toolset.") for item in decorators) and not ast.get_docstring(node):
-            yield module.found(node, f"the tool {node.name} has no docstring")
+    for module in project.modules(f"{project.package}/agent"):
+        for node in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
+            decorators = [item.func if isinstance(item, ast.Call) else item for item in node.decorator_list]
+            if any(named(item).startswith("toolset.") for item in decorators) and not ast.get_docstring(node):
+                yield module.found(node, f"the tool {node.name} has no docstring")

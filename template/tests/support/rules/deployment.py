@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import yaml
 from .project import File, Project
 
 PROCESS_TYPES = ("web", "worker", "scheduler")
-MANIFESTS = "deploy/kubernetes/*.yaml"
+COMPOSE = ("compose*.y*ml", "docker-compose*.y*ml")
+MANIFESTS = ("deploy/kubernetes/*.yaml", "deploy/kubernetes/*.yml")
 COMPONENT = "app.kubernetes.io/component"
 
 
@@ -70,9 +72,9 @@ def procfile(project: Project) -> dict[str, tuple[str, ...]]:
 
 
 def composed(project: Project) -> list[Process]:
-    """The services of compose.yaml and the files over it that are built from this repository."""
+    """The processes of this repository in compose.yaml and the files over it."""
     found: list[Process] = []
-    for file in project.files("compose*.yaml"):
+    for file in project.files(*COMPOSE):
         for document in documents(file):
             services = document.get("services") or Table()
             for name, service in services.items():
@@ -92,21 +94,29 @@ def composed(project: Project) -> list[Process]:
                         services.lines[name],
                         str(service.get("image", "")),
                         replicas if isinstance(replicas, int) else 1,
-                        {str(key): str(value) for key, value in environment.items()},
+                        {str(key): interpolated(str(value)) for key, value in environment.items()},
                         service,
                     )
                 )
     return found
 
 
+def interpolated(value: str) -> str:
+    """What Compose makes of a value where no variable is set: `${POOL:-5}` is 5."""
+    return re.sub(r"\$\{\w+(?::?-([^}]*)|[^}]*)\}", lambda found: found[1] or "", value)
+
+
 def manifests(project: Project) -> Iterator[tuple[File, Table]]:
     """Every object of the Kubernetes manifests."""
-    for file in project.files(MANIFESTS):
+    for file in project.files(*MANIFESTS):
         yield from ((file, document) for document in documents(file) if isinstance(document, Table))
 
 
 def deployed(project: Project) -> list[Process]:
-    """The processes that Kubernetes runs, with the most replicas that an autoscaler may make of each."""
+    """The processes that Kubernetes runs, with the most replicas that an autoscaler may make of each.
+
+    What others run beside them, in Deployments or containers of their own, is none.
+    """
     limits: dict[str, int] = {}
     for _, item in manifests(project):
         if item.get("kind") == "HorizontalPodAutoscaler" and "spec" in item:
@@ -120,9 +130,13 @@ def deployed(project: Project) -> list[Process]:
         if item.get("kind") != "Deployment" or "template" not in item.get("spec", {}):
             continue
         name = str(item["metadata"]["name"])
-        pod = item["spec"]["template"]["spec"]
-        for container in pod["containers"]:
+        pod = item["spec"]["template"].get("spec") or Table()  # of which a patch may have any part
+        for container in pod.get("containers", ()):
             command = (*container.get("command", ()), *container.get("args", ()))
+            if container.get("name") not in PROCESS_TYPES and not any(
+                str(part).endswith(".processes") for part in command
+            ):
+                continue
             found.append(
                 Process(
                     name.rpartition("-")[2],

@@ -56,6 +56,9 @@ def problems(root: Path, known: set[str]) -> Iterator[Violation]:
     """What is wrong with the entries, those that have expired among it. `known` are the names of all checks."""
     file = File(root, FILE)
     starts = [number for number, line in enumerate(file.lines, 1) if line.strip() == "[[tool.rules.exceptions]]"]
+    if _written(root) != _entries(root):
+        line = file.line_of(r"rules\.exceptions|^exceptions")
+        yield file.at(line, "exceptions are tables, each under [[tool.rules.exceptions]]")
     for number, item in enumerate(_entries(root)):
         line = starts[number] if number < len(starts) else file.line_of("exceptions")
         faults = list(_faults(item))
@@ -67,13 +70,17 @@ def problems(root: Path, known: set[str]) -> Iterator[Violation]:
 
 
 def _entries(root: Path) -> list[dict[str, Any]]:
+    written = _written(root)
+    return [item for item in written if isinstance(item, dict)] if isinstance(written, list) else []
+
+
+def _written(root: Path) -> object:
     return _parsed((root / FILE).read_text("utf-8"))
 
 
 @cache
-def _parsed(text: str) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = tomllib.loads(text).get("tool", {}).get("rules", {}).get("exceptions", [])
-    return entries
+def _parsed(text: str) -> object:
+    return tomllib.loads(text).get("tool", {}).get("rules", {}).get("exceptions", [])
 
 
 def _faults(item: dict[str, Any]) -> Iterator[str]:
@@ -85,7 +92,8 @@ def _faults(item: dict[str, Any]) -> Iterator[str]:
         yield "an exception needs `expires`, a date such as 2027-01-31"
     elif expires > today() + LONGEST:
         yield f"an exception lasts a year at most: {expires} is too far away"
-    if not isinstance(item.get("paths", []), list):
+    paths = item.get("paths", ["*"])
+    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
         yield "`paths` of an exception is a list of patterns"
     if unknown := sorted(item.keys() - KEYS):
         yield f"an exception has no {', '.join(unknown)}"

@@ -115,6 +115,21 @@ class Module(File):
             found += [(origin, f"{origin.module}.{alias.name}") for alias in origin.names if not origin.level]
         return found
 
+    @cached_property
+    def _origins(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for node in self.all(ast.Import, ast.ImportFrom):
+            prefix = "" if isinstance(node, ast.Import) else "." * node.level + (node.module or "") + "."
+            for alias in node.names:
+                if alias.asname or prefix:
+                    found[alias.asname or alias.name] = prefix + alias.name
+        return found
+
+    def origin(self, node: ast.AST) -> str:
+        """The dotted name that an expression is, from where its first part was imported: `run` is `subprocess.run`."""
+        first, dot, rest = named(node).partition(".")
+        return self._origins.get(first, first) + dot + rest
+
 
 class Project:
     """All files but those of tools and environments."""
@@ -132,7 +147,11 @@ class Project:
                 continue
             if entry.is_file():
                 yield Path(entry.path).relative_to(self.root).as_posix()
-            elif entry.name not in IGNORED and (not entry.name.startswith(".") or entry.name == ".github"):
+            elif (
+                entry.name not in IGNORED
+                and (not entry.name.startswith(".") or entry.name == ".github")
+                and not Path(entry.path, "pyvenv.cfg").exists()
+            ):
                 yield from self._walk(Path(entry.path))
 
     def files(self, *patterns: str) -> list[File]:
