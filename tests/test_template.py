@@ -217,3 +217,11 @@ def test_links_in_the_documentation_lead_somewhere() -> None:
     paths = [path for path in working_tree() if path.parts[0] != FILES.name]
     texts = {path.as_posix(): path.read_text("utf-8") if path.suffix == ".md" else "" for path in paths}
     assert checks.dead_links(texts) == []
+
+
+def test_a_document_is_read_by_the_tests_of_it_alone() -> None:
+    """One that its owner renamed or deleted ends those tests, and not the collection of all."""
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        if name.startswith("tests/"):
+            early = re.findall(r'^\w.*"docs".*\bread_text\(.*$', path.read_text("utf-8"), re.MULTILINE)
+            assert early == [], name
