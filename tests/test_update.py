@@ -266,3 +266,23 @@ def test_a_file_that_was_deleted_stays_deleted(template: Path, project: Path) ->
     update(project)
     assert not (project / "docs" / "api.md").exists()
     assert not (project / "tests" / "agent").exists()
+
+
+@pytest.mark.slow
+def test_what_an_option_leaves_behind_can_be_taken_back_as_the_docs_say(project: Path) -> None:
+    """Copier deletes its files unseen, those with an owner's lines too, and none that the owner added."""
+    alerts = project / "deploy" / "prometheus" / "rules" / "alerts.yml"
+    text = f"{alerts.read_text('utf-8')}# ours\n"
+    alerts.write_text(text, "utf-8")
+    ours = project / "docs" / "runbooks" / "OrdersLate.md"
+    ours.write_text("# Orders are late\n", "utf-8")
+    commit(project, "Ours")
+    update(project, {"layers": ["kubernetes", "logging", "tracing"]})
+    assert ours.exists()
+    assert not alerts.exists()
+    docs = (ROOT / releases.UPDATING).read_text("utf-8")
+    assert "those that you changed too" in docs
+    assert "`git checkout HEAD -- <file>`" in docs
+    assert " D deploy/prometheus/rules/alerts.yml" in git(project, "status", "--porcelain").splitlines()
+    git(project, "checkout", "HEAD", "--", "deploy/prometheus/rules/alerts.yml")
+    assert alerts.read_text("utf-8") == text
