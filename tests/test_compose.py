@@ -110,6 +110,20 @@ def test_passwords_are_made_once_and_the_owners_is_kept_apart(render: Render, tm
     assert made(render(), tmp_path) == first
 
 
+@pytest.mark.parametrize("package", ["app", "default", "pg_agent", "public"])
+def test_the_owner_of_the_data_has_a_name_of_its_own(render: Render, tmp_path: Path, package: str) -> None:
+    """`app` is the role of the processes, `default` a user that Valkey has; PostgreSQL refuses the others."""
+    project = render(package_name=package)
+    owner = f"agent_{package}"
+    after = made(project, tmp_path)
+    assert services(project)["postgres"]["environment"] == {"POSTGRES_USER": owner, "POSTGRES_DB": package}
+    assert f"--username={owner} " in services(project)["role"]["entrypoint"][-1]
+    assert after["owner/DATABASE_URL"].startswith(f"postgresql://{owner}:")
+    assert after["secrets/DATABASE_URL"].startswith("postgresql://app:")
+    assert after["secrets/REDIS_URL"].startswith(f"redis://{owner}:")
+    assert f"\nuser {owner} on >" in after["secrets/valkey.conf"]
+
+
 def test_data_of_a_release_before_the_role_keep_their_password(render: Render, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "POSTGRES_PASSWORD").write_text("as-before", "utf-8")
