@@ -93,6 +93,9 @@ def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
     for url in ("https://gitlab.com/acme/it", "https://gitlab.com/acme/it.git"):
         assert links(repository_url=url) == {"https://gitlab.com/acme/it/-/blob/main/docs/runbooks"}
     assert links(repository_url="https://example.org/it") == {"docs/runbooks"}
+    own = links(repository_url="https://code.example.org/acme/desk/it", ci="gitlab")
+    assert own == {"https://code.example.org/acme/desk/it/-/blob/main/docs/runbooks"}
+    assert links(ci="gitlab") == {"docs/runbooks"}
 
 
 def test_the_operators_form_of_the_rules_is_in_step() -> None:
