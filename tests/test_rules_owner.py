@@ -46,7 +46,8 @@ def dump(path):
     path.write_text("orders")
     print("written")
 """,
-    f"{AGENT}/orders/tools.py": "from pydantic_ai import ModelRetry, RunContext\n",
+    f"{AGENT}/tools/orders.py": "from pydantic_ai import ModelRetry, RunContext\n",
+    f"{AGENT}/settings/ports.py": "MAIL_PORT = 587\n",
     "venv/pyvenv.cfg": "home = /usr\n",
     "venv/lib/notebook/package.json": '{"dependencies": {"zod": "^3"}}',
     "compose.override.yaml": """
@@ -104,6 +105,14 @@ def pay():
     if "PAYMENTS_ON" in environ:  # environment-is-read-in-config-only
         return PaymentSettings()  # environment-is-read-in-config-only
     return None
+""",
+    f"{AGENT}/settings/orders.py": """
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class OrderSettings(BaseSettings):
+    ORDERS_PER_ANSWER: int = Field(5, ge=1)  # every-setting-is-described
 """,
     f"{AGENT}/memory.py": "SEEN: dict[str, str] = {}\n",
     f"{AGENT}/remember.py": """
@@ -188,6 +197,10 @@ def found(project: Path, *options: str) -> set[tuple[str, int, str]]:
 
 def test_what_owners_write_in_the_ordinary_course_breaks_no_rule(copy: Path) -> None:
     write(copy, KEEPS)
+    for name in ("settings", "tools"):  # which grew into packages
+        module = copy / AGENT / f"{name}.py"
+        (copy / AGENT / name).mkdir(exist_ok=True)
+        module.rename(copy / AGENT / name / "__init__.py")
     compose = copy / "compose.yaml"
     text = compose.read_text("utf-8")
     assert "stop_grace_period: 40s" in text
