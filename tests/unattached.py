@@ -64,6 +64,7 @@ LIMITS = {
     "TURN_TIMEOUT_SECONDS": (HUGE, f"{INTEGRATION}turns.py"),
     "APPROVAL_TIMEOUT_SECONDS": (HUGE, f"{INTEGRATION}approvals.py"),
     "HISTORY_MAX_TURNS": (HUGE, f"{INTEGRATION}turns.py {INTEGRATION}chat_api.py"),
+    "HISTORY_MAX_BYTES": (HUGE, f"{INTEGRATION}model_failures.py"),
     "TOOL_TIMEOUT_SECONDS": (HUGE, "tests/unit/test_toolbox.py"),
     "TOOL_RESULT_MAX_CHARACTERS": (HUGE, "tests/unit/test_toolbox.py"),
     "TOOL_HTTP_ALLOWED_NETWORKS": ("''", f"{INTEGRATION}outbound.py"),

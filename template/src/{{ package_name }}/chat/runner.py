@@ -34,7 +34,7 @@ from ..services.interfaces import (
 )
 from . import events
 from .budgets import Budgets, BudgetSpent
-from .conversation import item_of, items_of_past, model_step, tool_step
+from .conversation import item_of, items_of_past, latest, model_step, tool_step
 from .leases import LeaseLost
 from .models import Approval, Turn
 
@@ -156,7 +156,7 @@ class TurnRun:
         await self._services.toolbox.load()
         if turn.number > 1:
             past = await self._repository.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
-            self._conversation.extend(items_of_past(past))
+            self._conversation.extend(items_of_past(latest(past, self._settings.HISTORY_MAX_BYTES)))
         self._conversation.append(UserMessage(turn.message))
         if turn.fence > 1:
             for step in await self._repository.steps(turn):
