@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from ..extensions import TaskContext, TaskRegistry
 from ..security import audit
+from ..services.interfaces import TooSlow
 from .repository import IDEMPOTENCY_KEY_HOURS
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from ..services.interfaces import Database
+    from ..services.interfaces import Database, Parameters
 
 log = structlog.get_logger()
 registry = TaskRegistry()
@@ -28,8 +29,8 @@ TICK_DAYS = 7
 async def cleanup_old_data(context: TaskContext) -> None:
     """Delete sessions untouched for SESSION_RETENTION_DAYS, and what else is stale, in batches that are soon done."""
     database = context.services.database
-    sessions = 0
-    while deleted := await database.execute(
+    sessions = await _in_batches(
+        database,
         """
         DELETE FROM chat_sessions WHERE id IN (
             SELECT id FROM chat_sessions s WHERE updated_at < now() - make_interval(days => %(days)s)
@@ -39,13 +40,16 @@ async def cleanup_old_data(context: TaskContext) -> None:
             ORDER BY updated_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED
         )
         """,
-        {"days": context.settings.SESSION_RETENTION_DAYS, "batch": BATCH},
-    ):
-        sessions += deleted
-    keys = await database.execute(
+        {"days": context.settings.SESSION_RETENTION_DAYS},
+    )
+    keys = await _in_batches(
+        database,
         """
-        UPDATE turns SET idempotency_key = NULL, request_digest = NULL
-        WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => %(hours)s)
+        UPDATE turns SET idempotency_key = NULL, request_digest = NULL WHERE (session_id, number) IN (
+            SELECT session_id, number FROM turns
+            WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => %(hours)s)
+            ORDER BY created_at LIMIT %(batch)s
+        )
         """,
         {"hours": IDEMPOTENCY_KEY_HOURS},
     )
@@ -65,6 +69,22 @@ async def cleanup_old_data(context: TaskContext) -> None:
         gone = {"sessions": sessions, "audit_entries": entries}
         await audit.record(database, audit.Entry("scheduler", "delete.expired", None, detail=gone))
     log.info("old data is gone", sessions=sessions, idempotency_keys=keys, audit_entries=entries)
+
+
+async def _in_batches(database: Database, statement: LiteralString, parameters: Parameters) -> int:
+    """Run a statement until it finds no more, for fewer at a time if it takes too long; returns how many it found."""
+    found, batch = 0, BATCH
+    while True:
+        try:
+            rows = await database.execute(statement, {**parameters, "batch": batch})
+        except TooSlow:
+            if batch == 1:
+                raise
+            batch = max(1, batch // 5)
+            continue
+        if not rows:
+            return found
+        found += rows
 
 
 @registry.scheduled("0 2 * * *")
