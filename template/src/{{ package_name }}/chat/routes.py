@@ -179,7 +179,10 @@ async def send_message(
         return _json(202, sent.turn, headers)
     if "text/event-stream" in accept:
         return _sse(chat.stream(sent))
-    return _answer(await chat.result(sent))
+    try:
+        return _answer(await chat.result(sent))
+    except SessionNotFound:
+        raise _no_session() from None
 
 
 @router.get("/{session_id}/history", responses=responses(404, 422))
