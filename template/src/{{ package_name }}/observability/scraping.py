@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -32,7 +32,8 @@ def may_scrape(settings: Settings, client: str | None, headers: Mapping[str, str
         address = ip_address(client.partition("%")[0])
     except ValueError:
         return False
-    return address.is_private or address.is_loopback
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return not (mapped or address).is_global  # nor are 100.64.0.0/10, the pods of some clusters (RFC 6598)
 
 
 @router.get(
