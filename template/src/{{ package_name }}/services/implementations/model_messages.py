@@ -66,7 +66,7 @@ def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> 
 
 
 def _is_blank(part: ModelResponsePart) -> bool:
-    """A text that says nothing: a provider may write one before a call, and refuse every conversation with it."""
+    """A text that says nothing: a provider may write one before a call, and refuse a message with no other text."""
     return isinstance(part, TextPart) and not part.content.strip()
 
 
