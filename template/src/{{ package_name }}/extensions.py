@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .services.interfaces import Executor
 
     RecordsOf = Callable[[Executor, str], AsyncIterator[dict[str, Any]]]
+    Erase = Callable[[Executor, str], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,11 @@ class TaskRegistry:
 
 
 class ExportRegistry:
-    """What `export --owner` gives of the tables of the agent package."""
+    """What `export --owner` gives of the tables of the agent package, and `erase` deletes."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, RecordsOf] = {}
+        self.erasures: dict[str, Erase] = {}
 
     def kind(self, name: str) -> Callable[[RecordsOf], RecordsOf]:
         """Register `async def records(executor: Executor, owner: str)`, which yields records, as those of that kind."""
@@ -92,5 +94,14 @@ class ExportRegistry:
         def register(records_of: RecordsOf) -> RecordsOf:
             self.kinds[name] = records_of
             return records_of
+
+        return register
+
+    def erasure(self, name: str) -> Callable[[Erase], Erase]:
+        """Register `async def erase(executor: Executor, owner: str) -> int`, which deletes those, and says how many."""
+
+        def register(erase: Erase) -> Erase:
+            self.erasures[name] = erase
+            return erase
 
         return register

@@ -1,4 +1,7 @@
-"""Your tables in `export --owner`, which gives owners all that is kept of them. Yield what JSON can write."""
+"""Your tables in `export --owner`, which gives owners all that is kept of them, and in `erase`, which deletes it.
+
+Yield what JSON can write.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,9 @@ async def notes_of(executor: Executor, owner: str) -> AsyncIterator[dict[str, An
     """The notes that the agent keeps for the owner."""
     for note in await notes.find_all(executor, owner):
         yield {"id": note.id, "text": note.text, "created_at": note.created_at.isoformat()}
+
+
+@registry.erasure("note")
+async def erase_notes(executor: Executor, owner: str) -> int:
+    """Delete them."""
+    return await notes.delete_all(executor, owner)

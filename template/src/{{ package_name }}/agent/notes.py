@@ -48,3 +48,8 @@ async def delete(executor: Executor, owner: str, note_id: int) -> bool:
         "DELETE FROM notes WHERE owner = %(owner)s AND id = %(id)s", {"owner": owner, "id": note_id}
     )
     return deleted > 0
+
+
+async def delete_all(executor: Executor, owner: str) -> int:
+    """Delete the owner's notes, and say how many there were."""
+    return await executor.execute("DELETE FROM notes WHERE owner = %(owner)s", {"owner": owner})

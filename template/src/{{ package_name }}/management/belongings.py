@@ -1,4 +1,4 @@
-"""All that is kept of one owner beside the sessions that have ended, as `export --owner` writes it."""
+"""All that is kept of one owner beside the sessions that have ended, as `export --owner` writes it; and its end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..services.interfaces import Database
 
 PAGE: Final = 500  # records fetched at a time
+SESSIONS: Final = 50  # deleted at a time
 EXPORTS: Final = "exports"  # the user's module in agent/, where there is one
 
 # One statement for each kind of record. Digests of keys are nobody's data; a key itself is not stored.
@@ -74,6 +75,22 @@ RECORDS: Final[dict[str, LiteralString]] = {
 }
 
 
+# What goes beside the sessions, which take their turns, steps and approvals along. The audit log has a term of its own.
+ERASED: Final[dict[str, LiteralString]] = {
+    "api_key": "DELETE FROM api_keys WHERE owner = %(owner)s",
+    "usage": "DELETE FROM owner_usage WHERE owner = %(owner)s",
+    "budget": "DELETE FROM owner_budgets WHERE owner = %(owner)s",
+    "user": """
+        DELETE FROM users WHERE subject = %(owner)s
+        AND NOT EXISTS (SELECT FROM chat_sessions WHERE owner = %(owner)s)  -- begun meanwhile
+    """,
+}
+
+
+class NotErasable(Exception):
+    """The agent's kinds of records that are exported, and that nothing knows how to delete."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     record: dict[str, Any]
@@ -91,6 +108,29 @@ async def read(database: Database, owner: str) -> AsyncIterator[dict[str, Any]]:
         for kind, records_of in _own().kinds.items():
             async for record in records_of(transaction, owner):
                 yield {"kind": kind, "owner": owner, **record}
+
+
+async def erase(database: Database, owner: str) -> dict[str, int]:
+    """Delete all that is kept of the owner but what the audit log says; returns how many of each kind there were.
+
+    Turns under way end: their processes find no session. What was streamed of them is gone after EVENTS_TTL_SECONDS.
+    Raises `NotErasable`, before anything is deleted. One that was interrupted is finished by the next.
+    """
+    own = _own()
+    if unknown := own.kinds.keys() - own.erasures.keys():
+        raise NotErasable(", ".join(sorted(unknown)))
+    erased = {"session": 0}
+    while sessions := await database.execute(
+        "DELETE FROM chat_sessions WHERE id IN (SELECT id FROM chat_sessions WHERE owner = %(owner)s LIMIT %(most)s)",
+        {"owner": owner, "most": SESSIONS},
+    ):
+        erased["session"] += sessions
+    async with database.transaction() as transaction:
+        for kind, erase_own in own.erasures.items():
+            erased[kind] = await erase_own(transaction, owner)
+        for kind, statement in ERASED.items():
+            erased[kind] = await transaction.execute(statement, {"owner": owner})
+    return erased
 
 
 def _own() -> ExportRegistry:

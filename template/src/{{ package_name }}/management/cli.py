@@ -20,6 +20,7 @@ from .commands import (
     budget,
     config,
     doctor,
+    erase,
     key,
     migrate,
     openapi,
@@ -80,6 +81,7 @@ app.add_typer(migrate.app, name="migrations", cls=Overview, rich_help_panel=DATA
 app.command(rich_help_panel=DATABASE)(seed.seed)
 app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversations)
 app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
+app.command(rich_help_panel=CONVERSATIONS)(erase.erase)
 app.add_typer(token.app, name="token", cls=Overview, rich_help_panel=CONVERSATIONS)
 app.add_typer(key.app, name="key", cls=Overview, rich_help_panel=CONVERSATIONS)
 app.add_typer(budget.app, name="budget", cls=Overview, rich_help_panel=CONVERSATIONS)
