@@ -177,7 +177,7 @@ async def send_message(
     if queued:
         headers = {"Location": _address(sent.turn), "Preference-Applied": "respond-async"}
         return _json(202, sent.turn, headers)
-    if "text/event-stream" in accept:
+    if "text/event-stream" in accept.lower():
         return _sse(chat.stream(sent))
     try:
         return _answer(await chat.result(sent))
