@@ -92,6 +92,14 @@ class Stack:
         """Run `docker compose` there."""
         return docker("compose", "--progress=plain", *arguments, check=check, cwd=self.project, env=self._environment)
 
+    def shell(self, commands: str) -> None:
+        """Run what the documentation tells people to type."""
+        command = ["sh", "-euc", commands]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=self.project, env=self._environment
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
     def up(self) -> None:
         """All of it, healthy."""
         self.compose("up", "--no-build", "--wait", "--wait-timeout", "240")

@@ -346,6 +346,23 @@ def test_a_stop_drains_and_the_data_are_there_again(stack: Stack) -> None:
 
 
 @one_is_enough
+def test_a_backup_brings_back_what_was_deleted(stack: Stack) -> None:
+    text = (stack.project / "docs" / "deployment.md").read_text("utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    backup, restore = (block for block in blocks if "backup.sql" in block)
+    token = stack.token()
+    with stack.client(1, token) as client:
+        session = f"/chat/sessions/{client.post('/chat/sessions').json()['session_id']}"
+        say(client, session, "My name is Ada")
+        stack.shell(backup)
+        assert client.delete(session).status_code == 204
+        assert client.get(f"{session}/history").status_code == 404
+    stack.shell(restore)
+    with stack.client(1, token) as client:
+        assert "My name is Ada" in say(client, session, "What did I say?")["response"]
+
+
+@one_is_enough
 def test_a_failing_migration_stops_the_release(stack: Stack, images: Images) -> None:
     (stack.project / "migrations" / "agent" / "0002_broken.py").write_text(BROKEN, "utf-8")
     image = stack.containers("web")[0]["Config"]["Image"]
