@@ -1,11 +1,14 @@
-"""Kubernetes manifests: which pod knows which secret, who sends a token, and where traces go."""
+"""Kubernetes manifests: which pod knows which secret or proxy, who sends a token, and where traces go."""
 
 from __future__ import annotations
 
+import runpy
 from typing import TYPE_CHECKING
 
+import pytest
 import test_manifests as checks
-from test_manifests import of, pods_of, workloads
+import yaml
+from test_manifests import loaded, of, pods_of, workloads
 
 if TYPE_CHECKING:
     from test_manifests import Build, Manifest
@@ -16,7 +19,7 @@ build, environment, manifests = checks.build, checks.environment, checks.manifes
 def test_a_migration_is_the_owner_and_every_other_pod_is_not(manifests: list[Manifest]) -> None:
     for name, pod in workloads(manifests).items():
         (secret,) = (volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume)
-        env = {item["name"]: item["value"] for item in pod["spec"]["containers"][0].get("env", [])}
+        env = {item["name"]: item.get("value") for item in pod["spec"]["containers"][0].get("env", [])}
         owner = name.startswith("Job/migrate-")
         assert secret == ("owner" if owner else "secrets"), name
         assert env.get("DATABASE_APP_ROLE") == ("app" if owner else None), name
@@ -35,6 +38,22 @@ def test_whoever_reads_metrics_sends_the_token_where_that_is_chosen(build: Build
         for item in of("TriggerAuthentication", found):
             wanted = [{"parameter": "token", "name": "secrets", "key": "METRICS_TOKEN"}]
             assert item["spec"]["secretTargetRef"] == wanted
+
+
+@pytest.mark.parametrize("component", ["gateway", "ingress"])
+def test_a_way_in_is_not_released_before_the_web_process_trusts_its_proxy(build: Build, component: str) -> None:
+    text = build.text("staging", component)
+    script = runpy.run_path(str(build.project / "deploy" / "release"))
+    with pytest.raises(script["Refused"], match=r"Set it in \.env\.staging"):
+        script["check_proxies"](text, "staging")
+    web = workloads(loaded(text))["Deployment/web"]["spec"]["containers"][0]
+    (reference,) = (item["valueFrom"]["configMapKeyRef"] for item in web["env"] if item["name"] == "TRUSTED_PROXIES")
+    # A pod does not start while the key is missing.
+    (settings,) = of("ConfigMap", loaded(text))
+    assert reference == {"name": settings["metadata"]["name"], "key": "TRUSTED_PROXIES"}
+    set_ = {**settings, "data": {**settings["data"], "TRUSTED_PROXIES": "10.244.0.0/16"}}
+    script["check_proxies"](yaml.safe_dump_all([*loaded(text), set_]), "staging")
+    script["check_proxies"](build.text("staging"), "staging")
 
 
 def test_traces_leave_where_that_is_chosen(build: Build, environment: str) -> None:
