@@ -155,14 +155,14 @@ def test_a_greedy_adds_the_rows_that_a_search_has_not_found(tmp_path: Path, monk
     assert len(rows) > len(variants.ARCHETYPES) + len(variants.found())
 
 
-def test_every_choice_is_built_and_tested(questionnaire: Path, tmp_path: Path) -> None:
+def test_the_archetypes_make_every_choice_but_the_second_newest_python(questionnaire: Path, tmp_path: Path) -> None:
+    offered = {name: set(values) for name, values in variants.options().items()}
+    offered["python_version"] -= {"3.13"}  # between the others; rows of the array have it
     built = [
         variants.row_of(answers(render(questionnaire, tmp_path / name, given, vcs_ref=None)))
         for name, given in variants.ARCHETYPES.items()
     ]
-    assert {name: {row[name] for row in built} for name in variants.options()} == {
-        name: set(values) for name, values in variants.options().items()
-    }
+    assert {name: {row[name] for row in built} for name in variants.options()} == offered
 
 
 def test_every_file_is_reached_by_a_variant() -> None:

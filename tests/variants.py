@@ -29,7 +29,7 @@ CANDIDATES = 50  # of each row of the covering array, of which the best is taken
 SEED = 1
 FOUND = Path(__file__).with_name("covering.json")  # rows that `make covering` found
 
-# Who might copy the template. Together they make every choice at least once (tests/test_template.py holds it).
+# Who might copy the template. Together they make every choice but one of Python's (tests/test_template.py).
 ARCHETYPES: Mapping[str, Answers] = {
     "default": {},
     "minimal": {

@@ -53,3 +53,10 @@ def test_a_process_that_dies_fails_the_run(tmp_path: Path, conftest: str, passes
 def test_garbage_is_collected_though_not_in_what_was_imported() -> None:
     assert gc.isenabled()
     assert gc.get_freeze_count() > 10_000
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="older Pythons report no branches to sys.monitoring")
+def test_coverage_measures_branches_through_sys_monitoring(pytestconfig: pytest.Config) -> None:
+    if pytestconfig.getoption("no_cov"):
+        pytest.skip("coverage is switched off by --no-cov")
+    assert sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID) == "coverage.py"
