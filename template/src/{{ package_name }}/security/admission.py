@@ -1,7 +1,8 @@
-"""Who makes a request, and whether there is room for it (rule 13.1): decided before anything else is done for it.
+"""Identifies the caller of a request and applies the rate limit (rule 13.1), before any other work for the request.
 
-A request with valid credentials counts against their subject; any other against the address that it came from. So
-whoever guesses at tokens runs out of tries, and nobody is shut out by a stranger behind the same address.
+A request with valid credentials counts against their subject; any other counts against the address that it came from.
+The credentials are checked first, so failures of others behind the same address never refuse a valid key or token. An
+address over its limit gets 429 for whatever fails, and its guesses cost one shared query at a time (`keys`).
 """
 
 from __future__ import annotations
@@ -85,12 +86,8 @@ class AdmissionMiddleware:
         state = scope["app"].state
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         credentials = bearer(given.decode("latin-1"))
-        quota: Quota | None = None
-        policy, key = "address", limited_client(host)
         identity: Identity = None
         if credentials is not None:
-            if state.authenticator.asks_database(credentials):
-                quota = await self._count(scope, policy, key)
             try:
                 identity = await state.authenticator.principal(credentials)
             except (InvalidToken, ServiceUnavailable) as error:
@@ -100,9 +97,12 @@ class AdmissionMiddleware:
         scope["may_scrape"] = isinstance(identity, Principal) and identity.may(tokens.Scope.METRICS)
         if scope["path"] in EXEMPT:
             return []
+        if isinstance(identity, ServiceUnavailable):
+            return []  # nobody knows whether it failed
+        policy, key = "address", limited_client(host)
         if isinstance(identity, Principal):
-            policy, key, quota = "subject", identity.subject, None
-        quota = quota or await self._count(scope, policy, key)
+            policy, key = "subject", identity.subject
+        quota = await self._count(scope, policy, key)
         return [(name.lower().encode(), value.encode()) for name, value in _headers(policy, quota).items()]
 
     async def _count(self, scope: Scope, policy: str, key: str) -> Quota | None:

@@ -31,14 +31,10 @@ class Authenticator:
         self._tokens = Tokens(settings)
         self._issuer = Issuer(settings.JWKS_URL) if settings.JWKS_URL else None
 
-    def asks_database(self, credentials: str) -> bool:
-        """Whether it takes a round trip to tell: then there must be room for a try first."""
-        return credentials.startswith(PREFIX) and self._keys.known(credentials) is None
-
     async def principal(self, credentials: str) -> Principal:
         """Raises `InvalidToken`, and `ServiceUnavailable`."""
         if credentials.startswith(PREFIX):
-            return self._keys.known(credentials) or await self._keys.principal(credentials)
+            return await self._keys.principal(credentials)
         key = await self._issuer.key_of(credentials) if self._issuer else None
         return self._tokens.principal(credentials, key)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from ..services.gathering import Gathering
 from .tokens import InvalidToken, Principal
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
+    id: str
+    digest: bytes
     owner: str
     scopes: list[str]
 
@@ -95,37 +98,50 @@ async def revoke(executor: Executor, key_id: str) -> str | None:
     return owner
 
 
+# Keys that another process notes as used, or revokes, at the same moment are not waited for.
+_HOLDERS: Final = """
+    WITH valid AS (
+        SELECT id, digest, owner, scopes FROM api_keys
+        JOIN unnest(%(ids)s::text[], %(digests)s::bytea[]) AS tried (id, digest) USING (id, digest)
+        WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    ), used AS (
+        UPDATE api_keys SET last_used_at = now() WHERE id IN (
+            SELECT id FROM api_keys WHERE id IN (SELECT id FROM valid) FOR NO KEY UPDATE SKIP LOCKED
+        )
+    )
+    SELECT id, digest, owner, scopes FROM valid
+"""
+
+
 class ApiKeys:
-    """Whose keys are. A key that was found is believed for CACHE_SECONDS, so that most requests ask no database."""
+    """Whose keys are. A key that was found is believed for CACHE_SECONDS, so that most requests ask no database.
+
+    Each process has one query at a time for keys, however many are tried: guesses cannot use up the pool, so a key need
+    not be refused unseen because others behind its address have guessed.
+    """
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._found: dict[bytes, tuple[Principal, float]] = {}
-
-    def known(self, key: str) -> Principal | None:
-        """The holder of a key, where it is known without asking."""
-        principal, until = self._found.get(_digest(key), (None, 0.0))
-        return principal if time.monotonic() < until else None
+        self._asked = Gathering(self._holders)
 
     async def principal(self, key: str) -> Principal:
         """The holder of a key. Raises `InvalidToken`, and `ServiceUnavailable`."""
+        digest = _digest(key)
+        principal, until = self._found.get(digest, (None, 0.0))
+        if principal is not None and time.monotonic() < until:
+            return principal
         form = _KEY.fullmatch(key)
-        if form is None:
-            raise InvalidToken("The key is unknown, revoked or expired.")
-        holder = await self._executor.fetch_one(
-            _Holder,
-            """
-            UPDATE api_keys SET last_used_at = now()
-            WHERE id = %(id)s AND digest = %(digest)s AND revoked_at IS NULL
-              AND (expires_at IS NULL OR expires_at > now())
-            RETURNING owner, scopes
-            """,
-            {"id": form[1], "digest": _digest(key)},
-        )
+        holder = await self._asked.answer((form[1], digest)) if form else None
         if holder is None:
             raise InvalidToken("The key is unknown, revoked or expired.")
-        principal = Principal(holder.owner, frozenset(holder.scopes), form[1])
+        principal = Principal(holder.owner, frozenset(holder.scopes), holder.id)
         if len(self._found) >= CACHE_SIZE:
             self._found.clear()
-        self._found[_digest(key)] = (principal, time.monotonic() + CACHE_SECONDS)
+        self._found[digest] = (principal, time.monotonic() + CACHE_SECONDS)
         return principal
+
+    async def _holders(self, tried: list[tuple[str, bytes]]) -> list[_Holder | None]:
+        parameters = {"ids": [key_id for key_id, _ in tried], "digests": [digest for _, digest in tried]}
+        found = {item.digest: item for item in await self._executor.fetch_all(_Holder, _HOLDERS, parameters)}
+        return [found.get(digest) for _, digest in tried]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..services.interfaces import ServiceUnavailable
-from .admission import bearer, limited_client
+from .admission import bearer
 from .audit import client_address
 from .authentication import Authenticator
 from .refusals import Refusals
@@ -20,9 +20,6 @@ class Scrapers:
     """Asked in the event loop of the process whose metrics they want."""
 
     def __init__(self, settings: Settings, services: ServiceContainer) -> None:
-        self._limit = settings.RATE_LIMIT_PER_MINUTE
-        self._open_without_valkey = settings.RATE_LIMIT_WITHOUT_VALKEY == "open"
-        self._limiter = services.rate_limiter
         self._authenticator = Authenticator(settings, services.database)
         self._refusals = Refusals(services.database)
 
@@ -33,8 +30,6 @@ class Scrapers:
         if credentials is None:
             return False
         try:
-            if self._authenticator.asks_database(credentials) and not await self._has_room(client):
-                return False
             principal = await self._authenticator.principal(credentials)
         except InvalidToken as error:
             self._refusals.note(str(error))
@@ -46,13 +41,3 @@ class Scrapers:
     async def close(self) -> None:
         """Keep what was refused last."""
         await self._refusals.close()
-
-    async def _has_room(self, client: str) -> bool:
-        """Whether there is room for a try at a key: it counts against the address, with those at the web process."""
-        if not self._limit:
-            return True
-        try:
-            quota = await self._limiter.hit(f"address:{limited_client(client)}", self._limit)
-        except ServiceUnavailable:
-            return self._open_without_valkey
-        return quota.allowed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from ..gathering import Gathering
 from ..interfaces import Event, Quota, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -143,11 +143,7 @@ return {1, limit - used - 1, window - (now - (oldest or now))}
 
 
 class ValkeyRateLimiter(ValkeyService):
-    """A sliding window: in no 60 seconds, wherever they begin, more hits than the limit.
-
-    Hits that come while others are on their way go together in one round trip: a rush of requests needs no more
-    connections, and no hit waits for its turn until the clock says that Valkey is down.
-    """
+    """A sliding window: in no 60 seconds, wherever they begin, more hits than the limit."""
 
     service = "rate limiter"
     window_seconds = 60
@@ -155,53 +151,26 @@ class ValkeyRateLimiter(ValkeyService):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._script = self._client.register_script(_HIT)
-        self._waiting: list[_Hit] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._hits = Gathering(self._count)
 
     async def hit(self, key: str, limit: int) -> Quota:
-        hit = _Hit(key, limit, asyncio.get_running_loop().create_future())
-        self._waiting.append(hit)
-        if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send())
-        return await hit.quota
+        return await self._hits.answer((key, limit))
 
-    async def _send(self) -> None:
-        while self._waiting:
-            hits, self._waiting = self._waiting, []
-            try:
-                with self._errors():
-                    results = await self._run(hits)
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
-                for hit in hits:
-                    hit.fail(error)
-            else:
-                for hit, (allowed, remaining, reset) in zip(hits, results, strict=True):
-                    hit.answer(Quota(bool(allowed), hit.limit, remaining, reset / 1_000_000))
+    async def _count(self, hits: list[tuple[str, int]]) -> list[Quota]:
+        with self._errors():
+            results = await self._run(hits)
+        return [
+            Quota(bool(allowed), limit, remaining, reset / 1_000_000)
+            for (_, limit), (allowed, remaining, reset) in zip(hits, results, strict=True)
+        ]
 
-    async def _run(self, hits: list[_Hit]) -> list[tuple[int, int, int]]:
+    async def _run(self, hits: list[tuple[str, int]]) -> list[tuple[int, int, int]]:
         window = self.window_seconds * 1_000_000
         pipeline = self._client.pipeline(transaction=False)
-        for hit in hits:
-            pipeline.evalsha(self._script.sha, 1, f"rate:{hit.key}", str(hit.limit), str(window))
+        for key, limit in hits:
+            pipeline.evalsha(self._script.sha, 1, f"rate:{key}", str(limit), str(window))
         try:
             return await pipeline.execute()
-        except NoScriptError:  # Valkey is new, or was started anew: nothing was counted
+        except NoScriptError:  # Valkey is new or was restarted: nothing was counted
             await self._client.script_load(_HIT)
             return await self._run(hits)
-
-
-class _Hit:
-    """One that waits. Whose request was given up has stopped to wait."""
-
-    def __init__(self, key: str, limit: int, quota: asyncio.Future[Quota]) -> None:
-        self.key = key
-        self.limit = limit
-        self.quota = quota
-
-    def answer(self, quota: Quota) -> None:
-        if not self.quota.done():
-            self.quota.set_result(quota)
-
-    def fail(self, error: Exception) -> None:
-        if not self.quota.done():
-            self.quota.set_exception(error)
