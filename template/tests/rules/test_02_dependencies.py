@@ -80,7 +80,7 @@ def beside(started: dict[Callable[..., Any], Future[Any]]) -> Callable[[Callable
 @check("Run `uv lock` and commit uv.lock.")
 def test_lock_is_in_step(project: Project, beside: Callable[..., str | None]) -> Iterator[Violation]:
     if fault := beside(lock_checked):
-        file = File(project.root, "pyproject.toml")
+        file = project.known("pyproject.toml")
         yield file.at(file.line_of(r"^dependencies\b"), fault)
 
 
@@ -95,7 +95,7 @@ def test_imports_are_declared(beside: Callable[..., list[dict[str, Any]] | str])
         yield Violation(Path(place["file"]).as_posix(), place["line"] or 1, issue["error"]["message"])
 
 
-def programs(module: Module) -> Iterator[tuple[ast.AST, str]]:
+def programs(project: Project, module: Module) -> Iterator[tuple[ast.AST, str]]:
     """The programs that the module starts or looks for by name."""
     assigned = {
         target.id: node.value
@@ -104,7 +104,7 @@ def programs(module: Module) -> Iterator[tuple[ast.AST, str]]:
         if isinstance(target, ast.Name)
     }
     for node in module.all(ast.Call):
-        if module.origin(node.func) not in RUNNERS or not node.args:
+        if not project.flow.origins(node.func) & RUNNERS or not node.args:
             continue
         command: ast.AST = node.args[0]
         if isinstance(command, ast.Name):
@@ -121,7 +121,7 @@ def programs(module: Module) -> Iterator[tuple[ast.AST, str]]:
 def test_system_tools_are_declared(project: Project) -> Iterator[Violation]:
     declared = project.pyproject["tool"].get("rules", {}).get("system-tools", [])
     for module in project.modules():
-        for node, program in programs(module):
+        for node, program in programs(project, module):
             if program not in declared:
                 yield module.found(node, f"needs the program `{program}`, which nothing declares")
 

@@ -3,125 +3,127 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
-from tests.support.rules.project import Module, Project, Violation, named, walk
+from tests.support.rules.flow import Call
+from tests.support.rules.project import Project, Violation
+from tests.support.rules.scopes import scope_at
+from tests.support.rules.state import State
 
 if TYPE_CHECKING:
     from tests.support.api import Api
     from tests.support.processes import RunningProcess
 
-CONTAINERS = {"dict", "list", "set", "deque", "defaultdict", "Counter", "OrderedDict", "WeakValueDictionary"}
-CHANGES = {
-    "add",
-    "append",
-    "appendleft",
-    "clear",
-    "discard",
-    "extend",
-    "extendleft",
-    "insert",
-    "pop",
-    "popitem",
-    "popleft",
-    "remove",
-    "setdefault",
-    "update",
-}
-WRITES = {"write_text", "write_bytes"}
 OWN = "observability/"  # what a process tells of itself is its own: counters, and where spans are sent
+MAKES_THE_APP = "app.py"  # whose lifespan puts there what lives as long as the process
 # Commands, and the servers of `dev`, may write files: they are no part of the service.
 LAPTOP = ("management/", "agent/commands")
-
-
-def containers(module: Module) -> set[str]:
-    """The names at the top of the module that hold something changeable."""
-    found: set[str] = set()
-    for node in module.tree.body:
-        if not isinstance(node, (ast.Assign, ast.AnnAssign)):
-            continue
-        value = node.value
-        made = isinstance(value, (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)) or (
-            isinstance(value, ast.Call) and named(value.func).rpartition(".")[2] in CONTAINERS
-        )
-        if made:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return found
-
-
-def imported(module: Module, held: dict[str, set[str]]) -> set[str]:
-    """What other modules of the package hold, by the names under which this one knows it."""
-    found: set[str] = set()
-    for node in module.all(ast.ImportFrom):
-        above = Path(module.path).parents[node.level - 1] if node.level else Path("src")
-        place = above.joinpath(*(node.module or "").split("."))
-        for alias in node.names:
-            name = alias.asname or alias.name
-            if alias.name in _held(place, held):
-                found.add(name)
-            found |= {f"{name}.{each}" for each in _held(place / alias.name, held)}
-    return found
-
-
-def _held(place: Path, held: dict[str, set[str]]) -> set[str]:
-    return held.get(f"{place.as_posix()}.py") or held.get(f"{place.as_posix()}/__init__.py") or set()
-
-
-def changes(node: ast.AST) -> Iterator[str]:
-    """The names of what a statement or call changes in place."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
-        yield named(node.func.value)
-    elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
-        targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
-        for target in targets:
-            if isinstance(target, ast.Subscript):
-                yield named(target.value)
+# Write, move or delete files, whatever their arguments are.
+WRITERS = {
+    "dbm.open",
+    "diskcache.Cache",
+    "joblib.Memory",
+    "joblib.dump",
+    "os.link",
+    "os.makedirs",
+    "os.mkdir",
+    "os.mkfifo",
+    "os.remove",
+    "os.rename",
+    "os.replace",
+    "os.rmdir",
+    "os.symlink",
+    "os.unlink",
+    "pickle.dump",
+    "shelve.open",
+    "shutil.copy",
+    "shutil.copy2",
+    "shutil.copyfile",
+    "shutil.copyfileobj",
+    "shutil.copytree",
+    "shutil.make_archive",
+    "shutil.move",
+    "shutil.rmtree",
+    "shutil.unpack_archive",
+    "sqlite3.connect",
+    "tempfile.mkdtemp",
+    "tempfile.mkstemp",
+    "tempfile.mktemp",
+    "urllib.request.urlretrieve",
+}
+METHODS = {"write_text", "write_bytes", "to_csv", "to_excel", "to_feather", "to_json", "to_parquet", "to_pickle"}
+PATH_METHODS = {"hardlink_to", "mkdir", "rename", "replace", "rmdir", "symlink_to", "touch", "unlink"}
+OPENERS = {"open", "fdopen", "open_file", "ZipFile", "TarFile"}
+MODE = re.compile(r"[rwaxbt+|:gz2]{1,5}")
 
 
 @check("Keep it in the database or the cache, where every process sees it, or in an object of the request.")
 def test_no_state_in_modules(project: Project) -> Iterator[Violation]:
-    held = {module.path: containers(module) for module in project.modules()}
+    state = State(project)
     for module in project.modules():
-        if module.path.startswith(f"{project.package}/{OWN}"):
+        if project.inside(module).startswith(OWN):
             continue
-        shared = held[module.path] | imported(module, held)
-        if not shared and not any(module.all(ast.Global)):
-            continue
-        for function in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
-            nodes = walk(function)
-            own = {node.arg for node in nodes if isinstance(node, ast.arg)} | {
-                node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-            for node in nodes:
-                if isinstance(node, ast.Global):
-                    yield module.found(node, f"{function.name} keeps state in the global {', '.join(node.names)}")
-                for name in (shared - own).intersection(changes(node)):
-                    yield module.found(node, f"{function.name} keeps state in {name}, which this process alone has")
+        for node in module.all(ast.Global):
+            function = getattr(scope_at(node).node, "name", "a function")
+            names = ", ".join(node.names)
+            yield module.found(node, "{function} keeps state in the global {names}", function=function, names=names)
+        if project.inside(module) != MAKES_THE_APP:
+            for place, name in state.changes(module):
+                yield module.found(place, "keeps state in {name}, which this process alone has", name=name)
+        for place, method in state.singletons(module):
+            yield module.found(place, "is one object for all requests, and {method} keeps state in it", method=method)
+        for place, name in state.cached(module):
+            yield module.found(place, "the cached result of {name} can change: each process has another", name=name)
 
 
 @check("Store it in the database; a file is seen by one process only, and gone with its container.")
 def test_no_file_written(project: Project) -> Iterator[Violation]:
     for module in project.modules():
-        if module.path.removeprefix(f"{project.package}/").startswith(LAPTOP):
+        if project.inside(module).startswith(LAPTOP):
             continue
-        for node in module.all(ast.Call):
-            is_open = named(node.func).rpartition(".")[2] == "open" or (
-                isinstance(node.func, ast.Attribute) and node.func.attr == "open"
-            )
-            modes = [
-                item.value
-                for item in [*node.args, *(word.value for word in node.keywords)]
-                if isinstance(item, ast.Constant)
-            ]
-            opened = is_open and any(
-                isinstance(mode, str) and mode[:1] in {"w", "a", "x"} and len(mode) < 4 for mode in modes
-            )
-            if opened or (isinstance(node.func, ast.Attribute) and node.func.attr in WRITES):
-                yield module.found(node, "writes a file")
+        for call in project.flow.calls(module):
+            if _writes(project, call) and not _is_temporary(project, call):
+                yield module.found(call.node, "writes a file")
+
+
+def _writes(project: Project, call: Call) -> bool:
+    function = call.node.func
+    last = {origin.rpartition(".")[2] for origin in call.origins}
+    if call.origins & WRITERS:
+        return True
+    if isinstance(function, ast.Attribute):
+        if function.attr in METHODS:
+            return True
+        receiver = project.flow.origins(function.value)
+        if function.attr in PATH_METHODS and any(origin.endswith(".Path()") for origin in receiver):
+            return True
+        if function.attr == "save" and any(origin.startswith(("PIL.", "numpy", "torch")) for origin in receiver):
+            return True
+        last.add(function.attr)
+    if "NamedTemporaryFile" in last:
+        delete = call.argument("delete")
+        return isinstance(delete, ast.Constant) and delete.value is False
+    return bool(last & OPENERS) and any(
+        MODE.fullmatch(text) and set(text) & set("wax+")
+        for part in [*call.args, *(word.value for word in call.node.keywords)]
+        for text in project.flow.texts(part)
+    )
+
+
+def _is_temporary(project: Project, call: Call) -> bool:
+    """Whether the file is in a folder that `with TemporaryDirectory()` deletes again."""
+    function = call.node.func
+    parts = [*call.args, *([function.value] if isinstance(function, ast.Attribute) else [])]
+    return any(project.flow.reaches(part, lambda node: _is_folder(project, node)) for part in parts)
+
+
+def _is_folder(project: Project, node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and "pathlib.Path" in project.flow.origins(node.func):
+        return any(_is_folder(project, part) for part in node.args)
+    return "tempfile.TemporaryDirectory()" in project.flow.origins(node)
 
 
 @check(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
 from tests.support.rules.deployment import PROCESS_TYPES, Process, composed, deployed, procfile
-from tests.support.rules.project import File, Project, Violation
+from tests.support.rules.project import Project, Violation
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -22,7 +22,7 @@ RESERVED = 3 + 5  # for superusers, and for the commands of people
 @check("Start each process type by the same command everywhere: that of the Procfile.")
 def test_process_types_agree(project: Project) -> Iterator[Violation]:
     commands = procfile(project)
-    file = File(project.root, "Procfile")
+    file = project.known("Procfile")
     for name in PROCESS_TYPES:
         if name not in commands:
             yield file.at(1, f"starts no {name}")

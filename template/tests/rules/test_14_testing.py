@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from tests.support.rules.check import ROOT, Broken, check
-from tests.support.rules.project import File, Module, Project, Violation, named
+from tests.support.rules.project import Module, Project, Violation, named
 
 LEAST = 80
 LEVELS = ("unit", "integration", "e2e")
@@ -20,7 +20,7 @@ NEEDS_REASON = {"pytest.skip", "pytest.xfail", "pytest.mark.skip", "pytest.mark.
 
 @check(f"Set fail_under = {LEAST} or more and branch = true under [tool.coverage] in pyproject.toml.")
 def test_coverage_is_demanded(project: Project) -> Iterator[Violation]:
-    file = File(project.root, "pyproject.toml")
+    file = project.known("pyproject.toml")
     coverage = project.pyproject["tool"].get("coverage", {})
     if coverage.get("report", {}).get("fail_under", 0) < LEAST:
         yield file.at(file.line_of(r"^fail_under"), f"less than {LEAST} % of the code has to be tested")
@@ -39,7 +39,7 @@ def test_tests_have_three_levels(project: Project) -> Iterator[Violation]:
 
 @check("Write a test that sends the request.")
 def test_every_route_is_tested(project: Project) -> Iterator[Violation]:
-    file = File(project.root, "openapi.json")
+    file = project.known("openapi.json")
     modules = [module for module in project.modules("tests") if not module.path.startswith("tests/rules/")]
     addresses = cache(_addresses)
     for path in json.loads(file.text)["paths"]:

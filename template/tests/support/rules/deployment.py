@@ -66,7 +66,7 @@ class Process:
 
 
 def procfile(project: Project) -> dict[str, tuple[str, ...]]:
-    file = File(project.root, "Procfile")
+    file = project.known("Procfile")
     pairs = [line.split(":", 1) for line in file.lines if ":" in line]
     return {name: tuple(shlex.split(command)) for name, command in pairs}
 

@@ -1,24 +1,29 @@
-"""The project as the checks read it: files, modules as syntax trees, settings, YAML with line numbers."""
+"""The project as the checks read it: every tracked file, Python modules as syntax trees, the settings."""
 
 from __future__ import annotations
 
 import ast
 import os
 import re
+import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from .catalogue import say
+from .scopes import Survey, survey
+
+if TYPE_CHECKING:
+    from .flow import Flow
 
 A = TypeVar("A", bound=ast.AST)
 B = TypeVar("B", bound=ast.AST)
 C = TypeVar("C", bound=ast.AST)
-LEAVES = {ast.Constant, ast.Name}
-PLAIN = {int, str, type(None), ast.Load, ast.Store, ast.Del}  # values of fields that are no nodes to look at
-IGNORED = {"node_modules", "__pycache__", "build", "dist", "htmlcov"}
+IGNORED = {".git", ".venv", "node_modules", "__pycache__", "build", "dist", "htmlcov"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,10 @@ class Violation:
 class File:
     """A text file of the project."""
 
-    def __init__(self, root: Path, path: str) -> None:
+    def __init__(self, root: Path, path: str, text: str | None = None) -> None:
         self.path = path
         self.absolute = root / path
+        self._planted = text
 
     @property
     def name(self) -> str:
@@ -43,17 +49,19 @@ class File:
 
     @cached_property
     def text(self) -> str:
-        return self.absolute.read_text("utf-8")
+        """The text; a byte that is not UTF-8 becomes a replacement character."""
+        return self.absolute.read_text("utf-8", errors="replace") if self._planted is None else self._planted
 
     @cached_property
     def lines(self) -> list[str]:
         return self.text.splitlines()
 
-    def at(self, line: int, message: str) -> Violation:
-        return Violation(self.path, max(1, line), message)
+    def at(self, line: int, message: str, **values: object) -> Violation:
+        """A violation. `values` fill the braces of `message`, which is translated where rules/ has a translation."""
+        return Violation(self.path, max(1, line), say(message, **values))
 
     def line_of(self, pattern: str) -> int:
-        """The first line that the regular expression is found in, or 1."""
+        """The first line that matches the regular expression, or 1."""
         return next((number for number, line in enumerate(self.lines, 1) if re.search(pattern, line)), 1)
 
 
@@ -61,19 +69,19 @@ class Module(File):
     """A Python file."""
 
     @cached_property
+    def dotted(self) -> str:
+        """The name under which the module is imported: order_desk.agent.tools."""
+        return self.path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.text, self.path)
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        return walk(self.tree)
-
-    @cached_property
-    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
-        found: dict[type[ast.AST], list[ast.AST]] = {}
-        for node in self.nodes:
-            found.setdefault(type(node), []).append(node)
-        return found
+    def survey(self) -> Survey:
+        """The result of the one walk over the syntax tree: its nodes by kind, and the scopes of its names."""
+        package = self.dotted if self.name == "__init__.py" else self.dotted.rpartition(".")[0]
+        return survey(self.tree, package)
 
     @overload
     def all(self, one: type[A], /) -> Iterator[A]: ...
@@ -82,12 +90,13 @@ class Module(File):
     @overload
     def all(self, one: type[A], other: type[B], third: type[C], /) -> Iterator[A | B | C]: ...
     def all(self, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
-        """The nodes of these kinds. Every node is looked at once, however many checks ask."""
+        """The nodes of these kinds."""
         for kind in kinds:
-            yield from self._by_kind.get(kind, ())
+            yield from self.survey.by_kind.get(kind, ())
 
-    def found(self, node: ast.AST, message: str) -> Violation:
-        return self.at(getattr(node, "lineno", 1), message)
+    def found(self, node: ast.AST, message: str, **values: object) -> Violation:
+        """A violation at the line of the node."""
+        return self.at(getattr(node, "lineno", 1), message, **values)
 
     @cached_property
     def docstrings(self) -> set[int]:
@@ -105,65 +114,48 @@ class Module(File):
             if isinstance(node.value, str) and id(node) not in self.docstrings
         ]
 
-    @cached_property
-    def imports(self) -> list[tuple[ast.AST, str]]:
-        """Each absolute import: where it stands, and the dotted name."""
-        found: list[tuple[ast.AST, str]] = []
-        for node in self.all(ast.Import):
-            found += [(node, alias.name) for alias in node.names]
-        for origin in self.all(ast.ImportFrom):
-            found += [(origin, f"{origin.module}.{alias.name}") for alias in origin.names if not origin.level]
-        return found
-
-    @cached_property
-    def _origins(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for node in self.all(ast.Import, ast.ImportFrom):
-            prefix = "" if isinstance(node, ast.Import) else "." * node.level + (node.module or "") + "."
-            for alias in node.names:
-                if alias.asname or prefix:
-                    found[alias.asname or alias.name] = prefix + alias.name
-        return found
-
-    def origin(self, node: ast.AST) -> str:
-        """The dotted name that an expression is, from where its first part was imported: `run` is `subprocess.run`."""
-        first, dot, rest = named(node).partition(".")
-        return self._origins.get(first, first) + dot + rest
-
 
 class Project:
-    """All files but those of tools and environments."""
+    """All tracked files, and those that are not ignored: Git lists them; without Git, all but those of tools."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, planted: Mapping[str, str | None] | None = None) -> None:
         self.root = root
+        self._planted = dict(planted or {})
+        self._files: dict[str, File] = {}
+
+    def planted(self, files: Mapping[str, str | None]) -> Project:
+        """The project with the files so changed in memory alone; `None` removes one. For tests of checks."""
+        changed = Project(self.root, {**self._planted, **files})
+        changed._files = {path: file for path, file in self._files.items() if path not in files}
+        kept = (path for path in self.paths if path not in files)
+        changed.paths = sorted([*kept, *(path for path, text in files.items() if text is not None)])
+        return changed
 
     @cached_property
     def paths(self) -> list[str]:
-        return sorted(self._walk(self.root))
+        found = _listed(self.root)
+        return sorted(found if "pyproject.toml" in found else _walked(self.root, self.root))
 
-    def _walk(self, folder: Path) -> Iterator[str]:
-        for entry in os.scandir(folder):
-            if entry.is_symlink():
-                continue
-            if entry.is_file():
-                yield Path(entry.path).relative_to(self.root).as_posix()
-            elif (
-                entry.name not in IGNORED
-                and (not entry.name.startswith(".") or entry.name == ".github")
-                and not Path(entry.path, "pyvenv.cfg").exists()
-            ):
-                yield from self._walk(Path(entry.path))
+    def _at(self, path: str) -> File:
+        if path not in self._files:
+            kind = Module if path.endswith(".py") else File
+            self._files[path] = kind(self.root, path, self._planted.get(path))
+        return self._files[path]
 
     def files(self, *patterns: str) -> list[File]:
         """The files whose paths fit one of the patterns; `*` goes across folders."""
-        return [File(self.root, path) for path in self.paths if any(fnmatchcase(path, item) for item in patterns)]
+        return [self._at(path) for path in self.paths if any(fnmatchcase(path, item) for item in patterns)]
 
     def file(self, path: str) -> File | None:
-        return File(self.root, path) if path in self.paths else None
+        return self._at(path) if path in self.paths else None
+
+    def known(self, path: str) -> File:
+        """A file that every project has; an empty one where it has been deleted."""
+        return self.file(path) or File(self.root, path, "")
 
     @cached_property
     def pyproject(self) -> dict[str, Any]:
-        return tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))
+        return tomllib.loads(self._at("pyproject.toml").text)
 
     @cached_property
     def package(self) -> str:
@@ -173,7 +165,8 @@ class Project:
 
     @cached_property
     def _modules(self) -> list[Module]:
-        return [Module(self.root, path) for path in self.paths if path.endswith(".py")]
+        found = (self._at(path) for path in self.paths if path.endswith(".py"))
+        return [file for file in found if isinstance(file, Module)]
 
     def modules(self, *folders: str) -> list[Module]:
         """The Python files in the folders, or in the package when none is named."""
@@ -183,6 +176,17 @@ class Project:
     def module(self, path: str) -> Module:
         """A Python file of the package."""
         return next(module for module in self._modules if module.path == f"{self.package}/{path}")
+
+    def inside(self, module: Module) -> str:
+        """The module's path within the package: agent/tools.py."""
+        return module.path.removeprefix(f"{self.package}/")
+
+    @cached_property
+    def flow(self) -> Flow:
+        """Follows values through the names, attributes and functions of all modules."""
+        from .flow import Flow
+
+        return Flow(self._modules)
 
     @cached_property
     def settings(self) -> dict[str, tuple[Module, ast.AnnAssign]]:
@@ -197,20 +201,25 @@ class Project:
         }
 
 
-def walk(tree: ast.AST) -> list[ast.AST]:
-    """`ast.walk` in a third of its time, without the nodes that only say whether a name is read or set."""
-    nodes = [tree]
-    for node in nodes:  # which grows meanwhile
-        if type(node) in LEAVES:
+def _listed(root: Path) -> list[str]:
+    """The files that Git tracks or would offer to add; none where there is no repository."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except OSError:
+        return []
+    names = sorted(set(filter(None, done.stdout.split("\0"))))
+    return [name for name in names if (root / name).is_file() and not (root / name).is_symlink()]
+
+
+def _walked(root: Path, folder: Path) -> Iterator[str]:
+    for entry in os.scandir(folder):
+        if entry.is_symlink() or entry.name in IGNORED or entry.name.endswith("_cache"):
             continue
-        for name in node._fields:
-            value = getattr(node, name)
-            kind = type(value)
-            if kind is list:
-                nodes += [item for item in value if isinstance(item, ast.AST)]
-            elif kind not in PLAIN:
-                nodes.append(value)
-    return nodes
+        if entry.is_file():
+            yield Path(entry.path).relative_to(root).as_posix()
+        elif not Path(entry.path, "pyvenv.cfg").exists():
+            yield from _walked(root, Path(entry.path))
 
 
 def named(node: ast.AST) -> str:

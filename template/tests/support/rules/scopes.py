@@ -1,0 +1,191 @@
+"""One walk over a syntax tree: its nodes by kind, and for each name the places of its scope that bind it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+DEFINITIONS = {*FUNCTIONS, ast.ClassDef}
+STATEMENTS = {
+    ast.AnnAssign,
+    ast.Assign,
+    ast.AsyncFor,
+    ast.AugAssign,
+    ast.ExceptHandler,
+    ast.For,
+    ast.Global,
+    ast.Import,
+    ast.ImportFrom,
+    ast.NamedExpr,
+    ast.Nonlocal,
+    ast.Return,
+    ast.comprehension,
+    ast.withitem,
+}
+LEAVES = {ast.Constant, ast.Name}
+PLAIN = {int, str, bool, type(None), ast.Load, ast.Store, ast.Del}  # values of fields that are no nodes to look at
+
+
+@dataclass(slots=True)
+class Binding:
+    """A place that binds a name. `kind` says what `node` is to the name:
+
+    `value` (the expression assigned), `part` (the expression whose element `index` is assigned), `item` (of `node`, by
+    a loop), `entered` (by `with`), `added` (by `+=`), `caught` (by `except`), `declared` (with a type alone), `def`,
+    `argument`, or `import` (of the dotted name `origin`).
+    """
+
+    kind: str
+    node: ast.AST
+    origin: str = ""
+    index: int = 0
+
+
+@dataclass(slots=True)
+class Scope:
+    """A module, class or function, and the names bound in it."""
+
+    node: ast.AST
+    parent: Scope | None
+    names: dict[str, list[Binding]] = field(default_factory=dict)
+    outer: set[str] = field(default_factory=set)  # declared `global` or `nonlocal`
+    returns: list[ast.expr] = field(default_factory=list)
+
+    def bind(self, name: str, binding: Binding) -> None:
+        self.names.setdefault(name, []).append(binding)
+
+    def find(self, name: str) -> tuple[Scope, list[Binding]] | None:
+        """The scope that a name belongs to as it is read here, and what binds it there."""
+        scope: Scope | None = self
+        while scope is not None:
+            visible = scope is self or not isinstance(scope.node, ast.ClassDef)
+            if visible and name in scope.names and name not in scope.outer:
+                return scope, scope.names[name]
+            scope = scope.parent
+        return None
+
+    @property
+    def function(self) -> Scope | None:
+        """The innermost function that this is, or is in."""
+        scope: Scope | None = self
+        while scope is not None and not isinstance(scope.node, FUNCTIONS):
+            scope = scope.parent
+        return scope
+
+    @property
+    def module(self) -> Scope:
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+
+@dataclass(slots=True)
+class Survey:
+    """`nodes` are in the order of the walk; `scope_of` the scopes of definitions by the ids of their nodes."""
+
+    nodes: list[ast.AST]
+    by_kind: dict[type[ast.AST], list[ast.AST]]
+    top: Scope
+    scope_of: dict[int, Scope]
+
+
+def scope_at(node: ast.AST) -> Scope:
+    """The scope that a node of a surveyed tree stands in."""
+    scope: Scope = node.__dict__["scope"]
+    return scope
+
+
+def survey(tree: ast.Module, package: str) -> Survey:
+    """Walk the tree once. `package` is the one that relative imports start from."""
+    top = Scope(tree, None)
+    found = Survey([], {}, top, {id(tree): top})
+    nodes, by_kind, parts = found.nodes, found.by_kind, package.split(".")
+    stack: list[tuple[ast.AST, Scope]] = [(tree, top)]
+    while stack:
+        node, scope = stack.pop()
+        kind = type(node)
+        node.__dict__["scope"] = scope
+        nodes.append(node)
+        if kind in by_kind:
+            by_kind[kind].append(node)
+        else:
+            by_kind[kind] = [node]
+        if kind in LEAVES:
+            continue
+        body = scope
+        if kind in DEFINITIONS:
+            body = found.scope_of[id(node)] = Scope(node, scope)
+            _define(node, scope, body)
+        elif kind in STATEMENTS:
+            _bind(node, scope, parts)
+        for name in node._fields:
+            value = getattr(node, name)
+            within = body if name == "body" else scope
+            if type(value) is list:
+                stack += [(item, within) for item in reversed(value) if isinstance(item, ast.AST)]
+            elif type(value) not in PLAIN:
+                stack.append((value, within))
+    return found
+
+
+def _define(node: ast.AST, scope: Scope, body: Scope) -> None:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        scope.bind(node.name, Binding("def", node))
+    if isinstance(node, FUNCTIONS):
+        given = node.args
+        for argument in [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]:
+            if argument:
+                body.bind(argument.arg, Binding("argument", argument))
+    if isinstance(node, ast.Lambda):
+        body.returns.append(node.body)
+
+
+def _bind(node: ast.AST, scope: Scope, package: list[str]) -> None:
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            _target(target, "value", node.value, scope)
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
+        if node.value:
+            _target(node.target, "value", node.value, scope)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            scope.bind(node.target.id, Binding("declared", node))
+    elif isinstance(node, ast.AugAssign):
+        _target(node.target, "added", node.value, scope)
+    elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+        _target(node.target, "item", node.iter, scope)
+    elif isinstance(node, ast.withitem):
+        if node.optional_vars:
+            _target(node.optional_vars, "entered", node.context_expr, scope)
+    elif isinstance(node, ast.Return):
+        if node.value:
+            scope.returns.append(node.value)
+    elif isinstance(node, (ast.Global, ast.Nonlocal)):
+        scope.outer.update(node.names)
+    elif isinstance(node, ast.ExceptHandler):
+        if node.name and node.type:
+            scope.bind(node.name, Binding("caught", node.type))
+    elif isinstance(node, ast.Import):
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            scope.bind(name, Binding("import", node, alias.name if alias.asname else name))
+    elif isinstance(node, ast.ImportFrom):
+        above = package[: len(package) - node.level + 1] if node.level else []
+        origin = ".".join([*above, node.module] if node.module else above)
+        for alias in node.names:
+            scope.bind(alias.asname or alias.name, Binding("import", node, f"{origin}.{alias.name}"))
+
+
+def _target(target: ast.expr, kind: str, value: ast.expr, scope: Scope) -> None:
+    if isinstance(target, ast.Name):
+        owner = scope.module if target.id in scope.outer else scope
+        owner.bind(target.id, Binding(kind, value))
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for index, part in enumerate(target.elts):
+            if isinstance(part, ast.Name):
+                scope.bind(part.id, Binding("part" if kind == "value" else "unknown", value, index=index))
+            else:
+                _target(part, "unknown", value, scope)

@@ -1,0 +1,201 @@
+"""Which constants an expression may hold."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+from .origins import DEEPEST, HOLE, MOST, Origins, scope_of
+from .scopes import Binding, Scope, scope_at
+
+if TYPE_CHECKING:
+    from .project import Module
+
+SAME_TEXT = {"lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title", "encode", "decode", "removesuffix"}
+
+
+class Values(Origins):
+    """Follows constants as well."""
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        super().__init__(modules)
+        self._values: dict[int, frozenset[object]] = {}
+
+    def values(self, node: ast.AST) -> frozenset[object]:
+        """The constants that the expression may hold; texts with `HOLE` for what is not known of them."""
+        key = id(node)
+        if key in self._values:
+            return self._values[key]
+        mark = ("values", key)
+        if mark in self._open or len(self._open) > DEEPEST:
+            return frozenset()
+        self._open.add(mark)
+        try:
+            found = frozenset(list(self._constants(node))[:MOST])
+        finally:
+            self._open.discard(mark)
+        if not self._open or found:
+            self._values[key] = found
+        return found
+
+    def texts(self, node: ast.AST) -> frozenset[str]:
+        """The texts that the expression may hold."""
+        return frozenset(value for value in self.values(node) if isinstance(value, str))
+
+    def _constants(self, node: ast.AST) -> Iterable[object]:
+        if isinstance(node, ast.Constant):
+            value = node.value
+            return (value.decode("utf-8", "replace") if isinstance(value, bytes) else value,)
+        if isinstance(node, ast.Name):
+            found = scope_at(node).find(node.id)
+            return self._held(*found) if found else ()
+        if isinstance(node, ast.Attribute):
+            return self._held_by_attribute(node)
+        if isinstance(node, ast.JoinedStr):
+            return self._joined(node.values)
+        if isinstance(node, ast.FormattedValue):
+            return map(str, self.values(node.value))
+        if isinstance(node, ast.BinOp):
+            return self._computed(node)
+        if isinstance(node, ast.IfExp):
+            return self.values(node.body) | self.values(node.orelse)
+        if isinstance(node, ast.BoolOp):
+            return [value for part in node.values for value in self.values(part)]
+        if isinstance(node, (ast.NamedExpr, ast.Await, ast.Starred)):
+            return self.values(node.value)
+        if isinstance(node, ast.Call):
+            return self._result(node)
+        if isinstance(node, ast.Subscript):
+            return [value for item in self.items(node.value) for value in self.values(item)]
+        return ()
+
+    def _held(self, scope: Scope, bindings: list[Binding]) -> Iterator[object]:
+        texts: list[object] = []
+        for binding in bindings:
+            if binding.kind == "added":
+                added = self.texts(binding.node) or {HOLE}
+                longer = (f"{before}{after}" for before in texts for after in added if isinstance(before, str))
+                texts = [*list(longer)[:MOST]]
+                yield from texts
+                continue
+            texts = list(self._held_by(scope, binding))
+            yield from texts
+
+    def _held_by(self, scope: Scope, binding: Binding) -> Iterable[object]:
+        node = binding.node
+        if binding.kind == "value":
+            return self.values(node)
+        if binding.kind == "import":
+            return self._defined(binding.origin)
+        if binding.kind == "part" and isinstance(node, (ast.Tuple, ast.List)) and binding.index < len(node.elts):
+            return self.values(node.elts[binding.index])
+        if binding.kind == "item":
+            return [value for item in self.items(node) for value in self.values(item)]
+        if binding.kind == "argument" and isinstance(node, ast.arg):
+            return [value for given in self._passed(scope, node) for value in self.values(given)]
+        return ()
+
+    def _defined(self, dotted: str) -> Iterator[object]:
+        for scope, bindings in self.definitions(dotted):
+            if bindings[0].kind == "def" and self.is_property(bindings[0].node):
+                returned = scope_of(bindings[0].node, self._surveys).returns
+                yield from (value for each in returned for value in self.values(each))
+            else:
+                yield from self._held(scope, bindings)
+
+    def _held_by_attribute(self, node: ast.Attribute) -> Iterator[object]:
+        for origin in self.origins(node):
+            yield from self._defined(origin)
+
+    def items(self, node: ast.AST) -> Sequence[ast.expr]:
+        """The elements of the list, tuple, set or dictionary (its values) that the expression may be."""
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            return node.elts
+        if isinstance(node, ast.Dict):
+            return node.values
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return [*self.items(node.left), *self.items(node.right)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            return self.items(node.args[0]) if node.func.id in {"list", "tuple", "set", "frozenset"} else ()
+        return [item for value in self.assigned(node) for item in self.items(value)]
+
+    def assigned(self, node: ast.AST) -> list[ast.expr]:
+        """The expressions that a name or attribute was assigned, wherever in the project."""
+        mark = ("assigned", id(node))
+        if mark in self._open:
+            return []
+        self._open.add(mark)
+        try:
+            places: list[tuple[Scope, list[Binding]]] = []
+            if isinstance(node, ast.Name):
+                found = scope_at(node).find(node.id)
+                places = [found] if found else []
+            elif isinstance(node, ast.Attribute):
+                places = [each for origin in self.origins(node) for each in self.definitions(origin)]
+            return [value for place in places for value in self._values_of(*place)]
+        finally:
+            self._open.discard(mark)
+
+    def _values_of(self, scope: Scope, bindings: list[Binding]) -> Iterator[ast.expr]:
+        for binding in bindings:
+            if binding.kind == "import":
+                for place in self.definitions(binding.origin):
+                    yield from self._values_of(*place)
+            elif binding.kind == "argument" and isinstance(binding.node, ast.arg):
+                yield from self._passed(scope, binding.node)
+            elif binding.kind in {"value", "added", "entered"} and isinstance(binding.node, ast.expr):
+                yield binding.node
+            elif binding.kind == "def" and self.is_property(binding.node):
+                yield from scope_of(binding.node, self._surveys).returns
+
+    def _joined(self, parts: Sequence[ast.expr], between: str = "") -> Iterator[str]:
+        choices = [list(map(str, self.values(part))) or [HOLE] for part in parts]
+        for index, chosen in enumerate(product(*choices)):
+            if index == MOST:
+                return
+            yield between.join(chosen)
+
+    def _computed(self, node: ast.BinOp) -> Iterator[object]:
+        if isinstance(node.op, ast.Add):
+            if self.texts(node.left) or self.texts(node.right):
+                yield from self._joined([node.left, node.right])
+        elif isinstance(node.op, ast.Div) and (self.texts(node.left) or self.texts(node.right)):
+            yield from self._joined([node.left, node.right], "/")
+        elif isinstance(node.op, ast.Mod):
+            given = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+            for text in self.texts(node.left):
+                yield from (_filled(text, "%s", parts) for parts in self._choices(given))
+
+    def _choices(self, given: Sequence[ast.expr]) -> Iterator[tuple[str, ...]]:
+        choices = [list(map(str, self.values(part))) or [HOLE] for part in given]
+        for index, chosen in enumerate(product(*choices)):
+            if index < MOST:
+                yield chosen
+
+    def _result(self, node: ast.Call) -> Iterator[object]:
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            if function.attr in SAME_TEXT:
+                yield from self.texts(function.value)
+            elif function.attr == "format":
+                for text in self.texts(function.value):
+                    yield from (_filled(text, "{}", parts) for parts in self._choices(node.args))
+            elif function.attr == "join" and node.args:
+                for text in self.texts(function.value):
+                    yield from self._joined(self.items(node.args[0]), text)
+            elif function.attr == "get":
+                yield from (value for item in self.items(function.value) for value in self.values(item))
+        for origin in self.origins(function):
+            if origin in {"str", "int", "pathlib.Path", "bytes"} and node.args:
+                yield from self.values(node.args[0])
+            elif origin in {"os.path.join", "pathlib.PurePath"} and node.args:
+                yield from self._joined(node.args, "/")
+            yield from (value for each in self.results(origin) for value in self.values(each))
+
+
+def _filled(text: str, mark: str, parts: Sequence[str]) -> str:
+    for part in parts:
+        text = text.replace(mark, part, 1)
+    return text.replace(mark, HOLE)
