@@ -1,39 +1,59 @@
-"""The description of the API for people, at /docs: the one page here, with a policy of its own (DOCS_ENABLED)."""
+"""The description of the API for people, at /docs: Swagger UI, which needs no other server (DOCS_ENABLED)."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import re
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from fastapi import FastAPI
 
 DOCS_URL = "/docs"
-SWAGGER = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/"
+# Of swagger-ui-dist (Apache-2.0), which this package brings with its licence; uv.lock has the version of the package.
+PACKAGE = "fastapi_standalone_docs"
+SCRIPT = "swagger-ui-bundle.js"
+STYLE = "swagger-ui.css"
 ICON = "data:,"
+# The files change with the package alone, and are 1.8 MB.
+CACHED = {"Cache-Control": "private, max-age=3600"}
 
 
-def add_docs(app: FastAPI) -> None:
-    """Serve Swagger UI for the description at `app.openapi_url`. Of scripts in the page only its own may run."""
+def add_docs(app: FastAPI, root_path: str) -> None:
+    """Serve Swagger UI for the description at `app.openapi_url`, in a page that may load from this service alone."""
     page = get_swagger_ui_html(
-        openapi_url=str(app.openapi_url),
+        openapi_url=f"{root_path}{app.openapi_url}",
         title=app.title,
-        swagger_js_url=f"{SWAGGER}swagger-ui-bundle.js",
-        swagger_css_url=f"{SWAGGER}swagger-ui.css",
+        swagger_js_url=f"{root_path}{DOCS_URL}/{SCRIPT}",
+        swagger_css_url=f"{root_path}{DOCS_URL}/{STYLE}",
         swagger_favicon_url=ICON,
     )
     scripts = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
     own = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)
     policy = (
-        f"default-src 'none'; script-src {SWAGGER} {own}; style-src {SWAGGER} 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src 'self' {own}; style-src 'self' 'unsafe-inline'; img-src data:; "
         "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
 
     @app.get(DOCS_URL, include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(page.body, headers={"Content-Security-Policy": policy})
+
+    directory = Path(str(files(PACKAGE))) / "static" / "swagger"
+    for name in (SCRIPT, STYLE):
+        app.add_api_route(f"{DOCS_URL}/{name}", _file(directory / name), include_in_schema=False)
+
+
+def _file(path: Path) -> Callable[[], Awaitable[FileResponse]]:
+    async def file() -> FileResponse:
+        return FileResponse(path, headers=CACHED)
+
+    return file

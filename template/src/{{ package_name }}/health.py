@@ -1,6 +1,7 @@
 """The container's health check (rule 5.1): `python -m <package>.health [web|worker|scheduler]`.
 
-It runs every few seconds beside the process, so it imports next to nothing, and reads no settings but the ports.
+It runs every few seconds beside the process, so it imports next to nothing, and reads no settings but HOST
+and the ports.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 # The setting that names the port of each process, and its default.
 PORTS = {"web": ("PORT", "8000"), "worker": ("METRICS_PORT", "9000"), "scheduler": ("METRICS_PORT", "9000")}
+# Where to ask a process that listens on every address.
+LOOPBACK = {"0.0.0.0": ["127.0.0.1"], "::": ["::1", "127.0.0.1"]}  # noqa: S104 - nothing listens here
 SECONDS = 5.0  # less than the image's HEALTHCHECK waits
 
 
@@ -21,15 +25,30 @@ def main() -> int:
     if name not in PORTS:
         sys.stderr.write(f"name a process: {', '.join(PORTS)}\n")
         return 2
-    variable, default = PORTS[name]
-    port = os.environ.get(variable) or default
+    host, port = _setting("HOST", "0.0.0.0"), _setting(*PORTS[name])  # noqa: S104 - the default of the setting
+    hosts = LOOPBACK.get(host, [host])
     try:
-        status = _status(int(port))
+        status = _status(hosts, int(port))
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"{name} does not answer on port {port}: {error}\n")
+        sys.stderr.write(f"{name} does not answer on {' or '.join(hosts)}, port {port}: {error}\n")
         return 1
     sys.stdout.write(f"{name}: {status}\n")
     return 0 if status.startswith("HTTP/1.1 200 ") else 1
+
+
+def _setting(name: str, default: str) -> str:
+    """As config.py finds it: in a mounted file, in the environment, in .env."""
+    mounted = Path(os.environ.get("SECRETS_DIR", "/run/secrets"), name)
+    with suppress(OSError):
+        return mounted.read_text(encoding="utf-8").strip()
+    if value := os.environ.get(name):
+        return value
+    with suppress(OSError):
+        for line in Path(".env").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.strip().removeprefix("export ").partition("=")
+            if key.strip() == name and (value := value.partition(" #")[0].strip().strip("\"'")):
+                return value
+    return default
 
 
 def _process_of_container() -> str:
@@ -40,11 +59,20 @@ def _process_of_container() -> str:
         return ""
 
 
-def _status(port: int) -> str:
-    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+def _status(hosts: list[str], port: int) -> str:
+    with _connected(hosts, port) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         with connection.makefile("rb") as answer:
             return answer.readline().decode("latin-1").strip()
+
+
+def _connected(hosts: list[str], port: int) -> socket.socket:
+    """A connection to the first host that takes it: where IPv6 is turned off, `::` means IPv4 alone."""
+    *others, last = hosts
+    for host in others:
+        with suppress(OSError):
+            return socket.create_connection((host, port), SECONDS)
+    return socket.create_connection((last, port), SECONDS)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ from .services.interfaces import ServiceUnavailable
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
+access_log = structlog.get_logger("access")
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA: dict[str, Any] = {
@@ -82,10 +84,34 @@ def answer(document: dict[str, Any], headers: Mapping[str, str] | None = None) -
     return JSONResponse(document, document["status"], headers, MEDIA_TYPE)
 
 
-def internal_error(error: Exception, *, debug: bool) -> Response:
-    """The answer for a mistake in the program. What it was is for the log; a caller is told only in debug mode."""
-    problem = Problem(500, "internal", "An internal error occurred.", repr(error) if debug else None)
-    return answer(problem.document)
+class InternalErrorMiddleware:
+    """Answers a mistake in the program. Its cause is for the log; the caller sees it only in debug mode."""
+
+    def __init__(self, app: ASGIApp, *, debug: bool) -> None:
+        self.app = app
+        self._debug = debug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        responded = False
+
+        async def send_and_look(message: Message) -> None:
+            nonlocal responded
+            responded = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_look)
+        except Exception as error:
+            if not responded:
+                problem = Problem(500, "internal", "An internal error occurred.", repr(error) if self._debug else None)
+                await answer(problem.document)(scope, receive, send)
+            # After the answer: a traceback takes some 30 ms to format.
+            access_log.exception("request failed", error_type=type(error).__name__)
+            if responded:
+                raise  # the server closes the connection, since the response is not whole
 
 
 def install(app: FastAPI) -> None:
@@ -102,7 +128,10 @@ def install(app: FastAPI) -> None:
         document = {"type": "about:blank", "title": title, "status": error.status_code}
         if error.detail and error.detail != title:
             document["detail"] = error.detail
-        return answer(document, error.headers)
+        headers = dict(error.headers or {})
+        if "GET" in (allowed := headers.get("Allow", "").split(", ")):
+            headers["Allow"] = ", ".join(sorted({*allowed, "HEAD"}))
+        return answer(document, headers)
 
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
         errors = [

@@ -84,6 +84,14 @@ def _chat(request: Request) -> ChatService:
 
 
 Chat = Annotated[ChatService, Depends(_chat)]
+
+
+def _root_path(request: Request) -> str:
+    root_path: str = request.scope.get("root_path", "")
+    return root_path
+
+
+RootPath = Annotated[str, Depends(_root_path)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The turn's number in its session, from 1.")]
 LastEventId = Annotated[
     str | None, Header(pattern=EVENT_ID, description="The id of the last event seen: the stream goes on after it.")
@@ -91,9 +99,9 @@ LastEventId = Annotated[
 
 
 @router.post("", status_code=201)
-async def create_session(owner: Owner, chat: Chat, response: Response) -> SessionCreated:
+async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response: Response) -> SessionCreated:
     session = await chat.repository.create_session(owner)
-    response.headers["Location"] = f"{router.prefix}/{session.id}/history"
+    response.headers["Location"] = f"{root_path}{router.prefix}/{session.id}/history"
     return SessionCreated(session_id=session.id)
 
 
@@ -143,6 +151,7 @@ async def send_message(
     request: Request,
     owner: Owner,
     chat: Chat,
+    root_path: RootPath,
     session_id: UUID,
     message: MessageIn,
     accept: Annotated[str, Header(description="text/event-stream for the turn as it happens.")] = "*/*",
@@ -175,12 +184,12 @@ async def send_message(
         title = "The Idempotency-Key came before, with another request."
         raise Problem(422, "idempotency-key-reused", title, "Use a new key for a new request.") from None
     if queued:
-        headers = {"Location": _address(sent.turn), "Preference-Applied": "respond-async"}
+        headers = {"Location": _address(root_path, sent.turn), "Preference-Applied": "respond-async"}
         return _json(202, sent.turn, headers)
     if "text/event-stream" in accept.lower():
         return _sse(chat.stream(sent))
     try:
-        return _answer(await chat.result(sent))
+        return _answer(root_path, await chat.result(sent))
     except SessionNotFound:
         raise _no_session() from None
 
@@ -252,6 +261,7 @@ async def list_approvals(owner: Owner, chat: Chat, session_id: UUID, number: Num
 async def decide_approval(
     principal: UserPrincipal,
     chat: Chat,
+    root_path: RootPath,
     session_id: UUID,
     number: Number,
     call_id: Annotated[str, Path(pattern=r"^[^\x00]+$")],
@@ -265,7 +275,7 @@ async def decide_approval(
     except NoDecisionOpen:
         title = "The call is unknown, decided already, or expired, or its turn has ended."
         raise Problem(409, "no-decision-open", title) from None
-    response.headers["Location"] = _address(turn)
+    response.headers["Location"] = _address(root_path, turn)
     return _view(turn)
 
 
@@ -280,8 +290,8 @@ def _no_session() -> Problem:
     return Problem(404, "session-not-found", "There is no such session.")
 
 
-def _address(turn: Turn) -> str:
-    return f"{router.prefix}/{turn.session_id}/turns/{turn.number}"
+def _address(root_path: str, turn: Turn) -> str:
+    return f"{root_path}{router.prefix}/{turn.session_id}/turns/{turn.number}"
 
 
 def _view(turn: Turn) -> TurnView:
@@ -303,7 +313,7 @@ def _json(status: int, turn: Turn, headers: dict[str, str] | None = None) -> Res
     return Response(_view(turn).model_dump_json(), status, headers, "application/json")
 
 
-def _answer(turn: Turn) -> Response:
+def _answer(root_path: str, turn: Turn) -> Response:
     """The response to a message, by what became of its turn."""
     if turn.status is Status.SUCCEEDED:
         return _json(200, turn)
@@ -314,10 +324,11 @@ def _answer(turn: Turn) -> Response:
         headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after is not None else {}
         kind = error["type"].replace("_", "-")
         resets = {"resets": error["resets"]} if error.get("resets") else {}
-        raise Problem(status, kind, title, error["detail"], instance=_address(turn), headers=headers, **resets)
+        instance = _address(root_path, turn)
+        raise Problem(status, kind, title, error["detail"], instance=instance, headers=headers, **resets)
     if turn.status is Status.CANCELLED:
-        raise Problem(409, "turn-cancelled", "The turn was cancelled.", instance=_address(turn))
-    return _json(202, turn, {"Location": _address(turn)})
+        raise Problem(409, "turn-cancelled", "The turn was cancelled.", instance=_address(root_path, turn))
+    return _json(202, turn, {"Location": _address(root_path, turn)})
 
 
 def _sse(events: AsyncIterator[Event]) -> EventStreamResponse:

@@ -11,18 +11,20 @@ import json
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from ..listening import bind, plain
 from . import metrics
 from .health import check
 from .scraping import may_scrape
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from ..config import Settings
@@ -35,10 +37,6 @@ log = structlog.get_logger()
 
 ANSWER_SECONDS = 5.0  # more than any check takes that ends by itself
 READ_SECONDS = 5.0  # for a request to come in
-
-
-class CannotListen(Exception):
-    """The address is taken, or not to be had. The message is for people."""
 
 
 class Vitals(Protocol):
@@ -111,27 +109,36 @@ def serve(settings: Settings, vitals: Vitals, headers: Mapping[str, str]) -> Ite
     Handler.settings = settings
     Handler.vitals = vitals
     Handler.added_headers = headers
-    try:
-        server = _Server((settings.HOST, settings.METRICS_PORT), Handler)
-    except OSError as error:
-        raise CannotListen(
-            f"METRICS_PORT: cannot listen on {settings.HOST}:{settings.METRICS_PORT} ({error.strerror or error})"
-        ) from None
-    os.register_at_fork(after_in_child=server.socket.close)  # else the port would outlive this process
-    host, port = server.server_address[:2]
-    thread = threading.Thread(target=server.serve_forever, name="vitals", kwargs={"poll_interval": 0.1}, daemon=True)
-    thread.start()
-    log.info("listening", host=host, port=port)
-    try:
+    with ExitStack() as stack:
+        for listening in bind(settings.HOST, settings.METRICS_PORT, "METRICS_PORT"):
+            host, port, *_ = stack.enter_context(_serving(_Server(listening, Handler)))
+            log.info("listening", host=host, port=port)
         yield
+
+
+@contextmanager
+def _serving(server: _Server) -> Iterator[tuple[Any, ...]]:
+    """Serve while the block runs; yields the address."""
+    server.server_activate()
+    os.register_at_fork(after_in_child=server.socket.close)  # else the port would outlive this process
+    threading.Thread(target=server.serve_forever, name="vitals", args=(0.1,), daemon=True).start()
+    try:
+        yield server.socket.getsockname()
     finally:
         server.shutdown()
         server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
+    """Serves what comes in by a socket that is bound already."""
+
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, bound: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(bound.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = bound
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the signature is theirs
         """Callers who hang up are no news; the standard library would print a traceback."""
@@ -146,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     added_headers: Mapping[str, str]
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path = self.path.partition("?")[0].rstrip("/")
         try:
             status, document = {"/health": self._health, "/ready": self._ready, "/metrics": self._metrics}.get(
                 path, self._unknown
@@ -157,10 +164,12 @@ class _Handler(BaseHTTPRequestHandler):
             log.exception("cannot answer", path=path)
             status, document = 500, {"status": "failed"}
         self._answer(status, document)
-        log.debug("request", method="GET", path=path, status=status)
+        log.debug("request", method=self.command, path=path, status=status)
+
+    do_HEAD = do_GET  # noqa: N815 - the name is theirs; `_answer` leaves the body out
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """What is no GET, or no HTTP; the standard library would answer a page that names its version."""
+        """What is neither GET nor HEAD, or no HTTP; the standard library would answer a page that names its version."""
         self.close_connection = True
         self._answer(code, {"status": "refused"})
 
@@ -188,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _metrics(self) -> tuple[int, dict[str, Any] | bytes]:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        client, authorization = self.client_address[0], headers.get("authorization")
+        client, authorization = plain(self.client_address[0]), headers.get("authorization")
         if not may_scrape(self.settings, client, headers) and not (
             authorization and self.vitals.admits(authorization, client)
         ):

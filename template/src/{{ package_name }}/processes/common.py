@@ -13,7 +13,7 @@ import structlog
 
 from ..agent.tasks import registry as agent_tasks
 from ..chat.maintenance import registry as chat_tasks
-from ..observability.server import CannotListen
+from ..listening import CannotListen
 from ..services.interfaces import ServiceUnavailable
 
 if TYPE_CHECKING:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 
 import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..app import create_app
-from ..config import Settings
+from ..config import ConfigurationError, Settings
+from ..listening import CannotListen, bind, plain, shown
 from ..observability.metrics import tell_started
 from ..observability.requests import OTHER, REQUESTS
 from ..problems import MEDIA_TYPE
@@ -19,9 +21,17 @@ from ..security.headers import HEADERS
 
 log = structlog.get_logger()
 
+CANNOT_START = 1
+WRONG_SETTINGS = 2
+
 
 class Protocol(HttpToolsProtocol):
     """Answers what cannot be read as HTTP, and so never comes to the application, as that would answer it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if self.client is not None:
+            self.client = (plain(self.client[0]), self.client[1])
 
     def send_400_response(self, msg: str) -> None:
         document = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": msg}
@@ -43,25 +53,24 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 self._app,
-                host=settings.HOST,
-                port=settings.PORT,
                 http=Protocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # TRUSTED_PROXIES says whose are believed, and app.py sees to it
+                timeout_keep_alive=settings.KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=round(settings.SHUTDOWN_GRACE_SECONDS) + 1,
             )
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        host, port = self._settings.HOST, self._settings.PORT
         try:
-            await super().startup(sockets)
-        except SystemExit:
-            if not self.lifespan.should_exit:  # or the application has said why
-                address = f"{self._settings.HOST}:{self._settings.PORT}"
-                log.critical("cannot start", reason=f"it cannot listen at {address}: something else may do so")
-            raise
+            await super().startup(sockets or bind(host, port, "PORT"))
+        except (CannotListen, OSError) as error:  # another process may have begun to listen meanwhile
+            reason = str(error) if isinstance(error, CannotListen) else f"PORT: {shown(host, port)} is taken"
+            log.critical("cannot start", reason=reason)
+            sys.exit(CANNOT_START)
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
             log.info("listening", host=host, port=port, startup_seconds=tell_started(self._settings, "web"))
@@ -78,4 +87,9 @@ class Server(uvicorn.Server):
 
 
 def main(settings: Settings) -> None:
-    Server(settings).run()
+    try:
+        server = Server(settings)
+    except ConfigurationError as error:
+        log.critical("cannot start", reason=str(error))
+        sys.exit(WRONG_SETTINGS)
+    server.run()

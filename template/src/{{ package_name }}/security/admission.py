@@ -16,6 +16,7 @@ import structlog
 
 from ..observability.metrics import RATE_LIMIT_UNAVAILABLE, RATE_LIMITED_REQUESTS
 from ..problems import Problem, answer
+from ..routing import route_path
 from ..services.interfaces import Quota, ServiceUnavailable
 from . import tokens
 from .audit import client_address
@@ -95,7 +96,7 @@ class AdmissionMiddleware:
         scope["identity"] = identity
         scope["refused"] = str(identity) if isinstance(identity, InvalidToken) else None
         scope["may_scrape"] = isinstance(identity, Principal) and identity.may(tokens.Scope.METRICS)
-        if scope["path"] in EXEMPT:
+        if route_path(scope) in EXEMPT:
             return []
         if isinstance(identity, ServiceUnavailable):
             return []  # nobody knows whether it failed

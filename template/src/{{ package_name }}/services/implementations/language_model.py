@@ -98,6 +98,8 @@ def _build(settings: Settings) -> ModelClient:
 
         return ModelClient(*build_model(settings), settings)
     except ImportError as error:
+        if error.name is None:  # an optional part of a package that is installed
+            raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} cannot be used: {error}") from error
         raise ModelError(
             "rejected",
             f"LLM_MODEL={settings.LLM_MODEL} needs a package that is not installed: "
