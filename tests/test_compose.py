@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
 import subprocess
 from itertools import pairwise
 from shutil import copyfile
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from engine import ADVICE
+from engine import ADVICE, until
 from programs import program
 from test_render import ROWS, each_variant
 
@@ -48,7 +51,7 @@ def test_the_processes_are_those_of_the_procfile_in_their_numbers(project: Path)
     found = services(project)
     assert {name: found[name]["command"] for name in PROCESSES} == commands
     assert {name: found[name]["deploy"]["replicas"] for name in PROCESSES} == {"web": 3, "worker": 2, "scheduler": 1}
-    assert found.keys() == PROCESSES | SERVERS | {"migrate", "role", "credentials"}
+    assert found.keys() == PROCESSES | SERVERS | {"migrate", "role", "credentials", "settings"}
 
 
 @each_variant
@@ -57,8 +60,14 @@ def test_nothing_starts_before_what_it_needs(project: Path) -> None:
     needs = {
         name: {on: how["condition"] for on, how in one.get("depends_on", {}).items()} for name, one in found.items()
     }
-    ready = {"migrate": "service_completed_successfully", "postgres": "service_healthy", "valkey": "service_healthy"}
+    ready = {
+        "migrate": "service_completed_successfully",
+        "settings": "service_completed_successfully",
+        "postgres": "service_healthy",
+        "valkey": "service_healthy",
+    }
     assert all(needs[name] == ready for name in PROCESSES)
+    assert needs["settings"] == {"migrate": "service_completed_successfully"}  # which may fail, and stop nothing
     assert needs["migrate"] == {"role": "service_completed_successfully"}
     assert needs["role"] == {"postgres": "service_healthy"}
     assert all(needs[name] == {"credentials": "service_completed_successfully"} for name in SERVERS)
@@ -122,6 +131,34 @@ def test_the_owner_of_the_data_has_a_name_of_its_own(render: Render, tmp_path: P
     assert after["secrets/DATABASE_URL"].startswith("postgresql://app:")
     assert after["secrets/REDIS_URL"].startswith(f"redis://{owner}:")
     assert f"\nuser {owner} on >" in after["secrets/valkey.conf"]
+
+
+def look(project: Path, folder: Path) -> subprocess.Popen[str]:
+    """The service `settings` at work, by its own script, over files that stand in `folder`."""
+    script: str = services(project)["settings"]["entrypoint"][-1].replace("$$", "$").replace("/run/", f"{folder}/")
+    return subprocess.Popen(["sh", "-euc", script], text=True, start_new_session=True)
+
+
+def test_changed_settings_wait_for_every_process_that_has_the_former_ones(render: Render, tmp_path: Path) -> None:
+    (tmp_path / "settings").mkdir()
+    digest = tmp_path / "settings" / "digest"
+    (tmp_path / ".env").write_text("A=1\n", "utf-8")
+    assert look(render(), tmp_path).wait() == 0
+    with digest.open() as process:
+        fcntl.flock(process, fcntl.LOCK_SH)
+        assert look(render(), tmp_path).wait() == 0, "nothing changed"
+        former = digest.read_text("utf-8")
+        (tmp_path / ".env").write_text("A=2\n", "utf-8")
+        with look(render(), tmp_path) as interrupted:
+            until("another digest", lambda: digest.read_text("utf-8") != former)
+            os.killpg(interrupted.pid, signal.SIGKILL)
+        with look(render(), tmp_path) as looking:
+            with pytest.raises(subprocess.TimeoutExpired):
+                looking.wait(0.5)
+            fcntl.flock(process, fcntl.LOCK_UN)
+            assert looking.wait() == 0
+    assert look(render(), tmp_path).wait() == 0
+    assert {path.name for path in digest.parent.iterdir()} <= {"digest", "new"}
 
 
 def test_data_of_a_release_before_the_role_keep_their_password(render: Render, tmp_path: Path) -> None:

@@ -338,11 +338,39 @@ def test_a_stop_drains_and_the_data_are_there_again(stack: Stack) -> None:
         stack.compose("stop")
         assert whole.result()["status"] == "succeeded"
     codes = {one["Name"]: one["State"]["ExitCode"] for one in stack.containers()}
-    assert len(codes) == 11
+    assert len(codes) == 12
     assert set(codes.values()) == {0}, codes
     stack.up()
     with stack.client(1, token) as client:
         assert [turn["status"] for turn in client.get(f"{session}/history").json()["history"]] == ["succeeded"]
+
+
+def in_use(stack: Stack) -> dict[str, tuple[str, str]]:
+    """Of each process, when it started and the settings that it read then."""
+    running = stack.containers("web", "worker", "scheduler")
+    return {one["Name"]: (one["State"]["StartedAt"], docker("exec", one["Id"], "cat", "/app/.env")) for one in running}
+
+
+@one_is_enough
+def test_changed_settings_are_in_use_once_up_returns(stack: Stack) -> None:
+    token, before = stack.token(), in_use(stack)
+    stack.up()
+    assert in_use(stack) == before, "nothing changed, and a process was replaced"
+    file = stack.project / ".env"
+    edited = file.with_name(".env.edited")  # in the place of the former file, as editors do it
+    edited.write_text(file.read_text("utf-8").replace(SECRET, f"{SECRET}-rotated"), "utf-8")
+    edited.replace(file)
+    stack.up()
+    after = in_use(stack)
+    assert after.keys() == before.keys()
+    for name, (started, settings) in after.items():
+        assert started != before[name][0], f"{name} was not replaced"
+        assert f"{SECRET}-rotated" in settings, name
+    for replica in (1, 2, 3):
+        with stack.client(replica, token) as client:
+            assert client.post("/chat/sessions").status_code == 401, "a token of the former key is accepted"
+            client.headers["Authorization"] = f"Bearer {stack.token()}"
+            assert client.post("/chat/sessions").status_code == 201
 
 
 @one_is_enough
