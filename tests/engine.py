@@ -112,6 +112,11 @@ class Stack:
         """All of them, or those of some services, running or not."""
         return inspect(*self.compose("ps", "--all", "--quiet", *services).split())
 
+    def in_use(self) -> dict[str, tuple[str, str]]:
+        """Of each process, when it started and the settings that it read then."""
+        found = {one["Name"].lstrip("/"): one for one in self.containers("web", "worker", "scheduler")}
+        return {n: (one["State"]["StartedAt"], docker("exec", n, "cat", "/app/.env")) for n, one in found.items()}
+
     def token(self) -> str:
         """One that a person gets in the same way."""
         slug = str(answers(self.project)["project_slug"])

@@ -345,23 +345,17 @@ def test_a_stop_drains_and_the_data_are_there_again(stack: Stack) -> None:
         assert [turn["status"] for turn in client.get(f"{session}/history").json()["history"]] == ["succeeded"]
 
 
-def in_use(stack: Stack) -> dict[str, tuple[str, str]]:
-    """Of each process, when it started and the settings that it read then."""
-    running = stack.containers("web", "worker", "scheduler")
-    return {one["Name"]: (one["State"]["StartedAt"], docker("exec", one["Id"], "cat", "/app/.env")) for one in running}
-
-
 @one_is_enough
 def test_changed_settings_are_in_use_once_up_returns(stack: Stack) -> None:
-    token, before = stack.token(), in_use(stack)
+    token, before = stack.token(), stack.in_use()
     stack.up()
-    assert in_use(stack) == before, "nothing changed, and a process was replaced"
+    assert stack.in_use() == before, "nothing changed, and a process was replaced"
     file = stack.project / ".env"
     edited = file.with_name(".env.edited")  # in the place of the former file, as editors do it
     edited.write_text(file.read_text("utf-8").replace(SECRET, f"{SECRET}-rotated"), "utf-8")
     edited.replace(file)
     stack.up()
-    after = in_use(stack)
+    after = stack.in_use()
     assert after.keys() == before.keys()
     for name, (started, settings) in after.items():
         assert started != before[name][0], f"{name} was not replaced"

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
 IMAGE = "registry.example.org:5000/acme/agent@sha256:" + "0123456789abcdef" * 4
 SETUP = {"Namespace", "Role", "RoleBinding"}
-COMPONENTS = ("gateway", "ingress", "keda", "keda-token", "monitoring", "monitoring-token", "tracing")
+COMPONENTS = (
+    "gateway",
+    "ingress",
+    "keda",
+    "keda-token",
+    "model",
+    "monitoring",
+    "monitoring-token",
+    "stores",
+    "tracing",
+)
 ENVIRONMENTS = ("staging", "production")
 CHOICES: list[tuple[str, ...]] = [(), *((name,) for name in COMPONENTS), COMPONENTS]
 OLDEST = Version("1.33")
