@@ -19,7 +19,11 @@ from template import ROOT
 
 LIST = "releases.toml"
 CHANGELOG = "CHANGELOG.md"
-RULES = "template/rules/CHANGELOG.md"
+RULES = {
+    language: f"template/{{% if rules_language == '{language}' %}}rules{{% endif %}}/CHANGELOG.md"
+    for language in ("en", "zh")
+}
+NO_RULE = {"en": "- No rule changed.", "zh": "- 规则没有变化。"}
 UPDATING = "docs/updating.md"
 UNRELEASED = "Unreleased"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -120,10 +124,11 @@ def check(root: Path, version: str) -> None:
         raise NotReadyError(f"{version} is not newer than {older[-1].version}, the newest in {LIST}.")
     if not section((root / CHANGELOG).read_text("utf-8"), UNRELEASED):
         raise NotReadyError(f"{CHANGELOG} says nothing under `## {UNRELEASED}`: tell what is new.")
-    if section((root / RULES).read_text("utf-8"), UNRELEASED) == "":
-        raise NotReadyError(
-            f"{RULES} says nothing under `## {UNRELEASED}`: name the rules that changed, or remove the heading."
-        )
+    for path in RULES.values():
+        if section((root / path).read_text("utf-8"), UNRELEASED) == "":
+            raise NotReadyError(
+                f"{path} says nothing under `## {UNRELEASED}`: name the rules that changed, or remove the heading."
+            )
     needs_work = (older and Version(version).major > older[-1].order.major) or (root / hook(version)).exists()
     if needs_work and f"### {version}\n" not in (root / UPDATING).read_text("utf-8"):
         raise NotReadyError(
@@ -141,14 +146,14 @@ def make(root: Path, version: str) -> Release:
     text = changelog.read_text("utf-8").replace(f"## {UNRELEASED}\n", f"## {UNRELEASED}\n\n{title}\n", 1)
     changelog.write_text(text, "utf-8")
 
-    rules = root / RULES
-    text = rules.read_text("utf-8")
-    if section(text, UNRELEASED) is not None:
-        text = text.replace(f"## {UNRELEASED}\n", f"{title}\n", 1)
-    elif section(text, version) is None:
-        first = text.index("\n## ") + 1 if "\n## " in text else len(text)
-        text = f"{text[:first]}{title}\n\n- No rule changed.\n\n{text[first:]}".rstrip() + "\n"
-    rules.write_text(text, "utf-8")
+    for language, path in RULES.items():
+        text = (root / path).read_text("utf-8")
+        if section(text, UNRELEASED) is not None:
+            text = text.replace(f"## {UNRELEASED}\n", f"{title}\n", 1)
+        elif section(text, version) is None:
+            first = text.index("\n## ") + 1 if "\n## " in text else len(text)
+            text = f"{text[:first]}{title}\n\n{NO_RULE[language]}\n\n{text[first:]}".rstrip() + "\n"
+        (root / path).write_text(text, "utf-8")
 
     project = root / "pyproject.toml"
     text = re.sub(

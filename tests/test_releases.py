@@ -30,7 +30,8 @@ def repository(tmp_path: Path) -> Path:
     (root / releases.LIST).write_text("# The list.\n\nrelease = []\n", "utf-8")
     changelog = f"# Changelog\n\n## {releases.UNRELEASED}\n\n- Something.\n\n## 0.1.0 (2020-01-01)\n\n- Older.\n"
     (root / releases.CHANGELOG).write_text(changelog, "utf-8")
-    (root / releases.RULES).write_text(f"# Changes\n\n## {releases.UNRELEASED}\n\n- **9.1** stops.\n", "utf-8")
+    for path in releases.RULES.values():
+        (root / path).write_text(f"# Changes\n\n## {releases.UNRELEASED}\n\n- **9.1** stops.\n", "utf-8")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Before")
     return root
@@ -55,9 +56,10 @@ def test_a_release_names_its_version_everywhere_and_is_listed(repository: Path) 
     changelog = (repository / releases.CHANGELOG).read_text("utf-8")
     assert releases.section(changelog, "1.0.0") == "- Something."
     assert releases.section(changelog, releases.UNRELEASED) == ""
-    rules = (repository / releases.RULES).read_text("utf-8")
-    assert releases.section(rules, "1.0.0") == "- **9.1** stops."
-    assert releases.section(rules, releases.UNRELEASED) is None
+    for path in releases.RULES.values():
+        rules = (repository / path).read_text("utf-8")
+        assert releases.section(rules, "1.0.0") == "- **9.1** stops."
+        assert releases.section(rules, releases.UNRELEASED) is None
     subprocess.run(["uv", "lock", "--check", "--quiet"], cwd=repository, check=True)
 
 
@@ -66,9 +68,10 @@ def test_a_release_without_a_change_of_rules_says_so(repository: Path) -> None:
     first = releases.make(repository, "1.0.0")
     second = release_again(repository, "1.1.0")
     assert releases.releases(repository) == [first, second]
-    rules = (repository / releases.RULES).read_text("utf-8")
-    assert releases.section(rules, "1.1.0") == "- No rule changed."
-    assert rules.index("## 1.1.0") < rules.index("## 1.0.0")
+    for language, path in releases.RULES.items():
+        rules = (repository / path).read_text("utf-8")
+        assert releases.section(rules, "1.1.0") == releases.NO_RULE[language]
+        assert rules.index("## 1.1.0") < rules.index("## 1.0.0")
 
 
 def forget_to_commit(root: Path) -> None:
@@ -81,7 +84,7 @@ def forget_the_changelog(root: Path) -> None:
 
 
 def forget_the_rules(root: Path) -> None:
-    (root / releases.RULES).write_text("# Changes\n\n## Unreleased\n", "utf-8")
+    (root / releases.RULES["zh"]).write_text("# Changes\n\n## Unreleased\n", "utf-8")
     git(root, "commit", "--quiet", "--all", "--message", "Nothing")
 
 
@@ -101,7 +104,7 @@ def release_newer(root: Path) -> None:
     [
         (forget_to_commit, "1.0.0", "not committed"),
         (forget_the_changelog, "1.0.0", "CHANGELOG.md says nothing"),
-        (forget_the_rules, "1.0.0", "rules/CHANGELOG.md says nothing"),
+        (forget_the_rules, "1.0.0", "/CHANGELOG.md says nothing"),
         (forget_the_notes, "1.0.0", "add `### 1.0.0`"),
         (release_newer, "1.0.0", "not newer than 1.0.0"),
         (lambda _: None, "v1.0.0", "is no version"),
@@ -158,7 +161,7 @@ def test_the_list_agrees_with_the_history() -> None:
         git(ROOT, "merge-base", "--is-ancestor", release.commit, "HEAD")
         project = tomllib.loads(git(ROOT, "show", f"{release.commit}:pyproject.toml"))["project"]
         assert project["version"] == release.version
-        changelogs = [(ROOT / path).read_text("utf-8") for path in (releases.CHANGELOG, releases.RULES)]
+        changelogs = [(ROOT / path).read_text("utf-8") for path in (releases.CHANGELOG, *releases.RULES.values())]
         assert all(releases.section(text, release.version) for text in changelogs), release.version
     tags = {tag for tag in git(ROOT, "tag").split() if releases.VERSION.fullmatch(tag)}
     assert tags <= {release.version for release in found}, f"released but not on the list {releases.LIST}"
@@ -198,11 +201,11 @@ def problems_of_rules(changelog: str, changed: dict[str, str], newest: Version) 
 
 def test_rules_say_when_they_changed_as_the_changelog_does() -> None:
     newest = max((release.order for release in releases.releases()), default=Version("0.0.0"))
-    changelog = (ROOT / releases.RULES).read_text("utf-8")
     documents = [path for path in FILES.glob("*rules*/[0-9][0-9]-*") if path.is_file()]
     assert len(documents) >= 28, "in two languages"
-    for language in ("'en'", "'zh'"):
-        texts = [path.read_text("utf-8") for path in documents if language in str(path)]
+    for language, path in releases.RULES.items():
+        changelog = (ROOT / path).read_text("utf-8")
+        texts = [document.read_text("utf-8") for document in documents if f"'{language}'" in str(document)]
         fronts = [yaml.safe_load(text.split("---\n")[1]) for text in texts]
         changed = {str(front["id"]): str(front["changed"]) for front in fronts}
         assert problems_of_rules(changelog, changed, newest) == []

@@ -42,7 +42,7 @@ def history(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "README.md.jinja",
         "pyproject.toml.jinja",
         "src/{{ package_name }}/app.py.jinja",
-        "rules/CHANGELOG.md",
+        "{% if rules_language == 'en' %}rules{% endif %}/CHANGELOG.md",
     ):
         lines = (files / name).read_text("utf-8").splitlines(keepends=True)
         (files / name).write_text("".join([*lines[:5], lines[5], *lines[7:], "# older\n"]), "utf-8")

@@ -30,16 +30,29 @@ CHANGELOG = """\
 
 - The first release.
 """
-Made = Callable[[str], CommandLine]
+CHINESE = """\
+# 规则的变更
+
+## 1.2.0 (2026-12-01)
+
+- **9.1** 停止的进程会说明。
+
+## 1.1.1 (2026-11-30)
+
+- 规则没有变化。
+"""
+Made = Callable[..., CommandLine]
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A template with three releases, the newest first made, and a tag that is none."""
     folder = tmp_path / "template repository"
-    path = folder / "template" / "rules" / "CHANGELOG.md"
-    path.parent.mkdir(parents=True)
-    path.write_text(CHANGELOG, "utf-8")
+    for language, text in {"en": CHANGELOG, "zh": CHINESE}.items():
+        rules = f"<% if rules_language == '{language}' %>rules<% endif %>".replace("<", "{").replace(">", "}")
+        path = folder / "template" / rules / "CHANGELOG.md"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, "utf-8")
     identity = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
     for arguments in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message", "It"]):
         subprocess.run(["git", *arguments], cwd=folder, check=True)
@@ -54,10 +67,10 @@ def project(
 ) -> Made:
     """A project of the commit given."""
 
-    def made(commit: str) -> CommandLine:
+    def made(commit: str, language: str = "en") -> CommandLine:
         folder = tmp_path / "project"
         folder.mkdir()
-        answers = f"# Written by Copier\n_commit: {commit}\n_src_path: '{repository}'\nlicense: mit\n"
+        answers = f"# Written by Copier\n_commit: {commit}\n_src_path: '{repository}'\nrules_language: {language}\n"
         (folder / ".copier-answers.yml").write_text(answers, "utf-8")
         return CommandLine(folder, {}, monkeypatch, capsys)
 
@@ -71,6 +84,13 @@ def test_the_rules_that_changed_since_are_told_the_newest_first(project: Made) -
     assert "1.1.1" not in told  # in which no rule changed
     assert "The first release" not in told
     assert "copier update" in told
+
+
+def test_the_rules_that_changed_are_shown_in_the_language_of_the_project(project: Made) -> None:
+    shown = project("1.0.0", "zh").ok("template", "status")
+    assert "changed in 1.2.0:\n  - **9.1** 停止的进程会说明。" in shown
+    assert "stopping" not in shown
+    assert "1.1.1" not in shown
 
 
 def test_a_project_of_the_newest_release_is_up_to_date(project: Made) -> None:

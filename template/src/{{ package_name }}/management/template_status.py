@@ -1,7 +1,7 @@
-"""What `template status` tells: the template's version in use, the newest, and which rules changed in between.
+"""Compares the project with its template for `template status`: the version in use, the newest, and changes of rules.
 
-All comes from the template's own repository by way of git: releases are its tags, and a change of a rule stands in
-rules/CHANGELOG.md under the version that brought it.
+git reads all of it from the template's repository: releases are its tags, and rules/CHANGELOG.md, one file for each
+language, lists the changes of rules by version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .base import CommandFailed
 
 ANSWERS_FILE = ".copier-answers.yml"
 CHANGELOG = "rules/CHANGELOG.md"
-NOTHING = "No rule changed."
+NOTHING = {"No rule changed.", "规则没有变化。"}
 GIT_SECONDS = 60
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _DESCRIBED = re.compile(r"(?P<release>v?\d+\.\d+\.\d+)(?:-(?P<commits>\d+)-g[0-9a-f]+)?")
@@ -37,30 +37,34 @@ class Status:
 
 def status(project: Path) -> Status:
     """Compare the project with its template. Raises `CommandFailed` where one of them cannot be read."""
-    source, commit = _origin(project)
+    source, commit, language = _origin(project)
     releases = {version: tag for tag in _tags(source) if (version := _version(tag))}
     described = _DESCRIBED.fullmatch(commit)
     in_use = _version(described["release"]) if described else None
     commits = int(described["commits"] or 0) if described else 0
-    told = commit if described is None else f"{described['release']}" + (f" and {commits} commits" if commits else "")
+    used = commit if described is None else f"{described['release']}" + (f" and {commits} commits" if commits else "")
     if not releases:
-        return Status(source, told, None, True, [])
+        return Status(source, used, None, True, [])
     newest = max(releases)
     if in_use is not None and in_use >= newest:
-        return Status(source, told, releases[newest], True, [])
-    return Status(source, told, releases[newest], False, _changes(_changelog(source, releases[newest]), in_use or ()))
+        return Status(source, used, releases[newest], True, [])
+    changelog = _changelog(source, releases[newest], language)
+    return Status(source, used, releases[newest], False, _changes(changelog, in_use or ()))
 
 
-def _origin(project: Path) -> tuple[str, str]:
-    """Where the template is, and which commit of it was used last."""
+def _origin(project: Path) -> tuple[str, str, str]:
+    """Return the template's address, the commit of it that was used last, and the language of the rules."""
     try:
         text = (project / ANSWERS_FILE).read_text("utf-8")
     except FileNotFoundError:
         raise CommandFailed(f"There is no {ANSWERS_FILE} here: run this in the project's root.") from None
-    found = dict(re.findall(r"^(_src_path|_commit): *['\"]?(.*?)['\"]?$", text, re.MULTILINE))
+    found = dict(re.findall(r"^(_src_path|_commit|rules_language): *['\"]?(.*?)['\"]?$", text, re.MULTILINE))
     if found.keys() < {"_src_path", "_commit"}:
         raise CommandFailed(f"{ANSWERS_FILE} does not say which template this is: restore it from git.")
-    return found["_src_path"].removeprefix("git+"), found["_commit"]
+    source = found["_src_path"].removeprefix("git+")
+    if source.startswith("~"):
+        source = str(Path(source).expanduser())
+    return source, found["_commit"], found.get("rules_language", "en")
 
 
 def _version(text: str) -> Version:
@@ -81,7 +85,10 @@ def _git(*arguments: str) -> str:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("warning:")]
         reason = lines[0] if lines else "no reason given"  # what follows it is advice
-        raise CommandFailed(f"The template's repository cannot be read: {reason}")
+        raise CommandFailed(
+            f"The template's repository cannot be read: {reason}. If it has moved or is private, see docs/updating.md"
+            " of the template."
+        )
     return done.stdout
 
 
@@ -90,12 +97,13 @@ def _tags(source: str) -> list[str]:
     return [line.rpartition("refs/tags/")[2] for line in lines]
 
 
-def _changelog(source: str, tag: str) -> str:
-    """The template's rules/CHANGELOG.md at that tag, by whatever conditions its path bears there."""
+def _changelog(source: str, tag: str, language: str) -> str:
+    """Return the template's rules/CHANGELOG.md at that tag; the conditions in its path name the language."""
     with tempfile.TemporaryDirectory() as folder:
         _git("clone", "--quiet", "--bare", "--depth=1", f"--branch={tag}", "--", source, folder)
         paths = _git("-C", folder, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")
         here = [path for path in paths if re.sub(r"[{]%.*?%[}]|\.jinja$", "", path).endswith(CHANGELOG)]
+        here.sort(key=lambda path: f"'{language}'" not in path)
         return "\n".join(_git("-C", folder, "show", f"HEAD:{path}") for path in here[:1])
 
 
@@ -107,5 +115,5 @@ def _changes(changelog: str, since: Version) -> list[tuple[str, list[str]]]:
         version = _RELEASE.search(title)
         if version and _version(version.group()) > since:
             entries = re.findall(r"^- (.*(?:\n  .*)*)", body, re.MULTILINE)
-            changes.append((version.group(), [" ".join(entry.split()) for entry in entries if entry != NOTHING]))
+            changes.append((version.group(), [" ".join(entry.split()) for entry in entries if entry not in NOTHING]))
     return changes
