@@ -64,8 +64,8 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
 
 @pytest.fixture(scope="session")
 def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of the questions and hooks, with nothing to render but the answers."""
-    names = ("copier.yml", "answers_file", "hooks/v")
+    """A template of the questions, messages and hooks, with nothing to render but the answers."""
+    names = ("copier.yml", "answers_file", "hooks/v", "messages/")
     paths = [path for path in working_tree() if any(name in path.as_posix() for name in names)]
     return export(paths, tmp_path_factory.mktemp("questionnaire"))
 
@@ -75,7 +75,8 @@ def varying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A template of the files that answers change: quick, since most files and the long lock are left out."""
     paths = [path for path in working_tree() if path.parts[0] == FILES.name and path.name != "uv.lock.jinja"]
     paths = [path for path in paths if path.suffix == SUFFIX or "{%" in str(path)]
-    return export([Path("copier.yml"), *paths], tmp_path_factory.mktemp("varying"))
+    messages = [path for path in working_tree() if path.parts[0] == "messages"]
+    return export([Path("copier.yml"), *messages, *paths], tmp_path_factory.mktemp("varying"))
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +84,11 @@ def free_text(varying: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A template of the files that free text reaches, as it is or by way of the names derived from it."""
     words = ["project_name", "project_description", "author_name", "repository_url", "_copier_answers"]
     paths = [path.relative_to(varying) for path in varying.rglob("*") if path.is_file()]
-    paths = [path for path in paths if any(word in (ROOT / path).read_text("utf-8") for word in words)]
+    paths = [
+        path
+        for path in paths
+        if path.parts[0] == "messages" or any(word in (ROOT / path).read_text("utf-8") for word in words)
+    ]
     return export(paths, tmp_path_factory.mktemp("free-text"))
 
 

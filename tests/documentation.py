@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from template import ROOT, questions
+from jinja2 import meta
+
+from template import ROOT, environment, questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+DEFAULTS = {"defaults": True}  # what `_copier_conf` has under `--defaults`
 PAGE = ROOT / "docs" / "questions.md"
 HEAD = """\
 # Questions
 
 <!-- Written by tests/documentation.py from copier.yml: `make docs`. -->
 
-`copier copy` asks the first ones; `--defaults` takes every default, and `-d name=value` gives any answer beforehand.
-The answers stand in `.copier-answers.yml` of the rendered project, from which `copier update` takes them.
+`copier copy` asks these questions. `--defaults` asks none and takes every default; `-d name=value` answers one.
+A name, a description and an owner have a default for `--defaults` alone: in a terminal the field is empty, and shows an
+example until you type. The project records its answers in `.copier-answers.yml`, and `copier update` reads them there.
 """
 DERIVED = """
 ## Derived
 
-Asked only where no good value follows from the other answers, as of a name without Latin letters; `-d name=value`
-overrides it.
+These values follow from the other answers. Copier asks for one only where no good value follows, such as the slug of a
+name without Latin letters. `-d name=value` sets it.
 """
+
+
+def undeclared(text: str) -> set[str]:
+    """The names that a Jinja text takes from its context."""
+    return meta.find_undeclared_variables(environment().parse(text))
 
 
 def section(name: str, question: Mapping[str, Any]) -> str:
@@ -35,7 +44,9 @@ def section(name: str, question: Mapping[str, Any]) -> str:
     default = question["default"]
     if question.get("multiselect"):
         lines.append("Several may be chosen. Default: " + ", ".join(f"`{choice}`" for choice in default))
-    elif "{%" not in default and "{{" not in default:
+    elif undeclared(default) == {"_copier_conf", "UNSET"}:
+        lines.append(f"Default with `--defaults`: `{environment().from_string(default).render(_copier_conf=DEFAULTS)}`")
+    elif not undeclared(default):
         lines.append(f"Default: `{default}`" if default else "Default: empty")
     if placeholder := question.get("placeholder"):
         lines.append(f"For example: `{placeholder}`")

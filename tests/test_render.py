@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import combinations
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,6 @@ from template import ANSWERS_FILE, FILES, environment, rendered_files
 from template import render as render_template
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Render
 
 # The longest and the shortest name: neither moves a line break or the order of imports.
@@ -191,8 +190,21 @@ def test_the_next_commands_are_told(copier_template: Path, tmp_path: Path, capsy
     assert "git init" in told
 
 
-def test_the_address_of_a_template_on_github_is_whole() -> None:
-    """Renovate's copier manager follows https addresses only."""
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("gh:acme/it", "https://github.com/acme/it.git"),
+        ("gh:acme/it.git", "https://github.com/acme/it.git"),
+        ("gl:acme/desks/it", "https://gitlab.com/acme/desks/it.git"),
+        ("git@github.com:acme/it.git", "git@github.com:acme/it.git"),
+        ("git+https://git.acme.test/it", "git+https://git.acme.test/it"),
+        ("/srv/it", "/srv/it"),
+        ("~/it", "~/it"),
+        ("../it", str(Path.cwd().parent / "it")),
+    ],
+)
+def test_the_address_of_a_template_is_recorded_whole(given: str, recorded: str) -> None:
+    """Renovate's copier manager follows https addresses only, and a relative path would lead from another folder."""
     source = FILES / "{{ _copier_conf.answers_file }}.jinja"
-    text = environment().from_string(source.read_text("utf-8")).render(_copier_answers={"_src_path": "gh:acme/it"})
-    assert yaml.safe_load(text) == {"_src_path": "https://github.com/acme/it.git"}
+    text = environment().from_string(source.read_text("utf-8")).render(_copier_answers={"_src_path": given})
+    assert yaml.safe_load(text) == {"_src_path": recorded}

@@ -11,6 +11,7 @@ import checks
 import covering
 import documentation
 import pytest
+import releases
 import variants
 from jinja2 import meta, nodes
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = [ROOT / path for path in working_tree() if path.parts[0] == FILES.name]
 NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
+MESSAGES = ROOT / "messages"
 CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
 PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_copier_python", "_external_data", "UNSET"}
 LONGEST = 400
@@ -44,7 +46,7 @@ def strings(value: Any) -> Iterator[str]:  # noqa: ANN401
 
 
 def jinja_texts() -> dict[str, str]:
-    """Every Jinja text of the template by where it stands: paths, files, and copier.yml."""
+    """Every Jinja text of the template by where it stands: paths, files, copier.yml, and its messages."""
     paths = {f"path {name}": name for name in NAMES}
     files = {
         name: path.read_text("utf-8") for name, path in zip(NAMES, TEMPLATES, strict=True) if path.suffix == SUFFIX
@@ -54,7 +56,8 @@ def jinja_texts() -> dict[str, str]:
         for key, value in config().items()
         for number, text in enumerate(strings(value))
     }
-    return {**paths, **files, **settings}
+    messages = {f"copier.yml {path.name}": path.read_text("utf-8") for path in MESSAGES.iterdir()}
+    return {**paths, **files, **settings, **messages}
 
 
 def test_no_name_is_undefined() -> None:
@@ -225,3 +228,15 @@ def test_a_document_is_read_by_the_tests_of_it_alone() -> None:
         if name.startswith("tests/"):
             early = re.findall(r'^\w.*"docs".*\bread_text\(.*$', path.read_text("utf-8"), re.MULTILINE)
             assert early == [], name
+
+
+def test_the_changes_of_rules_stand_in_each_language_alone() -> None:
+    """The same versions and rules in both; each file has its own language. A file for all would reach every project."""
+    changelogs = {path for path in NAMES if path.endswith("CHANGELOG.md")}
+    assert changelogs == {path.removeprefix("template/") for path in releases.RULES.values()}
+    english, chinese = ((ROOT / releases.RULES[language]).read_text("utf-8") for language in ("en", "zh"))
+    frame = re.compile(r"^## .*|^- (?:\*\*\d+\.\d+\*\*)?", re.MULTILINE)
+    assert frame.findall(english) == frame.findall(chinese)
+    assert re.findall(r"[\u4e00-\u9fff].*", english) == []
+    entries = [entry.replace("\n", " ") for entry in re.split(r"^- ", chinese, flags=re.MULTILINE)[1:]]
+    assert [entry for entry in entries if not re.search(r"[\u4e00-\u9fff]", entry)] == []

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 import releases
 from conftest import git
+from jinja2 import DictLoader
 from updating import LEFT, commit, release, update
 
-from template import FILES, ROOT, answers, render
+from template import FILES, ROOT, answers, environment, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,8 @@ def test_an_update_keeps_answers_and_takes_new_ones(template: Path, project: Pat
     assert "Private :: Do Not Upload" in (project / "pyproject.toml").read_text("utf-8")
 
 
-RULES = """\
+RULES = {
+    "en": """\
 # Changes of the rules
 
 ## 99.1.0 (2026-12-01)
@@ -93,22 +95,57 @@ RULES = """\
 
 - **3.1** every setting has a description.
 
-"""
+""",
+    "zh": """\
+# 规则的变更
+
+## 99.1.0 (2026-12-01)
+
+- **9.1** 停止的进程
+  会说明。
+
+## 99.0.1 (2026-12-01)
+
+- 规则没有变化。
+
+## 99.0.0 (2026-11-30)
+
+- **3.1** 每个配置项都有说明。
+
+""",
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("before", "told", "untold"),
+    ("before", "language", "told", "untold"),
     [
-        ("99.0.0", ["99.1.0 (2026-12-01)", "- **9.1** a stopping process\n      says so."], ["**3.1**", "99.0.1"]),
-        ("", ["99.1.0 (2026-12-01)", "99.0.0 (2026-11-30)", "**3.1** every setting"], ["99.0.1", "git mv"]),
+        (
+            "99.0.0",
+            "en",
+            ["Rules changed in 99.1.0 (2026-12-01):\n    - **9.1** a stopping process\n      says so."],
+            ["**3.1**", "changed in 99.0.1", "停止", "规则"],
+        ),
+        (
+            "99.0.0",
+            "zh",
+            ["99.1.0 (2026-12-01) 的规则变更", "    - **9.1** 停止的进程\n      会说明。", "版本说明"],
+            ["**3.1**", "99.0.1 (2026-12-01) 的", "stopping", "Rules changed", "Release notes"],
+        ),
+        (
+            "",
+            "en",
+            ["changed in 99.1.0 (2026-12-01)", "changed in 99.0.0 (2026-11-30)", "**3.1** every setting"],
+            ["changed in 99.0.1", "git mv"],
+        ),
     ],
 )
-def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
+def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(  # noqa: PLR0913, PLR0917
     questionnaire: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     before: str,
+    language: str,
     told: list[str],
     untold: list[str],
 ) -> None:
@@ -117,11 +154,12 @@ def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
     commit(template, "Before")
     if before:
         git(template, "tag", before)
-    project = render(template, tmp_path / "project")
+    project = render(template, tmp_path / "project", {"rules_language": language})
     commit(project, "Scaffold")
-    changelog = template / releases.RULES
-    changelog.parent.mkdir(parents=True, exist_ok=True)
-    changelog.write_text(RULES, "utf-8")
+    for name, text in RULES.items():
+        changelog = template / releases.RULES[name]
+        changelog.parent.mkdir(parents=True, exist_ok=True)
+        changelog.write_text(text, "utf-8")
     release(template, "99.1.0")
     update(project, quiet=False, unsafe=not before)  # a version without a number lies before every hook
     message = capsys.readouterr().err
@@ -137,6 +175,49 @@ def test_the_rules_that_changed_since_are_told(  # noqa: PLR0913, PLR0917
     ]
     assert [words for words in told if words not in message] == []
     assert [words for words in untold if words in message] == []
+    linked = re.findall(rf"^    (\S+)  CHANGELOG\.md in {re.escape(str(template))}$", message, re.MULTILINE)
+    assert linked == (["99.1.0", "99.0.1"] if before else ["99.1.0", "99.0.1", "99.0.0"])
+
+
+@pytest.mark.parametrize(
+    ("source", "commit_of_it", "page"),
+    [
+        ("https://github.com/acme/it.git", "99.1.0", "https://github.com/acme/it/blob/99.1.0"),
+        ("gh:acme/it", "99.1.0", "https://github.com/acme/it/blob/99.1.0"),
+        ("git@github.com:acme/it.git", "99.1.0", "https://github.com/acme/it/blob/99.1.0"),
+        (
+            "https://someone:secret@github.com/acme/it",
+            "99.0.1-3-g0123abc",
+            "https://github.com/acme/it/blob/0123abcdef",
+        ),
+        ("ssh://git@gitlab.acme.test/desks/it.git", "99.1.0", "https://gitlab.acme.test/desks/it/-/blob/99.1.0"),
+        ("git+https://gitlab.com/acme/it", "99.1.0", "https://gitlab.com/acme/it/-/blob/99.1.0"),
+        ("gl:acme/it", "99.1.0", "https://gitlab.com/acme/it/-/blob/99.1.0"),
+        ("https://git.acme.test/it.git", "99.1.0", None),
+        ("/srv/it", "99.1.0", None),
+    ],
+)
+def test_the_release_notes_are_linked_where_the_host_is_known(source: str, commit_of_it: str, page: str | None) -> None:
+    message = environment().from_string((ROOT / "messages" / "after_update.jinja").read_text("utf-8"))
+    message.environment.loader = DictLoader({releases.RULES["en"]: RULES["en"]})
+    answered = {"project_name": "It", "project_slug": "it", "package_name": "it", "package_name_before": "it"}
+    context = answered | {"rules_language": "en", "version_before": "99.0.0"}
+    text = message.render(
+        context,
+        _copier_answers={"_src_path": source, "_commit": commit_of_it},
+        _copier_conf={"vcs_ref_hash": "0123abcdef"},
+    )
+    notes = text.partition("Release notes:\n")[2].splitlines()
+    assert "secret" not in text
+    if page:
+        assert notes == [
+            f"    99.1.0  {page}/CHANGELOG.md#9910-2026-12-01",
+            f"    99.0.1  {page}/CHANGELOG.md#9901-2026-12-01",
+        ]
+    else:
+        assert notes == [
+            f"    {version}  CHANGELOG.md in {source.removesuffix('.git')}" for version in ("99.1.0", "99.0.1")
+        ]
 
 
 @pytest.mark.slow

@@ -36,4 +36,5 @@ def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any)
 
 def owned(patterns: list[str], answers: Mapping[str, Any]) -> list[str]:
     """The paths that are the user's, from copier.yml's `_skip_if_exists`, and what older projects keep besides."""
-    return [*LEFT, *(pattern.replace("*", answers["package_name"]).lstrip("/") for pattern in patterns)]
+    paths = [pattern.replace("*", answers["package_name"]).lstrip("/") for pattern in patterns if "{%" not in pattern]
+    return [*LEFT, *paths]
