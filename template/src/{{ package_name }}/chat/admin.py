@@ -14,7 +14,9 @@ from .budgets import Budgets, Spending, set_budget
 
 router = APIRouter(prefix="/admin", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
 
-OwnerPath = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+OwnerPath = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="The `sub` of the owner's tokens.")
+]
 
 
 class BudgetIn(BaseModel):
@@ -22,18 +24,22 @@ class BudgetIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tokens_per_day: int | None = Field(None, ge=0, le=2**53)
-    usd_per_day: float | None = Field(None, ge=0, le=1e9)
+    tokens_per_day: int | None = Field(None, ge=0, le=2**53, description="Tokens, in and out, of one day (UTC).")
+    usd_per_day: float | None = Field(None, ge=0, le=1e9, description="Costs of one day (UTC), in US dollars.")
 
 
-@router.get("/budgets/{owner}")
+@router.get("/budgets/{owner}", response_description="The use of today, and the budgets that apply.")
 async def get_budget(_: AdminPrincipal, request: Request, owner: OwnerPath) -> Spending:
     """What an owner has used today, and may use."""
     state = request.app.state
     return await Budgets(state.settings, state.services.database).spending(owner)
 
 
-@router.put("/budgets/{owner}", responses=responses(400, 413, 415))
+@router.put(
+    "/budgets/{owner}",
+    response_description="The use of today, and the budgets that apply from now on.",
+    responses=responses(400, 413, 415),
+)
 async def put_budget(principal: AdminPrincipal, request: Request, owner: OwnerPath, budget: BudgetIn) -> Spending:
     """Give an owner budgets of their own."""
     state = request.app.state

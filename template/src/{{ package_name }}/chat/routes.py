@@ -92,24 +92,26 @@ def _root_path(request: Request) -> str:
 
 
 RootPath = Annotated[str, Depends(_root_path)]
+SessionId = Annotated[UUID, Path(description="The id of a session of the caller.")]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The turn's number in its session, from 1.")]
 LastEventId = Annotated[
     str | None, Header(pattern=EVENT_ID, description="The id of the last event seen: the stream goes on after it.")
 ]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_description="The new session. `Location` is its history.")
 async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response: Response) -> SessionCreated:
+    """Begin a conversation."""
     session = await chat.repository.create_session(owner)
     response.headers["Location"] = f"{root_path}{router.prefix}/{session.id}/history"
     return SessionCreated(session_id=session.id)
 
 
-@router.get("", responses=responses(422))
+@router.get("", response_description="A page of sessions.", responses=responses(422))
 async def list_sessions(
     owner: Owner,
     chat: Chat,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="The most sessions of a page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
 ) -> SessionPage:
     """The owner's sessions, the newest first."""
@@ -129,8 +131,10 @@ async def list_sessions(
     )
 
 
-@router.delete("/{session_id}", status_code=204, responses=responses(404, 422))
-async def delete_session(principal: UserPrincipal, chat: Chat, session_id: UUID) -> None:
+@router.delete(
+    "/{session_id}", status_code=204, response_description="The session is gone.", responses=responses(404, 422)
+)
+async def delete_session(principal: UserPrincipal, chat: Chat, session_id: SessionId) -> None:
     """Delete the session with all that was said in it."""
     try:
         await chat.delete(principal.subject, session_id, actor=principal.actor)
@@ -142,7 +146,10 @@ async def delete_session(principal: UserPrincipal, chat: Chat, session_id: UUID)
     "/{session_id}/messages",
     response_model=TurnView,
     responses={
-        200: {"content": {"text/event-stream": EVENTS}},
+        200: {
+            "description": "The turn, once it has ended; as a stream of its events where `Accept` asks for that.",
+            "content": {"text/event-stream": EVENTS},
+        },
         202: {"model": TurnView, "description": "Queued, or waiting for an approval; `Location` is the turn."},
         **responses(400, 404, 409, 413, 415, 422, 500, 502, 504),
     },
@@ -152,7 +159,7 @@ async def send_message(
     owner: Owner,
     chat: Chat,
     root_path: RootPath,
-    session_id: UUID,
+    session_id: SessionId,
     message: MessageIn,
     accept: Annotated[str, Header(description="text/event-stream for the turn as it happens.")] = "*/*",
     prefer: Annotated[str, Header(description="respond-async to have the turn queued (RFC 7240).")] = "",
@@ -194,13 +201,13 @@ async def send_message(
         raise _no_session() from None
 
 
-@router.get("/{session_id}/history", responses=responses(404, 422))
+@router.get("/{session_id}/history", response_description="The turns of the session.", responses=responses(404, 422))
 async def get_history(
     owner: Owner,
     chat: Chat,
-    session_id: UUID,
+    session_id: SessionId,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only turns with a higher number.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The most turns returned.")] = 1000,
 ) -> History:
     """The session's turns, the oldest first: one entry a turn."""
     turns = await chat.repository.history(owner, session_id, limit, after)
@@ -209,25 +216,35 @@ async def get_history(
     return History(history=[_view(turn) for turn in turns])
 
 
-@router.get("/{session_id}/turns/{number}", responses=responses(404, 422))
-async def get_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number) -> TurnView:
+@router.get(
+    "/{session_id}/turns/{number}", response_description="The turn as it is now.", responses=responses(404, 422)
+)
+async def get_turn(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> TurnView:
+    """One turn: its message, its status, and its response or error once it has ended."""
     return _view(await _turn(chat, owner, session_id, number))
 
 
 @router.get(
     "/{session_id}/turns/{number}/events",
     response_class=Response,  # that of the stream would be described as one text
-    responses={200: {"content": {"text/event-stream": EVENTS}}, **responses(404, 422)},
+    responses={
+        200: {"description": "The events of the turn, up to its end.", "content": {"text/event-stream": EVENTS}},
+        **responses(404, 422),
+    },
 )
 async def get_events(
-    owner: Owner, chat: Chat, session_id: UUID, number: Number, last_event_id: LastEventId = None
+    owner: Owner, chat: Chat, session_id: SessionId, number: Number, last_event_id: LastEventId = None
 ) -> EventStreamResponse:
     """The turn as it happens, on whichever process; a reader that lost the connection goes on where it was."""
     return _sse(chat.follow(await _turn(chat, owner, session_id, number), last_event_id))
 
 
-@router.post("/{session_id}/turns/{number}/cancel", responses=responses(404, 409, 422))
-async def cancel_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number) -> TurnView:
+@router.post(
+    "/{session_id}/turns/{number}/cancel",
+    response_description="The turn, which is cancelled.",
+    responses=responses(404, 409, 422),
+)
+async def cancel_turn(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> TurnView:
     """End the turn: the model and the tools are stopped."""
     cancelled = await chat.cancel(await _turn(chat, owner, session_id, number))
     if cancelled is None:
@@ -235,8 +252,12 @@ async def cancel_turn(owner: Owner, chat: Chat, session_id: UUID, number: Number
     return _view(cancelled)
 
 
-@router.get("/{session_id}/turns/{number}/approvals", responses=responses(404, 422))
-async def list_approvals(owner: Owner, chat: Chat, session_id: UUID, number: Number) -> Approvals:
+@router.get(
+    "/{session_id}/turns/{number}/approvals",
+    response_description="The calls in the order in which the model made them.",
+    responses=responses(404, 422),
+)
+async def list_approvals(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> Approvals:
     """The tool calls of the turn that need a person's approval, decided or not."""
     approvals = await chat.repository.approvals(await _turn(chat, owner, session_id, number))
     return Approvals(
@@ -256,15 +277,16 @@ async def list_approvals(owner: Owner, chat: Chat, session_id: UUID, number: Num
 @router.post(
     "/{session_id}/turns/{number}/approvals/{call_id}",
     status_code=202,
+    response_description="The decision is stored. `Location` is the turn.",
     responses=responses(400, 404, 409, 413, 415, 422),
 )
 async def decide_approval(
     principal: UserPrincipal,
     chat: Chat,
     root_path: RootPath,
-    session_id: UUID,
+    session_id: SessionId,
     number: Number,
-    call_id: Annotated[str, Path(pattern=r"^[^\x00]+$")],
+    call_id: Annotated[str, Path(pattern=r"^[^\x00]+$", description="The id of the call, as the approvals list it.")],
     decision: DecisionIn,
     response: Response,
 ) -> TurnView:
@@ -279,7 +301,7 @@ async def decide_approval(
     return _view(turn)
 
 
-async def _turn(chat: ChatService, owner: str, session_id: UUID, number: int) -> Turn:
+async def _turn(chat: ChatService, owner: str, session_id: SessionId, number: int) -> Turn:
     turn = await chat.repository.get_turn(owner, session_id, number)
     if turn is None:
         raise Problem(404, "turn-not-found", "There is no such turn.")

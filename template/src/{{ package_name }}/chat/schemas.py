@@ -45,7 +45,7 @@ class SessionPage(BaseModel):
 class MessageIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    text: Text
+    text: Text = Field(description="Of MESSAGE_MAX_CHARACTERS at most.")
 
 
 class Usage(BaseModel):
@@ -82,8 +82,10 @@ class History(BaseModel):
 class DecisionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    approved: bool
-    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)] | None = None
+    approved: bool = Field(description="Whether the call may run.")
+    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)] | None = Field(
+        None, description="The reason, which the model is shown when the call is refused."
+    )
 
 
 class ApprovalView(BaseModel):

@@ -32,13 +32,17 @@ class Readiness(BaseModel):
     checks: dict[str, str]
 
 
-@router.get("/health")
+@router.get("/health", response_description="The process is alive.")
 async def health(request: Request) -> Health:
     """The process runs and answers."""
     return Health(status="healthy", version=request.app.state.settings.APP_VERSION, timestamp=datetime.now(UTC))
 
 
-@router.get("/ready", responses={503: {"model": Readiness, "description": "Send no requests here now."}})
+@router.get(
+    "/ready",
+    response_description="Requests can be sent here.",
+    responses={503: {"model": Readiness, "description": "Send no requests here now."}},
+)
 async def ready(request: Request, response: Response) -> Readiness:
     """The process can do its work: it is not about to stop, and the database and the cache answer."""
     state = request.app.state

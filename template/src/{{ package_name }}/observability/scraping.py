@@ -39,6 +39,7 @@ def may_scrape(settings: Settings, client: str | None, headers: Mapping[str, str
 @router.get(
     "/metrics",
     response_class=Response,
+    response_description="Every metric of the process.",
     responses={200: {"content": {CONTENT_TYPE.partition(";")[0]: {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
