@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
+import threading
+from base64 import b64decode
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +20,15 @@ import yaml
 from conftest import git
 from updating import commit, release
 
-from template import FILES, render
+from template import ANSWERS_FILE, FILES
+from template import render as render_template
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Render
 
+READ_TOKEN = "glpat-reads-only"
 TARGET = "https://template-update:secret@gitlab.test/acme/agent.git"
 VARIABLES = {
     "CI_DEFAULT_BRANCH": "main",
@@ -50,12 +61,85 @@ def server(tmp_path: Path) -> Path:
 def run(job: dict[str, Any], project: Path, server: Path) -> None:
     """The job's lines in one shell that ends at the first that fails, as a runner has it; git is there already."""
     lines = [line for line in job["script"] if not line.startswith("apt-get ")]
-    found = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{server}.insteadOf", "GIT_CONFIG_VALUE_0": TARGET}
+    config = server / "redirect"
+    config.write_text(f'[url "{server}"]\n  insteadOf = {TARGET}\n', "utf-8")
+    variables = {name: value.replace("$$", "$") for name, value in job["variables"].items()}
+    found = {**VARIABLES, **variables, "GIT_CONFIG_SYSTEM": str(config)}
     command = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
     done = subprocess.run(
-        command, cwd=project, env={**os.environ, **VARIABLES, **found}, capture_output=True, text=True, check=False
+        command, cwd=project, env={**os.environ, **found}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Private(SimpleHTTPRequestHandler):
+    """Serves a repository to requests with the password, as a host of private repositories does."""
+
+    def do_GET(self) -> None:
+        """Ask for credentials, or answer."""
+        kind, _, given = self.headers.get("Authorization", "").partition(" ")
+        if kind == "Basic" and b64decode(given).decode() == f"template-update:{READ_TOKEN}":
+            super().do_GET()
+        else:
+            self.send_response(HTTPStatus.UNAUTHORIZED)
+            self.send_header("WWW-Authenticate", 'Basic realm="private"')
+            self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def private(questionnaire: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a private template with two releases."""
+    template = shutil.copytree(questionnaire, tmp_path / "template")
+    release(template, "98.0.0")
+    (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
+    release(template, "99.0.0")
+    bare = tmp_path / "served" / "template.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(template), str(bare))
+    git(bare, "update-server-info")
+    handler = partial(Private, directory=str(bare.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{bare.name}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("token", [READ_TOKEN, ""])
+def test_the_job_reads_a_private_template_with_its_own_token(  # noqa: PLR0913, PLR0917
+    render: Render, private: str, questionnaire: Path, tmp_path: Path, ci: str, token: str
+) -> None:
+    jobs = render(ci=ci)
+    if ci == "github":
+        job = yaml.safe_load((jobs / ".github/workflows/template-update.yml").read_text("utf-8"))["jobs"]["update"]
+        (step,) = (step for step in job["steps"] if "copier" in step.get("run", ""))
+        command, variables = step["run"], step["env"]
+        assert variables["TEMPLATE_READ_TOKEN"] == "${{ secrets.TEMPLATE_READ_TOKEN }}"
+    else:
+        job = yaml.safe_load((jobs / ".gitlab-ci.yml").read_text("utf-8"))["template update"]
+        (command,) = (line for line in job["script"] if "copier" in line)
+        variables = {name: value.replace("$$", "$") for name, value in job["variables"].items()}
+    project = render_template(questionnaire, tmp_path / "project")
+    answers = project / ANSWERS_FILE
+    answers.write_text(answers.read_text("utf-8") + f"_commit: 98.0.0\n_src_path: {private}\n", "utf-8")
+    commit(project, "Scaffold")
+    environment = {
+        **os.environ,
+        **{name: str(value) for name, value in variables.items()},
+        "TEMPLATE_READ_TOKEN": token,
+        "COPIER_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    command = re.sub(r"^uvx copier==\S+", str(Path(sys.executable).with_name("copier")), command)
+    done = subprocess.run(
+        ["bash", "-euc", command], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == bool(token), done.stdout + done.stderr
+    assert (project / "new.txt").exists() == bool(token)
+    assert READ_TOKEN not in done.stdout + done.stderr + answers.read_text("utf-8")
+    if not token:
+        assert "Authentication failed" in done.stderr
 
 
 @pytest.mark.slow
@@ -63,7 +147,7 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
     copier_template: Path, tmp_path: Path, server: Path
 ) -> None:
     template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
-    project = render(template, tmp_path / "project", {"ci": "gitlab"})
+    project = render_template(template, tmp_path / "project", {"ci": "gitlab"})
     commit(project, "Scaffold")
     job = yaml.safe_load((project / ".gitlab-ci.yml").read_text("utf-8"))["template update"]
     run(job, project, server)
