@@ -142,7 +142,7 @@ def install(app: FastAPI) -> None:
         return answer(problem.document)
 
     async def on_unavailable(request: Request, error: ServiceUnavailable) -> Response:
-        log.warning("a request met a service that is down", backing_service=error.service)
+        log.warning("a request met a service that is down", backing_service=error.service, reason=error.reason)
         problem = Problem(503, "service-unavailable", "A service that this needs is unavailable. Try again later.")
         return answer(problem.document, {"Retry-After": "5"})
 

@@ -132,7 +132,8 @@ def _explained(error: Exception) -> tuple[int, list[str]]:
         case CommandFailed():
             return 1, [str(error)]
         case ServiceUnavailable():
-            return 1, [f"The {error.service.replace('_', ' ')} is unavailable: `{SLUG} doctor` tells more."]
+            why = error.reason or f"`{SLUG} doctor` says more"
+            return 1, [f"The {error.service.replace('_', ' ')} is unavailable: {why}."]
         case _:
             return 1, []
 

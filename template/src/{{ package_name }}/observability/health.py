@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..services.container import ServiceContainer
     from ..services.interfaces import Service
 
+log = structlog.get_logger()
 router = APIRouter(tags=["health"])
 
 NEEDED = ("database", "cache")
@@ -55,16 +57,25 @@ async def ready(request: Request, response: Response) -> Readiness:
 
 
 async def check(services: ServiceContainer) -> dict[str, str]:
-    """Ping the services that every request needs, at the same time."""
+    """Try out the services that every request needs, at the same time. A change is logged, with its reason."""
     needed = {name: services.by_name[name] for name in NEEDED}
-    results = await asyncio.gather(*(_ping(service) for service in needed.values()))
-    return dict(zip(needed, results, strict=True))
+    faults = dict(zip(needed, await asyncio.gather(*(_fault(service) for service in needed.values())), strict=True))
+    for name, reason in faults.items():
+        if reason != services.faults.get(name):
+            if reason:
+                log.warning("a backing service is unavailable", backing_service=name, reason=reason)
+            else:
+                log.info("a backing service is available again", backing_service=name)
+    services.faults = faults
+    return {name: "unavailable" if reason else "ok" for name, reason in faults.items()}
 
 
-async def _ping(service: Service) -> str:
+async def _fault(service: Service) -> str | None:
     try:
         async with asyncio.timeout(PING_SECONDS):
             await service.ping()
-    except (ServiceUnavailable, TimeoutError):
-        return "unavailable"
-    return "ok"
+    except ServiceUnavailable as error:
+        return error.reason or str(error)
+    except TimeoutError:
+        return f"it does not answer within {PING_SECONDS:g} s"
+    return None

@@ -113,8 +113,8 @@ class AdmissionMiddleware:
             if time.monotonic() < self._blind_until:
                 raise ServiceUnavailable("rate limiter")
             quota: Quota = await scope["app"].state.services.rate_limiter.hit(f"{policy}:{key}", self._limit)
-        except ServiceUnavailable:
-            self._tell_blind()
+        except ServiceUnavailable as error:
+            self._tell_blind(error)
             if self._closed:
                 title = "A service that this needs is unavailable. Try again later."
                 raise _Refused(Problem(503, "service-unavailable", title, headers={"Retry-After": "5"})) from None
@@ -126,11 +126,12 @@ class AdmissionMiddleware:
             raise _Refused(Problem(429, "rate-limited", "There were too many requests.", detail, headers=headers))
         return quota
 
-    def _tell_blind(self) -> None:
+    def _tell_blind(self, error: ServiceUnavailable) -> None:
         RATE_LIMIT_UNAVAILABLE.inc()
         if time.monotonic() >= self._blind_until:
             self._blind_until = time.monotonic() + BLIND_SECONDS
-            log.warning("requests are not limited: Valkey is down", requests="refused" if self._closed else "let pass")
+            passed = "refused" if self._closed else "let pass"
+            log.warning("requests are not limited: Valkey is down", requests=passed, reason=error.reason)
 
 
 class _Refused(Exception):

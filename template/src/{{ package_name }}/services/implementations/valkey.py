@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,14 +15,40 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ..gathering import Gathering
-from ..interfaces import Event, Quota, ServiceUnavailable
+from ..interfaces import Event, Quota, ServiceUnavailable, ServiceUnusable
+from .valkey_faults import denied, fault, is_denied
 
 if TYPE_CHECKING:
     from ...config import Settings
 
 UNLIMITED = 2**31
 LAST_ID = f"{2**63}-0"
+OPEN_SECONDS = 1.0
+PROBE_SECONDS = 60
 REMOVED_SECONDS = 60  # by then, whoever still ran the turn has found that it is gone
+
+
+# The times of the last hits, the oldest first, never more than the limit. Times are Valkey's own, in microseconds, so
+# that all processes go by one clock.
+_HIT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local oldest = redis.call('LINDEX', KEYS[1], 0)
+while oldest and now - oldest >= window do
+    redis.call('LPOP', KEYS[1])
+    oldest = redis.call('LINDEX', KEYS[1], 0)
+end
+local used = redis.call('LLEN', KEYS[1])
+if used >= limit then
+    local frees = redis.call('LINDEX', KEYS[1], used - limit)
+    return {0, 0, window - (now - frees)}
+end
+redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
+return {1, limit - used - 1, window - (now - (oldest or now))}
+"""
+_HIT_SHA = hashlib.sha1(_HIT.encode(), usedforsecurity=False).hexdigest()
 
 
 class ValkeyService:
@@ -46,18 +74,49 @@ class ValkeyService:
         await self._client.aclose()
 
     async def ping(self) -> None:
+        """Do all that is ever asked of Valkey, on keys that no one else has.
+
+        Raises `ServiceUnavailable`, and `ServiceUnusable` for a cluster, a database that is not there or missing
+        permissions. A cluster does not let one command name keys of several nodes, wherever they are.
+        """
+        value, stream, rate = "turn:probe:value", "turn:probe:stream", "rate:probe"
+        pipeline = self._client.pipeline(transaction=False)
+        steps = {
+            f"SET {value}": pipeline.set(value, "", ex=PROBE_SECONDS),
+            f"GET {value}": pipeline.get(value),
+            f"XADD {stream}": pipeline.xadd(stream, {"type": "probe"}, maxlen=1),
+            f"EXPIRE {stream}": pipeline.expire(stream, PROBE_SECONDS),
+            f"XREAD {stream}": pipeline.xread({stream: "0"}),
+            "SCRIPT LOAD": pipeline.script_load(_HIT),
+            f"EVALSHA {rate}": pipeline.evalsha(_HIT_SHA, 1, rate, "1", "1"),
+            f"DEL {value} {stream} {rate}": pipeline.delete(value, stream, rate),
+        }
         with self._errors():
-            await self._client.ping()
+            results = await pipeline.execute(raise_on_error=False)
+        failed = {step: result for step, result in zip(steps, results, strict=True) if isinstance(result, Exception)}
+        lacking = {step: error for step, error in failed.items() if is_denied(error)}
+        for error in failed.values():
+            raise denied(self.service, lacking) if lacking else fault(self.service, error) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except RedisError as error:  # it is away, or refuses to write: out of memory, a replica, a full disk
-            raise ServiceUnavailable(self.service) from error
+            raise fault(self.service, error) from error
 
 
 class ValkeyCache(ValkeyService):
+    async def open(self) -> None:
+        """Refuse a server that will never do. One that is down may come back: the process starts without it."""
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self.ping()
+        except ServiceUnusable:
+            raise
+        except (ServiceUnavailable, TimeoutError):
+            return
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._ttl = settings.REDIS_TTL
@@ -97,7 +156,7 @@ class ValkeyEventStream(ValkeyService):
             # Valkey refuses an id that is not above the last one: the event is there already, or its writer is late.
             passed = isinstance(result, ResponseError) and "equal or smaller" in str(result)
             if isinstance(result, Exception) and not passed:
-                raise ServiceUnavailable(self.service) from result
+                raise fault(self.service, result) from result
 
     async def remove(self, streams: Sequence[str]) -> None:
         pipeline = self._client.pipeline(transaction=False)
@@ -120,28 +179,6 @@ class ValkeyEventStream(ValkeyService):
         ]
 
 
-# The times of the last hits, the oldest first, never more than the limit. Times are Valkey's own, in microseconds, so
-# that all processes go by one clock.
-_HIT = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local oldest = redis.call('LINDEX', KEYS[1], 0)
-while oldest and now - oldest >= window do
-    redis.call('LPOP', KEYS[1])
-    oldest = redis.call('LINDEX', KEYS[1], 0)
-end
-local used = redis.call('LLEN', KEYS[1])
-if used >= limit then
-    local frees = redis.call('LINDEX', KEYS[1], used - limit)
-    return {0, 0, window - (now - frees)}
-end
-redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
-redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
-return {1, limit - used - 1, window - (now - (oldest or now))}
-"""
-
-
 class ValkeyRateLimiter(ValkeyService):
     """A sliding window: in no 60 seconds, wherever they begin, more hits than the limit."""
 
@@ -150,7 +187,6 @@ class ValkeyRateLimiter(ValkeyService):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._script = self._client.register_script(_HIT)
         self._hits = Gathering(self._count)
 
     async def hit(self, key: str, limit: int) -> Quota:
@@ -168,7 +204,7 @@ class ValkeyRateLimiter(ValkeyService):
         window = self.window_seconds * 1_000_000
         pipeline = self._client.pipeline(transaction=False)
         for key, limit in hits:
-            pipeline.evalsha(self._script.sha, 1, f"rate:{key}", str(limit), str(window))
+            pipeline.evalsha(_HIT_SHA, 1, f"rate:{key}", str(limit), str(window))
         try:
             return await pipeline.execute()
         except NoScriptError:  # Valkey is new or was restarted: nothing was counted
