@@ -343,7 +343,7 @@ def talk(agent: Agent, conversation: Conversation, source: Path) -> None:
         said = len(agent.log)
         instructions = source / "agent" / "instructions.md"
         instructions.write_text(f"{instructions.read_text()}\nBe brief.\n")
-        agent.wait_for("the web process", r"web\.1.* listening ", after=said)
+        agent.wait_for("the web process", r"web .* listening ", after=said)
         if conversation.history() != before:
             raise DemoError("the conversation did not survive the restart")
         result.append(f"after an edit; the conversation still has {len(before)} turns")

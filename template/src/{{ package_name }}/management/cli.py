@@ -66,9 +66,12 @@ def dev(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Where the web process listens; PORT when not given.")
     ] = None,
-    reload: Annotated[bool, typer.Option(help="Start a process again when its code changes.")] = True,
+    reload: Annotated[bool, typer.Option(help="Start processes again when their code or .env changes.")] = True,
 ) -> None:
     """Run everything on this machine: PostgreSQL, Valkey, web, worker and scheduler. Ctrl-C stops it all."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing runs yet; `run` sets its own handler
     from . import dev as development
 
     raise typer.Exit(development.run(port=port, reload=reload))

@@ -1,9 +1,9 @@
 """Runs one process of the Procfile for `dev`.
 
-    python -m <package>.management.dev_process [--reload DIRECTORY] LOCK COMMAND...
+    python -m <package>.management.dev_process [--reload DIRECTORY] [--listen FD] LOCK COMMAND...
 
-The command starts anew when a file below DIRECTORY changes, waits for a change after it crashed, and never outlives
-`dev`: not even when `dev` is killed, which frees LOCK.
+The command starts again when a file below DIRECTORY changes, waits for a change after it crashed, and never outlives
+`dev`: not even when `dev` is killed, which frees LOCK. It inherits the open socket FD.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from pathlib import Path
 from threading import Event
 
 CHECK_SECONDS = 0.25  # so long the first start of a process is put off, too
-STOP_SECONDS = 4.0  # less than honcho's 5, so that the process below is never left without this one
+STOP_SECONDS = 4.0  # less than `dev` gives this process, so that the process below is never left without it
 
 
 def main() -> int:
     """Returns the command's own exit code where it ended by itself."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--reload", type=Path)
+    parser.add_argument("--listen", type=int)
     parser.add_argument("lock", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
@@ -34,7 +35,11 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     changes = _changes(arguments.reload, stop)
-    process = subprocess.Popen(arguments.command)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(arguments.command, pass_fds=[arguments.listen] if arguments.listen else [])
+
+    process = start()
     crashed = False
     for changed in changes:
         if not _is_locked(arguments.lock):
@@ -42,7 +47,7 @@ def main() -> int:
         if changed:
             print(f"{', '.join(sorted(changed))} changed: restarting", flush=True)
             _end(process)
-            process, crashed = subprocess.Popen(arguments.command), False
+            process, crashed = start(), False
         elif process.poll() is not None and not crashed:
             if arguments.reload is None:
                 return process.returncode

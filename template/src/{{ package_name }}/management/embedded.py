@@ -6,6 +6,7 @@ binaries are run: their Python API serves PostgreSQL on a Unix socket only, and 
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
@@ -19,18 +20,24 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from ..project import PACKAGE
-from .unprivileged import Unprivileged
+from .unprivileged import Unprivileged, programs_of_a_nameless_user
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.01
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Nothing of the caller's environment (PGOPTIONS, LANG and so on) changes how a server behaves.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 class EmbeddedServerError(Exception):
     """A server cannot run here; the message is one sentence for people."""
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether the error says so, by its number or in the words of a program."""
+    return getattr(error, "errno", None) in DISK_FULL or any(os.strerror(code) in str(error) for code in DISK_FULL)
 
 
 def free_port() -> int:
@@ -98,11 +105,20 @@ class EmbeddedServer(ABC):
             self._pid = self._find_running()
             if self._pid is None:
                 self._launch()
-        except PermissionError as error:
-            raise EmbeddedServerError(
-                f"{self.name} cannot use {error.filename}: it belongs to another user; delete it, or become that user"
-            ) from error
+        except (OSError, EmbeddedServerError) as error:
+            raise self._explained(error) from error
         return self
+
+    def _explained(self, error: OSError | EmbeddedServerError) -> Exception:
+        if disk_is_full(error):
+            return EmbeddedServerError(
+                f"{self.name} did not start: the disk is full, and its data are in {self.data}; free some space there"
+            )
+        if isinstance(error, PermissionError):
+            return EmbeddedServerError(
+                f"{self.name} cannot use {error.filename}: it belongs to another user; delete it, or become that user"
+            )
+        return error
 
     def _launch(self) -> None:
         self.port = self.port or free_port()
@@ -129,7 +145,7 @@ class EmbeddedServer(ABC):
     def _complaint(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")
         told = [line for line in lines if line.strip()] or ["it said nothing"]
-        return next((line for line in told if "FATAL" in line), told[-1]).strip()
+        return next((line for line in told if "FATAL" in line or "No space" in line), told[-1]).strip()
 
     def stop(self) -> None:
         """Shut down in order; killed only if that takes longer than STOP_SECONDS. May be called twice."""
@@ -177,8 +193,11 @@ class PostgresServer(EmbeddedServer):
     def start(self) -> Self:
         super().start()
         # The database is made here rather than in `_prepare`: a server that was taken over may lack it.
-        exists = f"SELECT FROM pg_database WHERE datname = '{self.database}'"
+        exists = f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"  # noqa: S608 - a name of the code's own
         self._query(f"""SELECT 'CREATE DATABASE "{self.database}"' WHERE NOT EXISTS ({exists}) \\gexec""")
+        if not self._query(exists):
+            self.stop()
+            raise self._explained(EmbeddedServerError(f"{self.name} cannot make its database: {self._complaint()}"))
         return self
 
     def _locate(self) -> None:
@@ -236,7 +255,8 @@ class PostgresServer(EmbeddedServer):
             os.chown(unfinished, self._user.uid, self._user.gid)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same on every machine
-        _output([str(self._programs / "initdb"), "-D", str(unfinished), *options, *locale], **self._identity())
+        with programs_of_a_nameless_user(self._programs, beside=unfinished) as programs:
+            _output([str(programs / "initdb"), "-D", str(unfinished), *options, *locale], **self._identity())
         unfinished.rename(self._cluster)
 
     def _is_ready(self) -> bool:

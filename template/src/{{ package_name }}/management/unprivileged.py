@@ -1,4 +1,4 @@
-"""Running a server that refuses to run as root (PostgreSQL does) when the developer is root, as in many containers."""
+"""PostgreSQL for users that it refuses, both common in containers: root, and a number without a name in /etc/passwd."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 USER = "nobody"
@@ -72,3 +75,36 @@ def shared_directory() -> Path:
         raise PermissionError(13, "does not belong to root", str(SHARED))
     SHARED.chmod(0o755)
     return SHARED
+
+
+@contextmanager
+def programs_of_a_nameless_user(programs: Path, beside: Path) -> Iterator[Path]:
+    """`programs` (the directory with initdb and postgres), or copies of them where the user has no name.
+
+    `initdb` fails without a name, which it only prints. The copies call `getpwent` for it, of the same length and type
+    as `getpwuid`: it returns the first user of the system. The server itself needs no name, and is no copy.
+    """
+    if os.geteuid() == 0 or _has_name(os.geteuid()):
+        yield programs
+        return
+    wheel = programs.parents[1]
+    with TemporaryDirectory(dir=beside.parent) as directory:
+        copy = Path(directory) / programs.relative_to(wheel.parent)
+        copy.mkdir(parents=True)
+        for libraries in wheel.parent.glob(f"{wheel.name}.libs"):
+            (Path(directory) / libraries.name).symlink_to(libraries)
+        for part in ("lib", "share"):
+            (copy.parent / part).symlink_to(programs.parent / part)
+        for name in ("initdb", "postgres"):
+            content = (programs / name).read_bytes()
+            (copy / name).write_bytes(content.replace(b"\0getpwuid\0", b"\0getpwent\0"))
+            (copy / name).chmod(0o700)
+        yield copy
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

@@ -92,4 +92,4 @@ def main(settings: Settings) -> None:
     except ConfigurationError as error:
         log.critical("cannot start", reason=str(error))
         sys.exit(WRONG_SETTINGS)
-    server.run()
+    server.run(None if settings.LISTEN_FD is None else [socket.socket(fileno=settings.LISTEN_FD)])

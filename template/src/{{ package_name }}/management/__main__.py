@@ -1,0 +1,21 @@
+"""The entry point of the command line: Ctrl-C while it loads ends it without a traceback."""
+
+from __future__ import annotations
+
+import signal
+
+
+def main() -> None:
+    """Load the command line, which takes a moment, and run it."""
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell's `&` has the signal ignored
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from .cli import main as run
+
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+if __name__ == "__main__":
+    main()

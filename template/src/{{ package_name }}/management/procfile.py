@@ -1,0 +1,114 @@
+"""The processes of the Procfile, with their output on this terminal: each line has the time and the process's name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock, Thread
+
+import typer
+
+LINE = re.compile(r"^([\w-]+):\s*(.+)$", re.MULTILINE)
+COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
+STOP_SECONDS = 8.0  # more than the 4 seconds that `dev_process` gives its command
+_printing = Lock()
+
+
+class Process:
+    """One process of the Procfile, in a session of its own: Ctrl-C reaches it through `stop` only."""
+
+    def __init__(
+        self,
+        name: str,
+        command: str,
+        runner: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        prefix: str,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self._prefix = prefix
+        self._process = subprocess.Popen(
+            " ".join(("exec", shlex.join(runner), command)),
+            shell=True,  # a command of the Procfile may name variables
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+        self._printer = Thread(target=self._print, daemon=True)
+        self._printer.start()
+
+    def _print(self) -> None:
+        output = self._process.stdout
+        if output is None:
+            return
+        with output, contextlib.suppress(BrokenPipeError):  # nobody reads our output any more
+            for line in output:
+                with _printing:
+                    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {self._prefix}{line.decode(errors='replace')}")
+                    sys.stdout.flush()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the process runs."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end; kill the process and all that it started after so many seconds."""
+        try:
+            self._process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._printer.join(1.0)  # a process that it left behind may hold its output open
+
+
+def start(
+    runner: Sequence[str], environment: Mapping[str, str], listener: socket.socket, started: list[Process]
+) -> None:
+    """Start the processes of the Procfile, and add each to `started` at once.
+
+    `web` gets `listener`, open, with its number as LISTEN_FD. PORT grows by 100 from process to process, as foreman
+    has it.
+    """
+    commands = dict(LINE.findall(Path("Procfile").read_text("utf-8")))
+    port = listener.getsockname()[1]
+    width = max(map(len, commands), default=0)
+    for index, (name, command) in enumerate(commands.items()):
+        own, wrapper, descriptors = {"PORT": str(port + 100 * index)}, list(runner), []
+        if name == "web":
+            own["LISTEN_FD"] = str(listener.fileno())
+            wrapper[-1:-1] = ["--listen", own["LISTEN_FD"]]  # before the lock
+            descriptors = [listener.fileno()]
+        prefix = f"{name.ljust(width)} | "
+        if sys.stdout.isatty():
+            prefix = typer.style(prefix, fg=COLOURS[index % len(COLOURS)])
+        process = Process(name, command, wrapper, {**environment, **own}, prefix=prefix, descriptors=descriptors)
+        started.append(process)
+
+
+def stop(processes: list[Process]) -> None:
+    """Stop all of them, and forget them."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        process.wait(deadline - time.monotonic())
+    processes.clear()
