@@ -38,9 +38,9 @@ class Process:
     ) -> None:
         self.name = name
         self._prefix = prefix
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S602 - a command of the Procfile may name variables
             " ".join(("exec", shlex.join(runner), command)),
-            shell=True,  # a command of the Procfile may name variables
+            shell=True,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

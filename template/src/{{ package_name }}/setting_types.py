@@ -1,0 +1,60 @@
+"""Kinds of values that settings have, each with a sentence for a value that cannot be (rule 3.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, get_args, get_origin
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator
+
+_time_zones = cache(available_timezones)  # it reads hundreds of files
+
+
+def _time_zone(name: str) -> str:
+    if name not in _time_zones():
+        raise ValueError(f"{name!r} is no IANA time zone (such as Europe/Paris)")
+    return name
+
+
+def _root_path(path: str) -> str:
+    path = path.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("must be a path such as /agent, of letters, digits and . _ ~ -")
+    return path
+
+
+def _listen_address(host: str) -> str:
+    try:
+        ip_address(host)
+    except ValueError:
+        if host != "localhost":
+            raise ValueError(
+                f"{host!r} is no IP address; conda exports a HOST such as x86_64-conda-linux-gnu: "
+                "unset it, or set HOST to the address to listen on, such as 127.0.0.1"
+            ) from None
+    return host
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+RootPath = Annotated[str, AfterValidator(_root_path)]
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+
+
+def in_its_case(annotation: Any, value: Any) -> Any:
+    """The choice that `value` names in any case, such as `INFO` for `info`; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    return next((choice for choice in _choices(annotation) if choice.lower() == value.lower()), value)
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    for kind in (annotation, *get_args(annotation)):  # `Literal["a"] | None` has its choices inside
+        if get_origin(kind) is Literal:
+            yield from (choice for choice in get_args(kind) if isinstance(choice, str))
+        elif isinstance(kind, type) and issubclass(kind, StrEnum):
+            yield from kind
