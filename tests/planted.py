@@ -144,6 +144,12 @@ STATIC = {
     "every-setting-is-described": code(
         "agent/settings.py", "    PLANTED: int = Field(1, ge=0)", "class PlantedSettings(BaseSettings):\n"
     ),
+    "secret-settings-are-hidden": code(
+        "agent/settings.py",
+        '    PLANTED_TOKEN: str = Field("", description="Planted.")',
+        "class PlantedTokenSettings(BaseSettings):\n",
+    ),
+    "no-model-name-in-code": code("agent/instructions_of.py", "PLANTED = 'gpt-4o-mini'"),
     "environment-is-read-in-config-only": code("agent/routes.py", "PLANTED = os.getenv('PLANTED')"),
     "no-address-in-code": code("agent/tools.py", "PLANTED = 'https://api.weather.example/v1'"),
     "no-secret-in-code": code("agent/settings.py", "PLANTED = 'sk-0123456789abcdef0123'"),
@@ -162,6 +168,18 @@ STATIC = {
     "no-port-in-code": code("processes/common.py", "PLANTED_PORT = 9100"),
     "process-types-agree": Plant("compose.planted.yaml", "web:", COMPOSE),
     "connections-fit-the-database": Plant("compose.planted.yaml", "worker:", ""),
+    "work-goes-to-the-queue": code(
+        "agent/exports.py", "    threading.Thread(target=planted).start()", "import threading\n\n\ndef planted():\n"
+    ),
+    "a-container-is-one-process": code(
+        "processes/scheduler.py", "    uvicorn.run(planted, workers=4)", "import uvicorn\n\n\ndef planted():\n"
+    ),
+    "nothing-sleeps-for-long": code("chat/budgets.py", "    time.sleep(10)", "import time\n\n\ndef planted():\n"),
+    "cancellation-ends-what-runs": code(
+        "chat/maintenance.py",
+        "        except asyncio.CancelledError: ...",
+        "import asyncio\n\n\nasync def planted():\n    while True:\n        try:\n            await planted()\n",
+    ),
     "no-signal-handler-of-its-own": code(
         "chat/leases.py", "    signal.signal(15, print)", "def planted():\n    import signal\n\n"
     ),
@@ -175,9 +193,46 @@ STATIC = {
     ),
     "no-print": code("chat/turns.py", "print('planted')"),
     "no-log-file": code("chat/events.py", "PLANTED = logging.FileHandler('planted')", "import logging\n\n"),
+    "no-secret-is-logged": code(
+        "chat/admin.py",
+        "    logging.getLogger().info(settings.SECRET_KEY.get_secret_value())",
+        "import logging\n\n\ndef planted(settings):\n",
+    ),
+    "the-schema-is-changed-by-migrations": code("chat/repository.py", "PLANTED = 'CREATE TABLE planted (id int)'"),
+    "administration-is-a-command": Plant(
+        "scripts/planted.py", "if __name__", "import my_agent\n\nif __name__ == '__main__':\n    print(my_agent)\n"
+    ),
     "migrations-are-a-line-and-go-back": Plant("migrations/agent/0009_planted.py", "Planted", MIGRATION.lstrip()),
     "migration-is-given-what-it-needs": Plant("deploy/kubernetes/planted-job.yaml", "key: SECRET_KEY", JOB),
     "every-route-asks-who-is-there": Plant("openapi.json", '"/chat/sessions"', ""),
+    "http-goes-through-the-guard": code("problems.py", "    httpx2.get(url)", "import httpx2\n\n\ndef planted(url):\n"),
+    "sql-is-constant": code(
+        "chat/conversation.py", "    return f'DELETE FROM turns WHERE id = {planted}'", "def planted_sql(planted):\n"
+    ),
+    "data-is-not-run": code(
+        "chat/models.py", "    return pickle.loads(data)", "import pickle\n\n\ndef planted_data(data):\n"
+    ),
+    "no-protection-is-switched-off": code("correlation.py", "PLANTED = dict(verify=False)"),
+    "errors-are-not-shown": code(
+        "chat/schemas.py",
+        "        raise HTTPException(500, str(error)) from error",
+        "from fastapi import HTTPException\n\n\ndef planted_answer():\n    try:\n        planted_answer()\n"
+        "    except Exception as error:\n",
+    ),
+    "metrics-have-few-series": code(
+        "observability/metrics.py",
+        "PLANTED = Counter('planted', 'Planted.', ['owner'])",
+        "from prometheus_client import Counter\n\n",
+    ),
+    "every-test-can-fail": Plant(
+        "tests/unit/test_planted.py", "def test_planted", "def test_planted() -> None:\n    print()\n"
+    ),
+    "every-mark-is-run": Plant(
+        "tests/unit/test_marked.py",
+        "@pytest.mark.long",
+        "import pytest\n\n\n@pytest.mark.long\ndef test_marked() -> None:\n    assert pytest.planted\n",
+    ),
+    "no-line-is-left-out-of-coverage": code("chat/events.py", "PLANTED_LINE = 1  # pragma: no cover"),
     "coverage-is-demanded": Plant("pyproject.toml", "fail_under", "fail_under = 70", old="fail_under = 80"),
     "every-route-is-tested": Plant("openapi.json", '"/planted"', ""),
     "no-test-is-skipped-in-silence": Plant(
@@ -185,6 +240,7 @@ STATIC = {
         "@pytest.mark.skip",
         "\n\nimport pytest\n\n\n@pytest.mark.skip\ndef test_planted() -> None: ...\n",
     ),
+    "code-can-be-parsed": code("agent/planted_syntax.py", "def it(:"),
     "documents-list-their-checks": Plant(
         "rules/14-testing.md", "- planted-check", "checks:\n  - planted-check\n", old="checks:\n"
     ),

@@ -3,52 +3,90 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from tests.support.rules.check import check
 from tests.support.rules.deployment import composed, deployed
-from tests.support.rules.project import Module, Project, Violation, named
+from tests.support.rules.project import Project, Violation, named
 
 DECIDES = "config.py"  # where ENVIRONMENT chooses defaults, and nothing else
+NAMES = {"development", "dev", "local", "testing", "staging", "stage", "preprod", "production", "prod", "live"}
+SPEAKS_OF_IT = re.compile(r"(?i)(^|_)(env|environment|stage|deployment|tier|is_prod|mode)(_name)?$")
+HOSTS = {"socket.gethostname()", "platform.node()", "socket.getfqdn()", "os.uname().nodename"}
+ASKS = {"startswith", "endswith", "get", "pop", "index", "__eq__", "__contains__", "__getitem__", "setdefault"}
 
 
-def is_environment(module: Module, node: ast.AST) -> bool:
-    """Whether the expression is the name of the environment, or one of the names that it may have."""
-    if isinstance(node, ast.Call):  # str(settings.ENVIRONMENT), os.environ.get("ENVIRONMENT")
-        return any(is_environment(module, part) for part in [node.func, *node.args])
-    if isinstance(node, ast.Subscript):
-        return is_environment(module, node.slice)
-    if isinstance(node, ast.Constant):
-        return node.value == "ENVIRONMENT"
-    parts = named(node).split(".")
-    return "ENVIRONMENT" in parts or "Environment" in parts[:-1]
+class Environments:
+    """Tells what depends on the name of the environment."""
 
+    def __init__(self, project: Project) -> None:
+        self._flow = project.flow
 
-def decisive(node: ast.AST) -> list[ast.expr]:
-    """What a comparison compares, and what something is looked up by."""
-    if isinstance(node, ast.Compare):
-        return [node.left, *node.comparators]
-    if isinstance(node, ast.Match):
-        return [node.subject]
-    if isinstance(node, ast.Subscript):
-        return [node.slice] if named(node.value) != "os.environ" else []
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr in {"startswith", "endswith"}:
-            return [node.func.value]
-        if node.func.attr == "get":  # by the name of a setting, as a string, it is the environment that is read
-            return [part for part in node.args[:1] if not isinstance(part, ast.Constant)]
-    return []
+    def decides(self, node: ast.AST) -> bool:
+        """Whether the value of the expression comes from the name of the environment."""
+        return self._flow.reaches(node, self._is_name)
+
+    def _is_name(self, node: ast.AST) -> bool:
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            parts = named(node).split(".")
+            if "ENVIRONMENT" in parts or "Environment" in parts[:-1]:
+                return True
+            found = self._flow.origins(node)
+            return any(origin.endswith(".ENVIRONMENT") or ".Environment." in origin for origin in found)
+        if isinstance(node, ast.Call):  # os.environ.get("ENVIRONMENT"), getattr(settings, "ENVIRONMENT")
+            return any("ENVIRONMENT" in self._flow.texts(part) for part in node.args[:2])
+        if isinstance(node, ast.Subscript):
+            return "ENVIRONMENT" in self._flow.texts(node.slice)
+        return False
+
+    def is_compared(self, node: ast.Compare) -> bool:
+        """Whether a comparison asks for the name of an environment, or of the machine."""
+        sides = [node.left, *node.comparators]
+        names = {text for side in sides for item in [side, *self._flow.items(side)] for text in self._flow.texts(item)}
+        if any(self._flow.origins(side) & HOSTS for side in sides):
+            return True
+        return bool(names & NAMES) and any(SPEAKS_OF_IT.search(named(side).rpartition(".")[2]) for side in sides)
+
+    def tests(self, node: ast.AST) -> list[ast.expr]:  # noqa: PLR0911 - a return for each kind of node
+        """What decides at this node between one thing and another."""
+        if isinstance(node, (ast.If, ast.While, ast.IfExp, ast.Assert)):
+            return [node.test]
+        if isinstance(node, ast.Compare):
+            return [node.left, *node.comparators]
+        if isinstance(node, ast.Match):
+            return [node.subject]
+        if isinstance(node, ast.BoolOp):
+            return node.values[:-1]
+        if isinstance(node, ast.comprehension):
+            return node.ifs
+        if isinstance(node, ast.Subscript):
+            return [node.slice] if "os.environ" not in self._flow.origins(node.value) else []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKS:
+            asked = [node.func.value] if node.func.attr in {"startswith", "endswith", "__eq__"} else []
+            return asked or [part for part in node.args[:1] if not isinstance(part, ast.Constant)]
+        if isinstance(node, ast.Call) and self._flow.origins(node.func) & {"getattr", "operator.eq", "globals().get"}:
+            return node.args[:2] if "operator.eq" in self._flow.origins(node.func) else node.args[1:2]
+        return []
 
 
 @check("Make what differs a setting of its own in config.py, and give it a default for each environment there.")
 def test_no_branch_on_environment(project: Project) -> Iterator[Violation]:
+    environments = Environments(project)
     for module in project.modules():
-        if module.path.endswith(f"/{DECIDES}"):
+        if project.inside(module) == DECIDES:
             continue
-        nodes = [*module.all(ast.Compare, ast.Match, ast.Subscript), *module.all(ast.Call)]
+        nodes = [
+            *module.all(ast.Compare, ast.Match, ast.Subscript),
+            *module.all(ast.If, ast.While, ast.IfExp),
+            *module.all(ast.BoolOp, ast.comprehension, ast.Assert),
+            *module.all(ast.Call),
+        ]
         for node in nodes:
-            if any(is_environment(module, part) for part in decisive(node)):
-                yield module.found(node, "the code does one thing or another by the name of the environment")
+            compared = isinstance(node, ast.Compare) and environments.is_compared(node)
+            if compared or any(environments.decides(part) for part in environments.tests(node)):
+                place = node if hasattr(node, "lineno") else environments.tests(node)[0]
+                yield module.found(place, "the code does one thing or another by the name of the environment")
 
 
 @check("Let the templates .env.* have the same variables, each a setting: what one environment needs, all name.")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,15 +20,22 @@ import pytest
 
 from tests.support.rules.check import check
 from tests.support.rules.deployment import documents
-from tests.support.rules.project import File, Module, Project, Violation
+from tests.support.rules.flow import HOLE, Call
+from tests.support.rules.project import File, Project, Violation
 
 RUNNERS = {
     "anyio.open_process",
     "anyio.run_process",
     "asyncio.create_subprocess_exec",
     "asyncio.create_subprocess_shell",
+    "asyncio.subprocess.create_subprocess_exec",
+    "asyncio.subprocess.create_subprocess_shell",
     "os.popen",
+    "os.startfile",
     "os.system",
+    "pexpect.run",
+    "pexpect.spawn",
+    "pty.spawn",
     "shutil.which",
     "subprocess.Popen",
     "subprocess.call",
@@ -37,6 +45,9 @@ RUNNERS = {
     "subprocess.getstatusoutput",
     "subprocess.run",
 }
+REPLACERS = re.compile(r"os\.(exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?)")  # name the program first, or after a mode
+LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "ctypes.util.find_library", "cffi.FFI().dlopen"}
+CHAINED = re.compile(r"\|\|?|&&?|;|\n")
 NODE_LOCKS = ("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
 NODE_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies")
 EXACT = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+@)?\d+\.\d+\.\d+([-+][\w.+-]+)?|(workspace|file|link):.*")
@@ -77,6 +88,30 @@ def beside(started: dict[Callable[..., Any], Future[Any]]) -> Callable[[Callable
     return lambda function: started[function].result()
 
 
+def imported_by_name(project: Project) -> Iterator[Violation]:
+    """Packages that `importlib` imports, which deptry does not see, and no dependency provides."""
+    own = {project.package.removeprefix("src/"), "tests", "migrations"}
+    for module in project.modules():
+        for node, name in project.flow.imports(module):
+            top = name.partition(".")[0]
+            foreign = isinstance(node, ast.Call) and HOLE not in top and top not in own | sys.stdlib_module_names
+            if foreign and top and not _provided(top) & _declared(project):
+                yield module.found(node, "imports {name}, which is no dependency", name=top)
+
+
+def _provided(module: str) -> set[str]:
+    """The packages that provide a module, or the one of its own name."""
+    return {_normal(name) for name in packages_distributions().get(module, [module])}
+
+
+def _declared(project: Project) -> set[str]:
+    return {_normal(re.split(r"[\s\[<>=!~;]", each)[0]) for each in project.pyproject["project"]["dependencies"]}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 @check("Run `uv lock` and commit uv.lock.")
 def test_lock_is_in_step(project: Project, beside: Callable[..., str | None]) -> Iterator[Violation]:
     if fault := beside(lock_checked):
@@ -85,7 +120,10 @@ def test_lock_is_in_step(project: Project, beside: Callable[..., str | None]) ->
 
 
 @check("Declare in pyproject.toml what is imported (`uv add`), and take out what is not (`uv remove`).")
-def test_imports_are_declared(beside: Callable[..., list[dict[str, Any]] | str]) -> Iterator[Violation]:
+def test_imports_are_declared(
+    project: Project, beside: Callable[..., list[dict[str, Any]] | str]
+) -> Iterator[Violation]:
+    yield from imported_by_name(project)
     issues = beside(imports_checked)
     if isinstance(issues, str):
         yield Violation("pyproject.toml", 1, issues)
@@ -95,35 +133,45 @@ def test_imports_are_declared(beside: Callable[..., list[dict[str, Any]] | str])
         yield Violation(Path(place["file"]).as_posix(), place["line"] or 1, issue["error"]["message"])
 
 
-def programs(project: Project, module: Module) -> Iterator[tuple[ast.AST, str]]:
-    """The programs that the module starts or looks for by name."""
-    assigned = {
-        target.id: node.value
-        for node in module.all(ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    for node in module.all(ast.Call):
-        if not project.flow.origins(node.func) & RUNNERS or not node.args:
-            continue
-        command: ast.AST = node.args[0]
-        if isinstance(command, ast.Name):
-            command = assigned.get(command.id, command)
-        if isinstance(command, (ast.List, ast.Tuple)) and command.elts:
-            command = command.elts[0]
-        if isinstance(command, ast.JoinedStr) and command.values:  # f"convert {path}"
-            command = command.values[0]
-        if isinstance(command, ast.Constant) and isinstance(command.value, str) and command.value.strip():
-            yield node, command.value.split()[0]
+def programs(project: Project, call: Call) -> set[str]:
+    """The programs that a call starts or looks for by name, and the libraries of the system that it loads."""
+    if call.origins & LIBRARIES:
+        return set(project.flow.texts(call.args[0])) if call.args else set()
+    replaces = any(map(REPLACERS.fullmatch, call.origins))
+    if not call.origins & RUNNERS and not replaces:
+        return set()
+    position = 1 if any(".spawn" in origin and origin.startswith("os.") for origin in call.origins) else 0
+    command = call.argument("args", position) or call.argument("cmd", position) or call.argument("program", position)
+    if command is None:
+        return set()
+    items = project.flow.items(command)
+    lines = project.flow.texts(items[0]) if items else project.flow.texts(command)
+    parts = [part for line in lines for part in (CHAINED.split(line) if not items else [line])]
+    words = [part.split() for part in parts]
+    return {word[0].rpartition("/")[2] for word in words if word and HOLE not in word[0]}
+
+
+def installs(project: Project, call: Call) -> bool:
+    """Whether a call installs packages while the program runs."""
+    if any(origin.startswith(("pip.", "ensurepip.")) for origin in call.origins):
+        return True
+    if not call.origins & RUNNERS:
+        return False
+    parts = [item for part in call.args for item in [part, *project.flow.items(part)]]
+    words = " ".join(text for part in parts for text in project.flow.texts(part))
+    return bool(re.search(r"\b(pip3?|uv|poetry|conda|npm|apt(-get)?|apk)\b.*\b(install|add)\b", words))
 
 
 @check("Use a package of Python instead, or name the program under [tool.rules] system-tools in pyproject.toml.")
 def test_system_tools_are_declared(project: Project) -> Iterator[Violation]:
     declared = project.pyproject["tool"].get("rules", {}).get("system-tools", [])
     for module in project.modules():
-        for node, program in programs(project, module):
-            if program not in declared:
-                yield module.found(node, f"needs the program `{program}`, which nothing declares")
+        for call in project.flow.calls(module):
+            if installs(project, call):
+                yield module.found(call.node, "installs a package while the program runs")
+                continue
+            for program in sorted(programs(project, call) - set(declared)):
+                yield module.found(call.node, "needs the program `{program}`, which nothing declares", program=program)
 
 
 @check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
 from tests.support.rules.deployment import PROCESS_TYPES, Process, composed, deployed, procfile
+from tests.support.rules.flow import Call
 from tests.support.rules.project import Project, Violation
+from tests.support.rules.scopes import scope_at
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -17,6 +20,43 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 100  # PostgreSQL's own default
 RESERVED = 3 + 5  # for superusers, and for the commands of people
+# The parts of the service that run tasks of their own, and wait for them when the process stops.
+SUPERVISORS = (
+    "chat/events.py",
+    "chat/routes.py",
+    "chat/runner.py",
+    "chat/turns.py",
+    "management/",
+    "observability/server.py",
+    "processes/",
+    "security/issuer.py",
+    "security/refusals.py",
+    "services/",
+)
+TASKS = {"asyncio.create_task", "asyncio.ensure_future", "asyncio.run_coroutine_threadsafe"}
+LATER = {"call_soon", "call_later", "call_at", "run_in_executor"}  # of an event loop
+GROUPS = ("asyncio.TaskGroup()", "anyio.create_task_group()")  # wait for all that they start
+BESIDE = (
+    "_thread.start_new_thread",
+    "aiocron.",
+    "anyio.from_thread.start_blocking_portal",
+    "apscheduler.",
+    "concurrent.futures.ProcessPoolExecutor",
+    "concurrent.futures.ThreadPoolExecutor",
+    "fastapi.BackgroundTasks",
+    "fastapi.background.",
+    "fastapi_utils.tasks.",
+    "joblib.Parallel",
+    "multiprocessing.",
+    "os.fork",
+    "rocketry.",
+    "sched.scheduler",
+    "schedule.every",
+    "starlette.background.",
+    "threading.Thread",
+    "threading.Timer",
+)
+SERVERS = {"uvicorn.run", "uvicorn.Config", "gunicorn.app.base.BaseApplication", "hypercorn.config.Config"}
 
 
 @check("Start each process type by the same command everywhere: that of the Procfile.")
@@ -58,6 +98,72 @@ def default(project: Project, name: str) -> int:
 def connections(process: Process, defaults: dict[str, int]) -> int:
     given = {name: process.environment.get(name, "") for name in defaults}
     return sum(int(given[name]) if given[name].isdecimal() else value for name, value in defaults.items())
+
+
+@check(
+    "Make it a task in agent/tasks.py and queue it with `services.task_queue.enqueue`: a worker runs it, and again if "
+    "that one dies."
+)
+def test_work_goes_to_the_queue(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        if project.inside(module).startswith(SUPERVISORS):
+            continue
+        for call in project.flow.calls(module):
+            if any(origin.startswith(BESIDE) for origin in call.origins):
+                yield module.found(call.node, "runs work beside the requests, which ends with this process")
+            elif _starts_task(project, call) and not _is_awaited(call.node):
+                yield module.found(call.node, "starts a task that nothing waits for: it ends with this process")
+        for argument in module.all(ast.arg):
+            origins = project.flow.origins(argument.annotation) if argument.annotation else frozenset()
+            if any(origin.endswith(".BackgroundTasks") for origin in origins):
+                yield module.found(argument, "runs work beside the requests, which ends with this process")
+
+
+@check("Start more replicas of the process instead: each is one process with one event loop.")
+def test_a_container_is_one_process(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        for call in project.flow.calls(module):
+            workers = call.argument("workers") if call.origins & SERVERS else None
+            if workers is not None and project.flow.values(workers) != {1}:
+                yield module.found(workers, "starts several web processes in one container")
+
+
+def _starts_task(project: Project, call: Call) -> bool:
+    if call.origins & TASKS:
+        return True
+    function = call.node.func
+    if not isinstance(function, ast.Attribute) or function.attr not in {"create_task", "start_soon", *LATER}:
+        return False
+    receiver = project.flow.origins(function.value)
+    if receiver & set(GROUPS):
+        return False
+    loop = any("loop" in origin.rpartition(".")[2] for origin in receiver) or "loop" in ast.unparse(function.value)
+    return loop if function.attr in LATER else True
+
+
+def _is_awaited(call: ast.Call) -> bool:
+    """Whether the function that starts a task waits for it as well, and is none that runs as long as the process."""
+    scope = scope_at(call).function
+    if scope is None:
+        return False
+    nodes = list(ast.walk(scope.node))
+    if any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in nodes):
+        return False
+    names = {name for node in nodes for name in _names_of(node, call)}
+    awaited = (node for node in nodes if isinstance(node, (ast.Await, ast.AsyncFor)))
+    return any(
+        part is call or (isinstance(part, ast.Name) and part.id in names) for node in awaited for part in ast.walk(node)
+    )
+
+
+def _names_of(node: ast.AST, call: ast.Call) -> Iterator[str]:
+    """The names that a statement gives to the result of the call: of the task, or of the list that it goes to."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value and call in ast.walk(node.value):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"append", "add"}:
+        held = any(call in ast.walk(part) for part in node.args)
+        yield from [node.func.value.id] if held and isinstance(node.func.value, ast.Name) else []
 
 
 @check("Queue with a key, and make each step of a task safe to repeat.", at=("processes/turns.py", "^async def|^def"))

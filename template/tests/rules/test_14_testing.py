@@ -12,10 +12,28 @@ from functools import cache
 
 from tests.support.rules.check import ROOT, Broken, check
 from tests.support.rules.project import Module, Project, Violation, named
+from tests.support.rules.routes import Routes
+from tests.support.rules.written import NO_RUN, can_fail, is_constant, is_skipped, swallowed, written
 
 LEAST = 80
 LEVELS = ("unit", "integration", "e2e")
-NEEDS_REASON = {"pytest.skip", "pytest.xfail", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail"}
+NO_COVER = re.compile(r"#\s*pragma:\s*no\s*(cover|branch)")
+WORKFLOWS = (".github/workflows/*.y*ml", ".gitlab-ci.yml", "azure-pipelines.yml", "Jenkinsfile", ".circleci/config.yml")
+NEEDS_REASON = {
+    "pytest.importorskip",
+    "unittest.skip",
+    "unittest.skipIf",
+    "unittest.skipUnless",
+    "unittest.expectedFailure",
+    "pytest.skip",
+    "pytest.xfail",
+    "pytest.mark.skip",
+    "pytest.mark.skipif",
+    "pytest.mark.xfail",
+}
+
+TAKES_REASON_LAST = NEEDS_REASON - {"pytest.importorskip", "pytest.mark.skipif", "pytest.mark.xfail"}
+DOCS = "docs.py"  # shows openapi.json, where DOCS_ENABLED is set
 
 
 @check(f"Set fail_under = {LEAST} or more and branch = true under [tool.coverage] in pyproject.toml.")
@@ -42,7 +60,12 @@ def test_every_route_is_tested(project: Project) -> Iterator[Violation]:
     file = project.known("openapi.json")
     modules = [module for module in project.modules("tests") if not module.path.startswith("tests/rules/")]
     addresses = cache(_addresses)
-    for path in json.loads(file.text)["paths"]:
+    shown = json.loads(file.text or '{"paths": {}}')["paths"]
+    places = {path: (file, file.line_of(f'^\\s*"{re.escape(path)}"')) for path in shown}
+    for route in Routes(project).all():
+        if route.path and route.path not in places and route.method != "mount" and project.inside(route.module) != DOCS:
+            places[route.path] = (route.module, getattr(route.node, "lineno", 1))
+    for path, (place, line) in places.items():
         steps = ["[^/\\s]+" if step.startswith("{") else re.escape(step) for step in path.split("/")[1:]]
         # Whole, or from any of its steps on, after what a test was told: f"{location}/cancel".
         forms = ["/" + "/".join(steps), *("X/" + "/".join(steps[index:]) for index in range(1, len(steps)))]
@@ -52,7 +75,7 @@ def test_every_route_is_tested(project: Project) -> Iterator[Violation]:
         # To look for a word is quick, to take a module apart is not: few have to be.
         likely = (module for module in modules if spoken and spoken[-1] in module.text)
         if not any(asked.search(addresses(module)) for module in likely):
-            yield file.at(file.line_of(f'^\\s*"{re.escape(path)}"'), f"no test asks for {path}")
+            yield place.at(line, "no test asks for {path}", path=path)
 
 
 def _addresses(module: Module) -> str:
@@ -76,17 +99,58 @@ def marks(module: Module) -> Iterator[ast.expr]:
 @check('Say why: pytest.skip("needs Docker: install it"), or reason="...".')
 def test_no_test_is_skipped_in_silence(project: Project) -> Iterator[Violation]:
     for module in project.modules("tests"):
-        if not re.search(r"\bskip|xfail", module.text):
+        if not re.search(r"skip|xfail|expectedFailure|collect_ignore|__test__", module.text):
             continue
         for item in marks(module):
-            if named(item) in NEEDS_REASON:
-                yield module.found(item, f"{named(item)} gives no reason")
+            if found := project.flow.origins(item) & NEEDS_REASON:
+                yield module.found(item, "{name} gives no reason", name=min(found))
         for node in module.all(ast.Call):
-            if named(node.func) in NEEDS_REASON:
-                given = [word.value for word in node.keywords if word.arg == "reason"]
-                given += node.args if named(node.func) in {"pytest.skip", "pytest.xfail", "pytest.mark.skip"} else []
-                if not any(not isinstance(reason, ast.Constant) or reason.value for reason in given):
-                    yield module.found(node, f"{named(node.func)} gives no reason")
+            found = project.flow.origins(node.func) & NEEDS_REASON
+            given = [word.value for word in node.keywords if word.arg in {"reason", "msg"}]
+            given += node.args[-1:] if found & TAKES_REASON_LAST else []
+            if found and not any(not isinstance(reason, ast.Constant) or reason.value for reason in given):
+                yield module.found(node, "{name} gives no reason", name=min(found))
+        for statement in module.all(ast.Assign):
+            for name in {named(target) for target in statement.targets} & NO_RUN:
+                yield module.found(statement, "{name} keeps tests from being found", name=name)
+
+
+@check("Assert what the test is named for: what is there after the call, or what it raises.")
+def test_every_test_can_fail(project: Project) -> Iterator[Violation]:
+    for module in project.modules("tests"):
+        if module.path.startswith("tests/rules/"):
+            continue  # checks yield what they find
+        for node in written(module):
+            if not is_skipped(node) and not can_fail(project, node):
+                yield module.found(node, "{name} asserts nothing", name=node.name)
+            for part in ast.walk(node):
+                if isinstance(part, ast.Assert) and is_constant(part.test):
+                    yield module.found(part, "asserts what is always so")
+            for handler in swallowed(node):
+                yield module.found(handler, "lets a failed assertion pass")
+
+
+@check("Take the mark off, or give CI a job that runs the tests with it: `uv run pytest -m <mark>`.")
+def test_every_mark_is_run(project: Project) -> Iterator[Violation]:
+    options = " ".join(map(str, project.pyproject["tool"]["pytest"].get("addopts", ())))
+    jobs = [line for file in project.files(*WORKFLOWS) for line in file.lines if "pytest" in line]
+    for mark in re.findall(r"not (\w+)", options) if jobs else ():
+        running = [line for line in jobs if re.search(rf"-m[ =]?[\"']?(?!not\b).*\b{mark}\b", line)]
+        folders = tuple(folder for line in running for folder in re.findall(r"\btests/\S+", line) or ["tests/"])
+        for module in project.modules("tests"):
+            if mark not in module.text or module.path.startswith(folders):
+                continue
+            for node in module.all(ast.Attribute):
+                if node.attr == mark and named(node.value) == "pytest.mark":
+                    yield module.found(node, "no job runs what is marked {mark}", mark=mark)
+
+
+@check("Write a test that gets there; what no test can reach is left out under [tool.coverage.report] exclude_also.")
+def test_no_line_is_left_out_of_coverage(project: Project) -> Iterator[Violation]:
+    for module in project.modules():
+        for number, line in enumerate(module.lines, 1) if "pragma" in module.text else ():
+            if NO_COVER.search(line):
+                yield module.at(number, "is left out of coverage")
 
 
 @check(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
 from tests.support.rules.check import check, name_of
-from tests.support.rules.documents import Rule, rules
+from tests.support.rules.documents import Rule, rules_in
 from tests.support.rules.exceptions import problems
 from tests.support.rules.project import File, Project, Violation
 
@@ -35,11 +36,21 @@ def checks_of(project: Project, rule: Rule) -> set[str]:
     return set(map(name_of, re.findall(r"^def (test_\w+)", file.text, re.MULTILINE))) if file else set()
 
 
+@check("Correct it: no other check can see what is in this file.")
+def test_code_can_be_parsed(project: Project) -> Iterator[Violation]:
+    for module in project.modules("src", "tests", "migrations"):
+        if not module.tree.body and module.text.strip():
+            try:
+                ast.parse(module.text, module.path)
+            except SyntaxError as error:
+                yield module.at(error.lineno or 1, "SyntaxError: {message}", message=error.msg)
+
+
 @check("Give every rule, in rules/ and in rules/local/, the checks that it lists, and list those that it has.")
 def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
     found: dict[str, str] = {}
-    for rule in rules(project.root):
-        document = File(project.root, rule.path)
+    for rule in rules_in(project):
+        document = project.known(rule.path)
         actual = checks_of(project, rule)
         for name in sorted(set(rule.checks) - actual):
             yield document.at(document.line_of(f"- {name}$"), f"lists the check {name}, which {rule.tests} has not")
@@ -48,7 +59,7 @@ def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
         for name in sorted(actual & found.keys()):
             yield document.at(document.line_of(f"- {name}$"), f"lists the check {name}, as {found[name]} does")
         found |= dict.fromkeys(actual, rule.path)
-    owned = {rule.tests for rule in rules(project.root)}
+    owned = {rule.tests for rule in rules_in(project)}
     for file in project.files("tests/rules/*test_[0-9]*.py"):
         if file.path not in owned:
             yield file.at(1, "checks a rule that no document tells of")
@@ -56,25 +67,24 @@ def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
 
 @check("Give it check, reason, owner and expires (paths, if for some files only); take out what expired, or ask anew.")
 def test_exceptions_are_in_order(project: Project) -> Iterator[Violation]:
-    known = {name for rule in rules(project.root) for name in rule.checks}
+    known = {name for rule in rules_in(project) for name in rule.checks}
     yield from problems(project.root, known)
 
 
 @check("Let AGENTS.md list every rule by its id, title and document, and let what each assistant reads say the same.")
 def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
-    source = File(project.root, "AGENTS.md")
+    source = project.known("AGENTS.md")
     listed = [line for line in source.lines if re.match(r"- \[\d+\.1 ", line)]
-    own = [rule for rule in rules(project.root) if not rule.path.startswith("rules/local/")]
+    own = [rule for rule in rules_in(project) if not rule.path.startswith("rules/local/")]
     for rule in own:
         if not any(line.startswith(f"- [{rule.id} {rule.title}]({rule.path})") for line in listed):
             yield source.at(source.line_of(rf"\[{re.escape(rule.id)} "), f"does not list {rule.id} {rule.title}")
     if len(listed) > len(own):
         yield source.at(source.line_of(re.escape(listed[-1])), "lists a rule that there is not")
     for path, limit in ASSISTANTS.items():
-        absolute = project.root / path
-        if not absolute.exists():
+        file = project.file(path)
+        if file is None:
             continue
-        file = File(project.root, path)
         if "AGENTS.md" not in file.text:
             yield file.at(1, "does not send its reader to AGENTS.md")
         line = READ_ALWAYS.get(path)

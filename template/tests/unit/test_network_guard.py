@@ -33,6 +33,7 @@ def test_loopback_and_unix_sockets_are_allowed(tmp_path: Path) -> None:
         server.bind(path)
         server.listen()
         connection.connect(path)
+        assert connection.getpeername() == path
 
 
 def test_processes_that_tests_start_are_guarded_too(environment: dict[str, str]) -> None:

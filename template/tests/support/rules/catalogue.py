@@ -16,7 +16,7 @@ def _translations() -> dict[str, str]:
     return dict(loaded or {})
 
 
-def say(message: str, **values: object) -> str:
+def say(message: str, /, **values: object) -> str:
     """The message in the project's language; `values` fill its braces. One without a translation stays in English."""
     text = _translations().get(message, message)
     return text.format(**values) if values else text

@@ -11,6 +11,7 @@ from typing import ParamSpec
 
 import pytest
 
+from .catalogue import say
 from .documents import Rule, rules
 from .exceptions import Granted, granted
 from .project import File, Project, Violation
@@ -20,7 +21,10 @@ Parameters = ParamSpec("Parameters")
 
 
 class Broken(Exception):
-    """What a running check found broken: its message is the violation's."""
+    """What a running check found broken: its message is the violation's; `values` fill its braces."""
+
+    def __init__(self, message: str, /, **values: object) -> None:
+        super().__init__(say(message, **values))
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Outcome:
     excepted: list[tuple[Violation, Granted]] = field(default_factory=list)
 
 
+ENDED = "the check came to no end: {error}"
 OUTCOMES: dict[str, Outcome] = {}
 
 
@@ -55,14 +60,14 @@ def check(
 
         @wraps(function)
         def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-            OUTCOMES[name] = outcome = Outcome(remedy)
+            OUTCOMES[name] = outcome = Outcome(say(remedy))
             try:
                 found = list(function(*args, **kwargs) or ())
             except Exception as error:  # whatever ends a running check is told where to begin to look
                 if at is None:
                     raise
                 file = File(ROOT, normpath(f"{Project(ROOT).package}/{at[0]}"))
-                what = str(error) if isinstance(error, Broken) else f"the check came to no end: {_first_line(error)}"
+                what = str(error) if isinstance(error, Broken) else say(ENDED, error=_first_line(error))
                 found = [file.at(file.line_of(at[1]) if file.absolute.exists() else 1, what)]
             exceptions = granted(ROOT)
             for violation in sorted(set(found), key=lambda each: (each.path, each.line, each.message)):
@@ -73,7 +78,9 @@ def check(
                     outcome.violations.append(violation)
             if outcome.violations:
                 rule = rule_of(Path(function.__code__.co_filename))
-                pytest.fail("\n".join(told(each, rule, name, remedy) for each in outcome.violations), pytrace=False)
+                pytest.fail(
+                    "\n".join(told(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
+                )
 
         return pytest.mark.running(checked) if at else checked
 
@@ -92,5 +99,5 @@ def rule_of(module: Path) -> Rule | None:
 
 def told(violation: Violation, rule: Rule | None, name: str, remedy: str) -> str:
     """A violation in one line: where, which rule, what, and what to do."""
-    law = f"rule {rule.id}" if rule else "the rulebook"
-    return f"{violation.path}:{violation.line}: {law} ({name}): {violation.message}. {remedy}"
+    law = say("rule {id}", id=rule.id) if rule else say("the rulebook")
+    return f"{violation.path}:{violation.line}: {law} ({name}): {violation.message}{say('. ')}{remedy}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from .project import Project
 
 LEVELS = {"mandatory", "forbidden", "advised"}
 NAMES = ("[0-9][0-9]-*.md", "local/[0-9][0-9]-*.md")
@@ -37,10 +40,9 @@ class Rule:
         return wanted in {self.id, self.id.partition(".")[0]}
 
 
-def read(path: Path, root: Path) -> Rule:
-    """Raises `DocumentError` where the front matter is not what a rule's has to be."""
-    place = path.relative_to(root).as_posix()
-    found = re.match(r"---\n(.*?)\n---\n(.*)", path.read_text("utf-8"), re.DOTALL)
+def read(place: str, text: str) -> Rule:
+    """The rule of the document at `place`. Raises `DocumentError` where the front matter is not that of a rule."""
+    found = re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL)
     if not found:
         raise DocumentError(f"{place}:1: there is no front matter: begin with --- and copy that of another rule.")
     matter: Any = yaml.safe_load(found[1])
@@ -51,7 +53,8 @@ def read(path: Path, root: Path) -> Rule:
         raise DocumentError(f"{place}:1: the level must be one of {', '.join(sorted(LEVELS))}.")
     if not isinstance(matter["checks"], list) or not matter["checks"]:
         raise DocumentError(f"{place}:1: `checks` must list the names of the rule's checks.")
-    module = path.relative_to(root / "rules").with_name(f"test_{path.stem.replace('-', '_')}.py")
+    path = PurePosixPath(place)
+    module = path.relative_to("rules").with_name(f"test_{path.stem.replace('-', '_')}.py")
     return Rule(
         id=str(matter["id"]),
         title=str(matter["title"]),
@@ -60,7 +63,7 @@ def read(path: Path, root: Path) -> Rule:
         changed=str(matter["changed"]),
         checks=tuple(map(str, matter["checks"])),
         path=place,
-        tests=(Path("tests/rules") / module).as_posix(),
+        tests=f"tests/rules/{module}",
         headings=tuple(re.findall(r"^#+ (.+)$", found[2], re.MULTILINE)),
     )
 
@@ -68,4 +71,10 @@ def read(path: Path, root: Path) -> Rule:
 @cache
 def rules(root: Path) -> tuple[Rule, ...]:
     """All rules, in the order of their files, the owner's own last. Raises `DocumentError`."""
-    return tuple(read(path, root) for name in NAMES for path in sorted((root / "rules").glob(name)))
+    paths = [path for name in NAMES for path in sorted((root / "rules").glob(name))]
+    return tuple(read(path.relative_to(root).as_posix(), path.read_text("utf-8")) for path in paths)
+
+
+def rules_in(project: Project) -> tuple[Rule, ...]:
+    """The same for a project, as it may be planted in memory."""
+    return tuple(read(file.path, file.text) for name in NAMES for file in project.files(f"rules/{name}"))

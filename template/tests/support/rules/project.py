@@ -56,7 +56,7 @@ class File:
     def lines(self) -> list[str]:
         return self.text.splitlines()
 
-    def at(self, line: int, message: str, **values: object) -> Violation:
+    def at(self, line: int, message: str, /, **values: object) -> Violation:
         """A violation. `values` fill the braces of `message`, which is translated where rules/ has a translation."""
         return Violation(self.path, max(1, line), say(message, **values))
 
@@ -75,7 +75,11 @@ class Module(File):
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text, self.path)
+        """The syntax tree; an empty one for code that cannot be parsed, which the check `code-can-be-parsed` finds."""
+        try:
+            return ast.parse(self.text, self.path)
+        except SyntaxError:
+            return ast.Module([], [])
 
     @cached_property
     def survey(self) -> Survey:
@@ -94,7 +98,7 @@ class Module(File):
         for kind in kinds:
             yield from self.survey.by_kind.get(kind, ())
 
-    def found(self, node: ast.AST, message: str, **values: object) -> Violation:
+    def found(self, node: ast.AST, message: str, /, **values: object) -> Violation:
         """A violation at the line of the node."""
         return self.at(getattr(node, "lineno", 1), message, **values)
 

@@ -101,7 +101,7 @@ class State:
         if self.is_shared(target, whole=whole):
             yield place, ast.unparse(target)
 
-    def is_shared(self, node: ast.expr, *, whole: bool = False, depth: int = 0) -> bool:
+    def is_shared(self, node: ast.expr, *, whole: bool = False, depth: int = 0) -> bool:  # noqa: PLR0911
         """Whether the expression is a changeable object of a module or class; with `whole`, any object of one."""
         if depth > 4:
             return False

@@ -119,7 +119,14 @@ class Values(Origins):
             return [*self.items(node.left), *self.items(node.right)]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
             return self.items(node.args[0]) if node.func.id in {"list", "tuple", "set", "frozenset"} else ()
-        return [item for value in self.assigned(node) for item in self.items(value)]
+        mark = ("items", id(node))
+        if mark in self._open or len(self._open) > DEEPEST:
+            return []
+        self._open.add(mark)
+        try:
+            return [item for value in self.assigned(node) for item in self.items(value)]
+        finally:
+            self._open.discard(mark)
 
     def assigned(self, node: ast.AST) -> list[ast.expr]:
         """The expressions that a name or attribute was assigned, wherever in the project."""

@@ -1,0 +1,170 @@
+"""The routes that the code declares, hidden ones included, and whether they ask for a token."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .flow import HOLE
+from .project import Module, Project
+from .scopes import scope_at
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace", "websocket", "api_route", "route"}
+ADDING = {"add_api_route", "add_api_websocket_route", "add_route", "add_websocket_route", "mount"}
+ROUTERS = {
+    "fastapi.FastAPI()",
+    "fastapi.APIRouter()",
+    "starlette.applications.Starlette()",
+    "starlette.routing.Router()",
+}
+LISTED = {
+    "starlette.routing.Route",
+    "starlette.routing.WebSocketRoute",
+    "starlette.routing.Mount",
+    "fastapi.routing.APIRoute",
+}
+GUARD = ".security.authentication."
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route as the code declares it. `path` has no value where the code does not hold it as a constant."""
+
+    module: Module
+    node: ast.AST
+    path: str | None
+    method: str
+    guarded: bool
+
+
+class Routes:
+    """Finds them in the whole package."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._flow = project.flow
+        self._included = list(self._inclusions())
+
+    def all(self) -> Iterator[Route]:
+        for module in self._project.modules():
+            for function in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
+                for decorator in function.decorator_list:
+                    if isinstance(decorator, ast.Call):
+                        yield from self._route(module, decorator, function, decorator)
+            for call in module.all(ast.Call):
+                if isinstance(call.func, ast.Attribute) and call.func.attr in ADDING:
+                    yield from self._route(module, call, self._handler(call), call)
+                elif self._flow.origins(call.func) & LISTED and call.args:
+                    yield Route(module, call, self._text(call.args[0]), "route", guarded=False)
+
+    def _route(self, module: Module, call: ast.Call, handler: ast.AST | None, place: ast.AST) -> Iterator[Route]:
+        function = call.func
+        if not isinstance(function, ast.Attribute) or function.attr not in METHODS | ADDING:
+            return
+        router = function.value
+        if not self._flow.origins(router) & ROUTERS:
+            return
+        path = next((word.value for word in call.keywords if word.arg == "path"), call.args[0] if call.args else None)
+        guarded = self._asks(call) or self._takes_owner(handler) or self._router_asks(router)
+        own = self._text(path) if path is not None else None
+        for before in self._prefixes(router):
+            whole = None if own is None or before is None else before + own
+            yield Route(module, place, whole, function.attr, guarded=guarded)
+
+    def _text(self, node: ast.expr) -> str | None:
+        texts = [text for text in self._flow.texts(node) if HOLE not in text]
+        return texts[0] if len(texts) == 1 else None
+
+    def _handler(self, call: ast.Call) -> ast.AST | None:
+        given = [*call.args[1:2], *(word.value for word in call.keywords if word.arg in {"endpoint", "route"})]
+        for node in given:
+            for origin in self._flow.origins(node):
+                for _, bindings in self._flow.definitions(origin):
+                    return bindings[0].node
+        return None
+
+    def _asks(self, call: ast.Call) -> bool:
+        """Whether the `dependencies` of a call ask for a token."""
+        given = [word.value for word in call.keywords if word.arg == "dependencies"]
+        return any(self._is_guard(item) for value in given for item in self._flow.items(value))
+
+    def _is_guard(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Call):  # Depends(owner), Security(...)
+            return any(self._is_guard(part) for part in node.args)
+        return any(GUARD in origin for origin in self._flow.origins(node))
+
+    def _takes_owner(self, handler: ast.AST | None) -> bool:
+        if not isinstance(handler, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return False
+        given = [*handler.args.posonlyargs, *handler.args.args, *handler.args.kwonlyargs]
+        return any(
+            any(
+                self._is_guard(part)
+                for part in ast.walk(each.annotation)
+                if isinstance(part, (ast.Name, ast.Attribute))
+            )
+            for each in given
+            if each.annotation
+        ) or any(self._is_guard(value) for value in [*handler.args.defaults, *handler.args.kw_defaults] if value)
+
+    def _made(self, router: ast.expr) -> list[ast.Call]:
+        return [value for value in self._flow.assigned(router) if isinstance(value, ast.Call)]
+
+    def _router_asks(self, router: ast.expr) -> bool:
+        made = self._made(router)
+        if any(self._asks(call) for call in made):
+            return True
+        included = [
+            call for call, others in self._included if {id(each) for each in others} & {id(each) for each in made}
+        ]
+        return bool(included) and all(self._asks(call) or self._router_asks(self._into(call)) for call in included)
+
+    def _into(self, call: ast.Call) -> ast.expr:
+        assert isinstance(call.func, ast.Attribute)
+        return call.func.value
+
+    def _prefixes(self, router: ast.expr, depth: int = 0) -> list[str | None]:
+        """The paths under which the routes of a router stand; several where it is included more than once."""
+        made = self._made(router)
+        own = self._prefix(made[0]) if made else ""
+        included = [
+            call for call, others in self._included if {id(each) for each in others} & {id(each) for each in made}
+        ]
+        if not included or depth > 4:
+            return [own]
+        found: list[str | None] = []
+        for call in included:
+            for before in self._prefixes(self._into(call), depth + 1):
+                parts = (before, self._prefix(call), own)
+                found.append(None if None in parts else "".join(part or "" for part in parts))
+        return found
+
+    def _prefix(self, call: ast.Call) -> str | None:
+        given = next((word.value for word in call.keywords if word.arg == "prefix"), None)
+        return self._text(given) if given is not None else ""
+
+    def _inclusions(self) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
+        """Each `include_router`, and what the router that it includes may be."""
+        for module in self._project.modules():
+            for call in module.all(ast.Call):
+                if isinstance(call.func, ast.Attribute) and call.func.attr == "include_router" and call.args:
+                    yield call, self._flow.assigned(call.args[0])
+
+
+def is_route(project: Project, function: ast.AST) -> bool:
+    """Whether a function is decorated as a route."""
+    decorators = function.decorator_list if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
+    return any(
+        isinstance(item, ast.Call)
+        and isinstance(item.func, ast.Attribute)
+        and item.func.attr in METHODS
+        and bool(project.flow.origins(item.func.value) & ROUTERS)
+        for item in decorators
+    )
+
+
+def route_at(project: Project, node: ast.AST) -> bool:
+    """Whether the node stands in a route."""
+    scope = scope_at(node).function
+    return scope is not None and is_route(project, scope.node)
