@@ -30,6 +30,8 @@ def turn(number: int, **changes: object) -> dict[str, object]:
         "model": "a-model",
         "input_tokens": 1,
         "output_tokens": 2,
+        "usage_estimated": True,
+        "finish_reason": "length",
         "created_at": "2026-01-01T00:00:00Z",
         "started_at": "2026-01-01T00:00:00Z",
         "finished_at": "2026-01-01T00:00:01.5Z",

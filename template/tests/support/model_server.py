@@ -59,6 +59,10 @@ class Wire(Protocol):
 
     def calls(self, calls: list[Call]) -> list[Event]: ...
 
+    def whole(self, text: str, call: Call | None = None) -> Event:
+        """A response that is not streamed."""
+        ...
+
     def error(self, code: str, message: str) -> Event: ...
 
 

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from .models import PastTurn
 
 
+OF_THE_TURN = ("finish_reason", "estimated")  # stored with the turn; a process of an older release reads steps too
+
+
 def model_step(number: int, reply: ModelReply) -> Step:
-    return Step(number, "model", {**asdict(reply), "tool_calls": [asdict(call) for call in reply.tool_calls]})
+    content = {name: value for name, value in asdict(reply).items() if name not in OF_THE_TURN}
+    return Step(number, "model", {**content, "tool_calls": [asdict(call) for call in reply.tool_calls]})
 
 
 def tool_step(number: int, result: ToolResult) -> Step:

@@ -39,7 +39,12 @@ def finished(turn: Turn) -> dict[str, Any]:
         "status": turn.status,
         "response": turn.response,
         "error": turn.error,
-        "usage": {"input_tokens": turn.input_tokens, "output_tokens": turn.output_tokens},
+        "finish_reason": turn.finish_reason,
+        "usage": {
+            "input_tokens": turn.input_tokens,
+            "output_tokens": turn.output_tokens,
+            "estimated": turn.usage_estimated,
+        },
     }
 
 

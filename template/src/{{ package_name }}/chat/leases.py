@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from .models import Approval, Step, Turn, TurnKey, Usage
 
 if TYPE_CHECKING:
-    from ..services.interfaces import Database
+    from ..services.interfaces import Database, ModelUse
 
 TURN: Final = (
-    "session_id, number, owner, status, message, response, error, model, input_tokens, output_tokens, fence, "
-    "losses, created_at, finished_at"
+    "session_id, number, owner, status, message, response, error, model, input_tokens, output_tokens, "
+    "usage_estimated, finish_reason, fence, losses, created_at, finished_at"
 )
 # Adds to what the owner of the turn that is held has used today.
 USE: Final = """
@@ -21,6 +21,11 @@ USE: Final = """
     ON CONFLICT (owner, day) DO UPDATE SET
         tokens = u.tokens + excluded.tokens, cost_usd = u.cost_usd + excluded.cost_usd
     RETURNING tokens, cost_usd::float8 AS usd
+"""
+# Adds to what the turn has used.
+ADD_USE: Final = """
+    input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s,
+    usage_estimated = usage_estimated OR %(estimated)s
 """
 
 
@@ -83,15 +88,14 @@ class LeasedTurns:
         )
         return set(held)
 
-    async def commit_reply(self, turn: Turn, step: Step, input_tokens: int, output_tokens: int, usd: float) -> Usage:
+    async def commit_reply(self, turn: Turn, step: Step, used: ModelUse) -> Usage:
         """Store a response of the model and what it used; returns the owner's use of today. Raises `LeaseLost`."""
         held = {"id": turn.session_id, "turn": turn.number, "fence": turn.fence}
-        used = await self._database.fetch_one(
+        today = await self._database.fetch_one(
             Usage,
             f"""
             WITH held AS (
-                UPDATE turns SET input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s,
-                                 losses = 0
+                UPDATE turns SET {ADD_USE}, losses = 0
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
                 RETURNING session_id, number, owner
             ), step AS (
@@ -105,14 +109,12 @@ class LeasedTurns:
                 "number": step.number,
                 "kind": step.kind,
                 "content": step.content,
-                "input": input_tokens,
-                "output": output_tokens,
-                "usd": usd,
+                **_parameters(used),
             },
         )
-        if used is None:
+        if today is None:
             raise LeaseLost
-        return used
+        return today
 
     async def commit_step(self, turn: Turn, step: Step) -> None:
         """Store the result of a tool. Raises `LeaseLost`."""
@@ -132,17 +134,14 @@ class LeasedTurns:
             content=step.content,
         )
 
-    async def succeed(
-        self, turn: Turn, step: Step, model: str, input_tokens: int, output_tokens: int, usd: float = 0.0
-    ) -> Turn:
+    async def succeed(self, turn: Turn, step: Step, model: str, used: ModelUse, finish_reason: str = "stop") -> Turn:
         """Store the last step and its text as the response. Raises `LeaseLost`."""
         return await self._final(
             f"""
             WITH held AS (
                 UPDATE turns SET
-                    status = 'succeeded', response = %(response)s, model = %(model)s,
-                    finished_at = now(), lease_until = NULL,
-                    input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                    status = 'succeeded', response = %(response)s, model = %(model)s, finish_reason = %(finish_reason)s,
+                    finished_at = now(), lease_until = NULL, {ADD_USE}
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
                 RETURNING {TURN}
             ), step AS (
@@ -159,21 +158,17 @@ class LeasedTurns:
             number=step.number,
             kind=step.kind,
             content=step.content,
-            input=input_tokens,
-            output=output_tokens,
-            usd=usd,
+            finish_reason=finish_reason,
+            **_parameters(used),
         )
 
-    async def fail(
-        self, turn: Turn, error: dict[str, Any], input_tokens: int = 0, output_tokens: int = 0, usd: float = 0.0
-    ) -> Turn:
+    async def fail(self, turn: Turn, error: dict[str, Any], used: ModelUse) -> Turn:
         """End the turn, and store what a response used that came to nothing. Raises `LeaseLost`."""
         return await self._final(
             f"""
             WITH held AS (
                 UPDATE turns SET
-                    status = 'failed', error = %(error)s, finished_at = now(), lease_until = NULL,
-                    input_tokens = input_tokens + %(input)s, output_tokens = output_tokens + %(output)s
+                    status = 'failed', error = %(error)s, finished_at = now(), lease_until = NULL, {ADD_USE}
                 WHERE session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'
                 RETURNING {TURN}
             ), used AS (
@@ -183,16 +178,14 @@ class LeasedTurns:
             """,
             turn,
             error=error,
-            input=input_tokens,
-            output=output_tokens,
-            usd=usd,
+            **_parameters(used),
         )
 
-    async def use(self, owner: str, input_tokens: int, output_tokens: int, usd: float) -> None:
+    async def use(self, owner: str, used: ModelUse) -> None:
         """Add to what the owner has used today, whatever became of the turn."""
         await self._database.execute(
             f"WITH held AS (SELECT %(owner)s::text AS owner) {USE}",
-            {"owner": owner, "input": input_tokens, "output": output_tokens, "usd": usd},
+            {"owner": owner, **_parameters(used)},
         )
 
     async def release(self, turn: Turn) -> None:
@@ -262,3 +255,12 @@ class LeasedTurns:
         if ended is None:
             raise LeaseLost
         return ended
+
+
+def _parameters(used: ModelUse) -> dict[str, object]:
+    return {
+        "input": used.input_tokens,
+        "output": used.output_tokens,
+        "usd": used.cost_usd or 0.0,
+        "estimated": used.estimated,
+    }

@@ -36,7 +36,8 @@ class Session:
 class Turn:
     """One message and what came of it. `fence` counts the processes that took the turn up: only the last one writes.
 
-    `losses` counts those that went away without a word since the last step was committed.
+    `losses` counts those that went away without a word since the last step was committed. `finish_reason` is that of
+    the response, see `ModelReply`; with `usage_estimated`, some of the tokens are an estimate.
     """
 
     session_id: UUID
@@ -49,6 +50,8 @@ class Turn:
     model: str | None
     input_tokens: int
     output_tokens: int
+    usage_estimated: bool
+    finish_reason: str | None
     fence: int
     losses: int
     created_at: datetime

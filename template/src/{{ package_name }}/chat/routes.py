@@ -325,7 +325,8 @@ def _view(turn: Turn) -> TurnView:
         response=turn.response,
         error=TurnError(**turn.error) if turn.error else None,
         model=turn.model,
-        usage=Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens),
+        finish_reason=turn.finish_reason,
+        usage=Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, estimated=turn.usage_estimated),
         created_at=turn.created_at,
         finished_at=turn.finished_at,
     )

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 NEXT_TURN = "next-turn"  # when the budget of a turn begins anew
+MAX_UNREADABLE = 3  # responses in a row whose calls all name no tool, or have arguments that are no JSON object
 MAX_LOSSES = 5  # processes in a row that end, or lose the database, within one and the same step
 
 
@@ -99,6 +100,7 @@ class TurnRun:
         self._tokens = turn.input_tokens + turn.output_tokens
         self._usd = 0.0
         self._spending = spending  # the owner's, as it was last seen
+        self._unreadable = 0  # responses in a row
         self._committing = asyncio.Lock()
 
     async def run(self) -> Turn | None:
@@ -132,10 +134,8 @@ class TurnRun:
         resets: str | None = None,
         used: ModelUse | None = None,
     ) -> Turn:
-        used = used or ModelUse()
         error = {"type": kind, "detail": detail, "retry_after": retry_after, "resets": resets}
-        usd = used.cost_usd or 0.0
-        return await self._repository.fail(self._turn, error, used.input_tokens, used.output_tokens, usd)
+        return await self._repository.fail(self._turn, error, used or ModelUse())
 
     async def _loop(self) -> Turn | None:
         if self._turn.losses >= MAX_LOSSES:  # it may be what ends them
@@ -196,6 +196,9 @@ class TurnRun:
         async def on_text(text: str) -> None:
             self._publisher.publish("text.delta", {"step": number, "text": text})
 
+        async def on_discard() -> None:
+            self._publisher.publish("step.started", {"step": number})  # voids the pieces so far
+
         with ModelOperation(
             model=self._settings.LLM_MODEL,
             instructions=instructions(),
@@ -204,31 +207,26 @@ class TurnRun:
         ) as request:
             try:
                 request.reply = reply = await self._services.language_model.respond(
-                    request.instructions, request.conversation, request.tools, on_text, request.give_up
+                    request.instructions, request.conversation, request.tools, on_text, request.give_up, on_discard
                 )
             except asyncio.CancelledError:
                 await self._pay(request.given_up)
                 raise
         step = model_step(number, reply)
         ended = None
-        usd = reply.cost_usd or 0.0
         try:
             if reply.tool_calls:
-                used = await self._repository.commit_reply(
-                    self._turn, step, reply.input_tokens, reply.output_tokens, usd
-                )
-                self._spending = self._spending and replace(self._spending, tokens=used.tokens, usd=used.usd)
+                today = await self._repository.commit_reply(self._turn, step, reply.used)
+                self._spending = self._spending and replace(self._spending, tokens=today.tokens, usd=today.usd)
             else:
-                ended = await self._repository.succeed(
-                    self._turn, step, reply.model, reply.input_tokens, reply.output_tokens, usd
-                )
+                ended = await self._repository.succeed(self._turn, step, reply.model, reply.used, reply.finish_reason)
         except LeaseLost:
-            await self._pay(ModelUse(reply.input_tokens, reply.output_tokens, reply.cost_usd))
+            await self._pay(reply.used)
             raise
         self._number = self._reply_number = number
         self._replies += 1
         self._tokens += reply.input_tokens + reply.output_tokens
-        self._usd += usd
+        self._usd += reply.cost_usd or 0.0
         self._conversation.append(reply)
         for event in events.end_of_step(step):
             self._publisher.publish(*event)
@@ -238,12 +236,16 @@ class TurnRun:
         """Count a response that is not committed: its turn was cancelled, timed out, or goes on in another process."""
         if used is not None:
             with suppress(ServiceUnavailable):
-                await self._repository.use(
-                    self._turn.owner, used.input_tokens, used.output_tokens, used.cost_usd or 0.0
-                )
+                await self._repository.use(self._turn.owner, used)
 
     async def _check_limits(self) -> None:
-        """Raises `LimitReached` and `BudgetSpent`. Asks the database only in a turn that was taken up."""
+        """Raises `LimitReached`, `BudgetSpent`, and `ModelError` where the model keeps failing to call a tool.
+
+        Asks the database only in a turn that was resumed.
+        """
+        if self._unreadable >= MAX_UNREADABLE:
+            detail = f"the tool calls of {MAX_UNREADABLE} responses in a row cannot be read"
+            raise ModelError("invalid_response", detail)
         if self._replies >= self._settings.TURN_MAX_STEPS:
             raise LimitReached("step_limit", f"The turn took {self._replies} steps without an answer.")
         if self._tokens >= self._settings.TURN_MAX_TOKENS:
@@ -259,10 +261,13 @@ class TurnRun:
         """Run the calls at the same time, each result committed as it comes; false when some wait for a person."""
         approvals = {approval.call_id: approval for approval in await self._approvals(calls)}
         waiting = []
+        self._unreadable += 1
         try:
             async with asyncio.TaskGroup() as group:
                 for call in calls:
                     approval = approvals.get(call.id)
+                    if approval is not None:
+                        self._unreadable = 0
                     if approval is None or approval.approved:
                         group.create_task(self._run_tool(call))
                     elif approval.approved is None and approval.expires_at > datetime.now(UTC):
@@ -306,6 +311,8 @@ class TurnRun:
         known = any(tool.name == call.name for tool in self._services.toolbox.definitions)
         with ToolOperation(call=call, known=known) as operation:
             operation.outcome = outcome = await self._services.toolbox.call(call, context)
+        if not outcome.unreadable:
+            self._unreadable = 0
         await self._commit_result(call, outcome)
 
     async def _commit_result(self, call: ToolCall, outcome: ToolOutcome) -> None:

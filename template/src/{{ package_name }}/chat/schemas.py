@@ -51,6 +51,7 @@ class MessageIn(BaseModel):
 class Usage(BaseModel):
     input_tokens: int
     output_tokens: int
+    estimated: bool = Field(description="Whether the provider did not report some of them, so that they are estimated.")
 
 
 class TurnError(BaseModel):
@@ -70,6 +71,9 @@ class TurnView(BaseModel):
     response: str | None
     error: TurnError | None
     model: str | None
+    finish_reason: str | None = Field(
+        description="Why the response ended: `stop`, `length` where it was cut, or the provider's own word."
+    )
     usage: Usage
     created_at: datetime
     finished_at: datetime | None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from ..observability.operations import TurnOperation
-from ..services.interfaces import Event, ServiceUnavailable
+from ..services.interfaces import Event, ModelUse, ServiceUnavailable
 from .events import Publisher
 from .leases import LeaseLost
 from .models import Turn, TurnKey
@@ -137,7 +137,8 @@ class Turns:
             if ended is not None and ended.status.is_final:
                 operation.status = ended.status
                 tokens = {"input_tokens": ended.input_tokens, "output_tokens": ended.output_tokens}
-                log.info("the turn ended", status=str(ended.status), **tokens)
+                reason = {"finish_reason": ended.finish_reason, "usage_estimated": ended.usage_estimated}
+                log.info("the turn ended", status=str(ended.status), **tokens, **reason)
             return ended
 
     async def _run_to_end(self, live: LiveTurn) -> Turn | None:
@@ -157,7 +158,7 @@ class Turns:
             log.exception("the turn failed by an error in the program")
             error = {"type": "internal", "detail": "An internal error ended the turn.", "retry_after": None}
             with suppress(LeaseLost, ServiceUnavailable):
-                return await self.repository.fail(turn, error)
+                return await self.repository.fail(turn, error, ModelUse())
         finally:
             if self._live.get(live.key) is live:  # not one that took up the turn again here
                 del self._live[live.key]

@@ -26,7 +26,7 @@ RECORDS: Final[dict[str, LiteralString]] = {
     "live_turn": """
         SELECT jsonb_build_object(
             'session_id', t.session_id, 'turn', t.number, 'status', t.status, 'message', t.message,
-            'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens,
+            'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens, 'usage_estimated', t.usage_estimated,
             'created_at', t.created_at, 'started_at', t.started_at,
             'steps', ARRAY(
                 SELECT jsonb_build_object(

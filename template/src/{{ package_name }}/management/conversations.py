@@ -92,6 +92,8 @@ class TurnRecord(Record):
     model: Text | None
     input_tokens: Count
     output_tokens: Count
+    usage_estimated: bool = False
+    finish_reason: Text | None = None
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
@@ -175,6 +177,7 @@ async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRe
             SELECT jsonb_build_object(
                 'number', t.number, 'status', t.status, 'message', t.message, 'response', t.response,
                 'error', t.error, 'model', t.model, 'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens,
+                'usage_estimated', t.usage_estimated, 'finish_reason', t.finish_reason,
                 'created_at', t.created_at, 'started_at', t.started_at, 'finished_at', t.finished_at,
                 'steps', ARRAY(
                     SELECT jsonb_build_object(
@@ -218,13 +221,16 @@ async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
             SELECT given.id AS session_id, given.owner, turn.* FROM added JOIN given USING (id), LATERAL
             jsonb_to_recordset(given.turns) AS turn (
                 number int, status text, message text, response text, error jsonb, model text, input_tokens int,
-                output_tokens int, created_at timestamptz, started_at timestamptz, finished_at timestamptz, steps jsonb
+                output_tokens int, usage_estimated boolean, finish_reason text, created_at timestamptz,
+                started_at timestamptz, finished_at timestamptz, steps jsonb
             )
         ), stored_turns AS (
             INSERT INTO turns (session_id, number, owner, status, message, response, error, model, input_tokens,
-                               output_tokens, queued_at, created_at, started_at, finished_at)
+                               output_tokens, usage_estimated, finish_reason, queued_at, created_at, started_at,
+                               finished_at)
             SELECT session_id, number, owner, status, message, response, error, model, input_tokens,
-                   output_tokens, created_at, created_at, started_at, finished_at FROM added_turns
+                   output_tokens, usage_estimated, finish_reason, created_at, created_at, started_at, finished_at
+            FROM added_turns
         ), stored_steps AS (
             INSERT INTO turn_steps (session_id, turn, number, kind, content, created_at)
             SELECT session_id, added_turns.number, step.number, step.kind, step.content, step.created_at

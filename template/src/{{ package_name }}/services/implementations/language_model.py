@@ -52,6 +52,7 @@ class PydanticAILanguageModel:
         tools: Sequence[ToolDefinition],
         on_text: Callable[[str], Awaitable[None]],
         on_given_up: Callable[[ModelUse], None] | None = None,
+        on_discard: Callable[[], Awaitable[None]] | None = None,
     ) -> ModelReply:
         given_up: list[ModelUse] = []
         client = await self._client()
@@ -62,7 +63,10 @@ class PydanticAILanguageModel:
                 async for piece in pieces:
                     if isinstance(piece, ModelReply):
                         return piece
-                    await on_text(piece)
+                    if isinstance(piece, str):
+                        await on_text(piece)
+                    elif on_discard is not None:
+                        await on_discard()
         except TimeoutError:
             if not clock.expired():
                 raise

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,12 +23,17 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ThinkingPart,
+    ToolCallPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, ToolDefinition
+from .finish_reasons import finish_reason_of
 from .model_messages import to_function_tools, to_messages, to_reply
+from .reasoning import ReasoningFilter, starts_in_reasoning, without_reasoning
 from .storable import StorablePieces
 
 if TYPE_CHECKING:
@@ -45,12 +50,19 @@ class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
+class Discarded:
+    """The text so far was reasoning: the answer begins after it."""
+
+
 class ModelClient:
     """The model that LLM_MODEL names, ready to be asked."""
 
     def __init__(self, model: Model[Any], connection: _Closable | None, settings: Settings) -> None:
         self._model = model
         self._connection = connection
+        # A service other than the provider's own may run a model that writes its reasoning into the text.
+        self._has_tags = settings.LLM_BASE_URL is not None
+        self._withholds = self._has_tags and starts_in_reasoning(settings.LLM_MODEL)
         self._request: ModelSettings = {"max_tokens": settings.LLM_MAX_OUTPUT_TOKENS}
         if settings.LLM_TEMPERATURE is not None:
             self._request["temperature"] = settings.LLM_TEMPERATURE
@@ -65,11 +77,10 @@ class ModelClient:
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
         on_given_up: Callable[[ModelUse], None],
-    ) -> AsyncGenerator[str | ModelReply, None]:
+    ) -> AsyncGenerator[str | Discarded | ModelReply, None]:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
         messages = to_messages(instructions, conversation)
-        text: list[str] = []
-        pieces = StorablePieces()
+        answer = _Answer(ReasoningFilter(tags=self._has_tags, withhold=self._withholds))
         stream: StreamedResponse | None = None
         asked = time.perf_counter()
         first_token_seconds: float | None = None
@@ -80,49 +91,56 @@ class ModelClient:
                 model_settings=self._request,
                 model_request_parameters=ModelRequestParameters(function_tools=to_function_tools(tools)),
             ) as stream:
+                _count_the_last_report(stream)
                 async for event in stream:
                     if first_token_seconds is None:
                         first_token_seconds = time.perf_counter() - asked
-                    if piece := pieces.add(_text_in(event, begun=bool(text))):
-                        text.append(piece)
+                    for piece in answer.add(event):
                         yield piece
-                if piece := pieces.end():
-                    text.append(piece)
+                for piece in answer.end():
                     yield piece
-                response = stream.get()
-            _refuse_incomplete(response, "".join(text).strip())
-            cost = self._cost(response)
-            reply = to_reply(response, "".join(text), cost_usd=cost, first_token_seconds=first_token_seconds)
+            response = stream.get()
+            self._withholds = answer.lacks_opening_tag
+            _refuse_incomplete(response, answer.text.strip())
+            reply = to_reply(
+                without_reasoning(response) if self._has_tags else response,
+                answer.text,
+                self._used(stream, messages),
+                first_token_seconds=first_token_seconds,
+            )
         except asyncio.CancelledError:
             if stream is not None:
-                on_given_up(self._used_by_now(stream, messages, "".join(text)))
+                on_given_up(self._used(stream, messages))
             raise
         except ModelError as error:
-            error.used = self._used(stream)
+            error.used = self._used(stream, messages)
             raise
         except failures.AgentRunError as error:
             # Without its cause: what a provider says about a request may quote the conversation, or the key.
-            raise _model_error(error, opened=stream is not None, used=self._used(stream)) from None
+            raise _model_error(error, opened=stream is not None, used=self._used(stream, messages)) from None
         except Exception as error:  # noqa: BLE001 - the SDK makes anything of a response that is none
             frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
             log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
             detail = f"the response cannot be read ({type(error).__name__})"
-            raise ModelError("invalid_response", detail, used=self._used(stream)) from None
+            raise ModelError("invalid_response", detail, used=self._used(stream, messages)) from None
         yield reply
 
-    def _used(self, stream: StreamedResponse | None) -> ModelUse:
-        """What the provider has told so far: a response that is refused was made, and is paid for."""
+    def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> ModelUse:
+        """The tokens that the provider reported, and an estimate of those that it did not report.
+
+        A response that is refused or given up was made, and is paid for.
+        """
         if stream is None:
             return ModelUse()
-        return ModelUse(stream.usage.input_tokens, stream.usage.output_tokens, self._cost(stream.get()))
-
-    def _used_by_now(self, stream: StreamedResponse, messages: list[ModelMessage], text: str) -> ModelUse:
-        """Most providers tell it at the end of a response only: what they have not told is estimated."""
-        told = stream.usage
-        asked = len(ModelMessagesTypeAdapter.dump_json(messages)) // BYTES_OF_TOKEN
-        written = len(text.encode()) // BYTES_OF_TOKEN
-        used = replace(told, input_tokens=told.input_tokens or asked, output_tokens=max(told.output_tokens, written))
-        return ModelUse(used.input_tokens, used.output_tokens, self._cost(replace(stream.get(), usage=used)))
+        response, used = stream.get(), stream.usage
+        estimate = replace(
+            used, input_tokens=used.input_tokens or _tokens(ModelMessagesTypeAdapter.dump_json(messages))
+        )
+        if response.state != "complete" or not used.output_tokens:
+            estimate.output_tokens = max(used.output_tokens, _tokens_of(response))
+        estimated = (estimate.input_tokens, estimate.output_tokens) != (used.input_tokens, used.output_tokens)
+        cost = self._cost(replace(response, usage=estimate))
+        return ModelUse(estimate.input_tokens, estimate.output_tokens, cost, estimated)
 
     def _cost(self, response: ModelResponse) -> float | None:
         """In US dollars, by the list prices that genai-prices knows; `None` for a model that it does not know."""
@@ -143,13 +161,84 @@ def _text_in(event: ModelResponseStreamEvent, *, begun: bool) -> str:
     return ""
 
 
+class _Answer:
+    """The text of a response as it comes, without reasoning and as it can be stored."""
+
+    def __init__(self, reasoning: ReasoningFilter) -> None:
+        self._reasoning = reasoning
+        self._storable = StorablePieces()
+        self._begun = False
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    @property
+    def lacks_opening_tag(self) -> bool:
+        return self._reasoning.lacks_opening_tag
+
+    def add(self, event: ModelResponseStreamEvent) -> Iterator[str | Discarded]:
+        if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
+            self._reasoning.reasoning_is_apart()
+        piece = self._storable.add(_text_in(event, begun=self._begun))
+        self._begun = self._begun or bool(piece)
+        discards, piece = self._reasoning.add(piece)
+        if discards:
+            self._pieces.clear()
+            yield Discarded()
+        yield from self._keep(piece)
+
+    def end(self) -> Iterator[str | Discarded]:
+        discards, piece = self._reasoning.add(self._storable.end())
+        if discards:
+            self._pieces.clear()
+            yield Discarded()
+        yield from self._keep(piece + self._reasoning.end())
+
+    def _keep(self, piece: str) -> Iterator[str]:
+        if piece:
+            self._pieces.append(piece)
+            yield piece
+
+
+def _tokens(text: bytes) -> int:
+    return max(1, len(text) // BYTES_OF_TOKEN)
+
+
+def _tokens_of(response: ModelResponse) -> int:
+    """About how many tokens the model wrote."""
+    parts = [
+        part.args_as_json_str() if isinstance(part, ToolCallPart) else str(getattr(part, "content", ""))
+        for part in response.parts
+    ]
+    return _tokens("".join(parts).encode(errors="replace")) if parts else 0
+
+
+def _count_the_last_report(stream: StreamedResponse) -> None:
+    """Have each report of tokens replace the one before: services that report repeatedly report the sum so far.
+
+    pydantic-ai adds them up, unless the request asks for repeated reports, which not every service allows.
+    """
+    replaces = stream._add_usage  # noqa: SLF001 - see above
+
+    def count(usage: RequestUsage, *, reported: bool, cumulative: bool = True) -> None:  # noqa: ARG001
+        if reported:
+            replaces(usage, reported=True, cumulative=True)
+
+    stream._add_usage = count  # type: ignore[method-assign]  # noqa: SLF001
+
+
 def _refuse_incomplete(response: ModelResponse, text: str) -> None:
-    if response.finish_reason == "content_filter":
+    reason = finish_reason_of(response)
+    if reason == "content_filter":
         raise ModelError("rejected", "the provider's content filter stopped the response")
-    if response.finish_reason == "length" and (response.tool_calls or not text):
+    if reason == "length" and (response.tool_calls or not text):
         raise ModelError("invalid_response", "the response was cut short by LLM_MAX_OUTPUT_TOKENS")
+    if reason == "error":
+        raise ModelError("invalid_response", "the provider stopped the response with an error")
     # Every provider names why it finished; a stream that ends without a reason has lost its end.
-    if response.state != "complete" or (response.provider_name and response.finish_reason is None):
+    if response.state != "complete" or (response.provider_name and reason is None):
         raise ModelError("invalid_response", "the response ended before it was complete")
     if not text and not response.tool_calls:
         raise ModelError("invalid_response", "the response is empty")

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import partial
 from time import time
-from typing import TYPE_CHECKING
+from typing import Any
 
+import httpx2
 from pydantic_ai.models import create_async_httpx2_client
-
-if TYPE_CHECKING:
-    import httpx2
 
 LONGEST_WAIT_SECONDS = 5.0
 
 
-def http_client() -> httpx2.AsyncClient:
-    """A client that gives up connecting after five seconds; LLM_TIMEOUT_SECONDS bounds all the rest."""
+def http_client(as_events: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> httpx2.AsyncClient:
+    """A client that gives up connecting after five seconds; LLM_TIMEOUT_SECONDS bounds all the rest.
+
+    `as_events` gives the events of a stream that say the same as a whole response.
+    """
     client = create_async_httpx2_client()
-    client.event_hooks["response"].append(_refuse_long_wait)
+    client.event_hooks["response"] += [_refuse_long_wait, partial(_stream_json, as_events=as_events)]
     return client
+
+
+async def _stream_json(response: httpx2.Response, as_events: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
+    """Turn the JSON of a service that does not stream into the stream that was asked for."""
+    if not response.is_success or not response.headers.get("content-type", "").startswith("application/json"):
+        return
+    sent = response.stream
+    assert isinstance(sent, httpx2.AsyncByteStream)  # noqa: S101 - the client is asynchronous
+    body = b"".join([part async for part in sent])
+    await sent.aclose()
+    whole = httpx2.Response(response.status_code, headers=response.headers, content=body)
+    response.stream = httpx2.ByteStream("".join(map(_frame, as_events(whole.json()))).encode())
+    response.headers["content-type"] = "text/event-stream"
+    for name in ("content-encoding", "content-length"):
+        response.headers.pop(name, None)
+
+
+def _frame(event: dict[str, Any]) -> str:
+    name = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{name}data: {json.dumps(event)}\n\n"
 
 
 async def _refuse_long_wait(response: httpx2.Response) -> None:

@@ -21,7 +21,8 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.tools import ToolDefinition as FunctionTool
 
-from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolDefinition, ToolResult, UserMessage
+from ..interfaces import ConversationItem, ModelReply, ModelUse, ToolCall, ToolDefinition, ToolResult, UserMessage
+from .finish_reasons import finish_reason_of
 from .storable import storable
 
 _RESPONSE = TypeAdapter(ModelResponse)
@@ -70,9 +71,7 @@ def _is_blank(part: ModelResponsePart) -> bool:
     return isinstance(part, TextPart) and not part.content.strip()
 
 
-def to_reply(
-    response: ModelResponse, text: str, *, cost_usd: float | None, first_token_seconds: float | None
-) -> ModelReply:
+def to_reply(response: ModelResponse, text: str, used: ModelUse, *, first_token_seconds: float | None) -> ModelReply:
     """The response as the rest of the code sees it; arguments that are not JSON are left for the toolbox to refuse."""
     readable = replace(response, parts=[_readable(part) for part in response.parts])
     payload = storable(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))
@@ -82,12 +81,14 @@ def to_reply(
             ToolCall(storable(call.tool_call_id), storable(call.tool_name), storable(call.args_as_dict()))
             for call in readable.tool_calls
         ),
-        input_tokens=response.usage.input_tokens,
-        output_tokens=response.usage.output_tokens,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
         model=storable(response.model_name or ""),
         payload=payload,
-        cost_usd=cost_usd,
+        cost_usd=used.cost_usd,
         first_token_seconds=first_token_seconds,
+        finish_reason=finish_reason_of(response) or "stop",
+        estimated=used.estimated,
     )
 
 

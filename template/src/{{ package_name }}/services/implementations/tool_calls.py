@@ -57,7 +57,7 @@ class ToolCalls:
         """
         if call.name not in self._toolset.tools:
             names = ", ".join(self._toolset.tools) or "none"
-            return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True)
+            return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True, unreadable=True)
         run = RunContext(deps=context, model=self._model, usage=RunUsage(), tool_name=call.name, tool_call_id=call.id)
         tool = self._tool(call.name, run)
         try:
@@ -65,7 +65,7 @@ class ToolCalls:
             result = await self._toolset.call_tool(call.name, arguments, run, tool)
             return ToolOutcome(self._text(result))
         except _WrongArguments as error:
-            return ToolOutcome(str(error), failed=True)
+            return ToolOutcome(str(error), failed=True, unreadable=INVALID_JSON_KEY in call.arguments)
         except (ModelRetry, ToolFailed) as error:
             return ToolOutcome(self._text(error.message), failed=True)
         except (Exception, asyncio.CancelledError, SystemExit) as error:  # a tool may raise anything
