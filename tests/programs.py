@@ -12,7 +12,7 @@ import pytest
 
 from template import ROOT
 
-PATH = os.pathsep.join([os.environ["PATH"], str(ROOT / ".tools" / "bin")])  # where .ci/kubectl puts it
+PATH = os.pathsep.join([os.environ["PATH"], str(ROOT / ".tools" / "bin"), "/usr/sbin"])  # of .ci/kubectl, .ci/pgbouncer
 
 
 def program(name: str, advice: str) -> str:

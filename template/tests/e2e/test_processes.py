@@ -44,7 +44,7 @@ def test_a_process_without_its_database_ends_and_says_why(measured: Processes) -
         assert process.wait() != 0
         last = json.loads(process.output.splitlines()[-1])
         assert last["level"] == "critical"
-        assert last["reason"] == "database is unavailable"
+        assert last["reason"] == "database is unavailable: nothing listens at the host and port of DATABASE_URL"
         assert "Traceback" not in process.output
 
 

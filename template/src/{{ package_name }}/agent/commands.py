@@ -28,7 +28,7 @@ async def _notes_of(owner: str) -> list[Note]:
     from ..services.implementations.postgres import PostgresDatabase
     from . import notes
 
-    database = PostgresDatabase(load(AdminSettings))
+    database = PostgresDatabase(load(AdminSettings), patient=False)
     try:
         await database.open()
         return await notes.find_all(database, owner)

@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "template"})
 
 _acts: ContextVar[list[str]] = ContextVar("acts")  # what the command that runs has recorded itself
+_unreachable: ContextVar[bool] = ContextVar("unreachable", default=False)
 
 
 def begin() -> None:
     """A command begins, and has recorded nothing."""
     _acts.set([])
+    _unreachable.set(False)
+
+
+def note_unreachable() -> None:
+    """The command failed for want of a database: recording that would wait for the same database again."""
+    _unreachable.set(True)
 
 
 async def record_act(executor: Executor, action: str, object_: str | None, **detail: Any) -> None:
@@ -40,7 +47,7 @@ def keep(arguments: Sequence[str], exit_code: int) -> None:
     words = [argument for argument in arguments if not argument.startswith("-")]
     if not words or words[0] in NOT_KEPT or exit_code == 2 or {"--help", "--version"} & set(arguments):
         return
-    if told and exit_code == 0:
+    if (told and exit_code == 0) or _unreachable.get():
         return
     from ..services.interfaces import ServiceUnavailable
     from .base import CommandFailed, run

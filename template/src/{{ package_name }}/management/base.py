@@ -20,6 +20,10 @@ class CommandFailed(Exception):
     """A command cannot do what was asked. The message is for people: what is wrong, and what to do about it."""
 
 
+class DatabaseUnreachable(CommandFailed):
+    """There is no connection to the database to be had."""
+
+
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run the asynchronous part of a command to its end."""
     return asyncio.run(coroutine)
@@ -41,7 +45,7 @@ async def open_database(settings: AdminSettings | None = None) -> AsyncIterator[
     """
     from ..services.implementations.postgres import PostgresDatabase
 
-    database = PostgresDatabase(settings or load(AdminSettings))
+    database = PostgresDatabase(settings or load(AdminSettings), patient=False)
     try:
         await database.open()
         if await database.fetch_value("SELECT to_regclass('chat_sessions')::text") is None:

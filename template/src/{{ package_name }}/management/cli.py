@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import sys
 from typing import Annotated
 
@@ -101,6 +102,7 @@ def main() -> None:
     """Run the command that the arguments name. Only a mistake of our own is told by a traceback."""
     exit_code = 1
     atexit.register(gc.freeze)  # or a last collection takes longer than many a command
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # the command itself says why it failed
     accountability.begin()
     try:
         exit_code = _run()
@@ -126,15 +128,20 @@ def _run() -> int:
 def _explained(error: Exception) -> tuple[int, list[str]]:
     # Imported now: nothing of this is needed for --help.
     from ..config import ConfigurationError
-    from ..services.interfaces import ServiceUnavailable
-    from .base import CommandFailed
+    from ..services.interfaces import ServiceUnavailable, TooSlow
+    from .base import CommandFailed, DatabaseUnreachable
 
     match error:
         case ConfigurationError():
             return 2, error.problems
+        case DatabaseUnreachable():
+            accountability.note_unreachable()
+            return 1, [str(error)]
         case CommandFailed():
             return 1, [str(error)]
         case ServiceUnavailable():
+            if error.service == "database" and not isinstance(error, TooSlow):
+                accountability.note_unreachable()
             why = error.reason or f"`{SLUG} doctor` says more"
             return 1, [f"The {error.service.replace('_', ' ')} is unavailable: {why}."]
         case _:

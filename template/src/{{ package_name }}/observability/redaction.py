@@ -11,9 +11,11 @@ import traceback
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
+
+from ..addresses import password
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,7 +68,7 @@ def _secrets(settings: CoreSettings) -> Iterator[str]:
         if isinstance(value, SecretStr):
             yield value.get_secret_value()
             if "://" in value.get_secret_value():
-                yield urlsplit(value.get_secret_value()).password or ""
+                yield password(value.get_secret_value())
 
 
 def _forms(secret: str) -> set[str]:

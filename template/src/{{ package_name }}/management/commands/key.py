@@ -65,8 +65,9 @@ def list_keys(
     def day(moment: datetime | None) -> str:
         return f"{moment:%Y-%m-%d %H:%M}" if moment else NEVER
 
+    found = run(find())
     print(f"{'id':<16}  {'created':<16}  {'expires':<16}  {'revoked':<16}  {'last used':<16}  scopes, owner, name")
-    for key in run(find()):
+    for key in found:
         times = "  ".join(
             f"{day(moment):<16}" for moment in (key.created_at, key.expires_at, key.revoked_at, key.last_used_at)
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 import typer
 
 if TYPE_CHECKING:
+    from ...services.interfaces import Database
     from ..conversations import SessionRecord
 
 
@@ -115,49 +116,51 @@ class _Import:
         self._left_out: Counter[str] = Counter()
 
     async def run(self) -> None:
-        from ..base import CommandFailed
+        from ..base import CommandFailed, open_database
 
-        try:
-            await self._read()
-        finally:
-            summary = f"{self._imported} sessions imported, {self._present} were there already"
-            print(f"{summary}, {self._bad} bad lines." if self._bad else f"{summary}.", file=sys.stderr)
-            if self._left_out:
-                kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._left_out.items()))
-                print(f"Left out, since an import takes sessions only: {kinds}.", file=sys.stderr)
+        async with open_database() as database:
+            try:
+                await self._read(database)
+            finally:
+                self._summarise()
         if self._bad and self._on_error is OnError.FAIL:
             raise CommandFailed("Stopped at the bad line: correct it and run this again, or use --on-error skip.")
 
-    async def _read(self) -> None:
-        from ..base import open_database
+    def _summarise(self) -> None:
+        summary = f"{self._imported} sessions imported, {self._present} were there already"
+        print(f"{summary}, {self._bad} bad lines." if self._bad else f"{summary}.", file=sys.stderr)
+        if self._left_out:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._left_out.items()))
+            print(f"Left out, since an import takes sessions only: {kinds}.", file=sys.stderr)
+
+    async def _read(self, database: Database) -> None:
         from ..conversations import PAGE, BadLine, OtherRecord, parse, write
 
         page: list[SessionRecord] = []
-        async with open_database() as database:
 
-            async def store() -> None:
-                written = await write(database, page)
-                self._imported += written
-                self._present += len(page) - written
-                page.clear()
+        async def store() -> None:
+            written = await write(database, page)
+            self._imported += written
+            self._present += len(page) - written
+            page.clear()
 
-            with _progress("Importing", self._size()) as advance:
-                for number, line in enumerate(self._file, 1):
-                    advance(len(line))
-                    if not line.strip():
-                        continue
-                    try:
-                        page.append(parse(line))
-                    except OtherRecord as record:
-                        self._left_out[record.kind] += 1
-                    except BadLine as reason:
-                        self._bad += 1
-                        _beside_the_bar(f"line {number}: {reason}")
-                        if self._on_error is OnError.FAIL:
-                            break
-                    if len(page) == PAGE:
-                        await store()
-            await store()
+        with _progress("Importing", self._size()) as advance:
+            for number, line in enumerate(self._file, 1):
+                advance(len(line))
+                if not line.strip():
+                    continue
+                try:
+                    page.append(parse(line))
+                except OtherRecord as record:
+                    self._left_out[record.kind] += 1
+                except BadLine as reason:
+                    self._bad += 1
+                    _beside_the_bar(f"line {number}: {reason}")
+                    if self._on_error is OnError.FAIL:
+                        break
+                if len(page) == PAGE:
+                    await store()
+        await store()
 
     def _size(self) -> int | None:
         """In bytes; `None` for a pipe."""

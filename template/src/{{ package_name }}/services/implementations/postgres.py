@@ -3,81 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction
 from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, TooSlow, UniqueConflict
+from .postgres_connection import GRACE_SECONDS, BoundedConnection, Connection, parameters
+from .postgres_failures import READ_ONLY, reason
 
 if TYPE_CHECKING:
-    from psycopg.abc import RV, PQGen
-
     from ...config import AdminSettings
 
 NONE: Parameters = {}
-Connection = psycopg.AsyncConnection[Any]
-GRACE_SECONDS = 1.0  # the server ends a statement in time, and has this long to say so
-CANCEL_SECONDS = 0.5  # for the server to end a statement that nobody waits for any more
-LAST_CALL_SECONDS = 0.1
-
-
-class BoundedConnection(Connection):
-    """A connection that ends when the server is silent for longer than `limit`; without one it waits for ever.
-
-    Only its socket is shut: psycopg, which waits for that, finds the connection closed by the server.
-    """
-
-    limit: float | None = None
-    _end: asyncio.TimerHandle | None = None
-
-    async def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
-        if self.limit is not None:
-            self._end_in(self.limit, self._call_last)
-        try:
-            return await super().wait(gen, *args, **options)
-        finally:
-            if self._end is not None:
-                self._end.cancel()
-                self._end = None
-
-    async def notifies(self, **options: Any) -> AsyncGenerator[psycopg.Notify, None]:
-        """What is told to a listener, who waits for as long as it takes."""
-        limit, self.limit = self.limit, None
-        try:
-            async with aclosing(super().notifies(**options)) as told:
-                async for notification in told:
-                    yield notification
-        finally:
-            self.limit = limit
-
-    async def cancel_safe(self, **options: Any) -> None:
-        """Ask the server to end the statement; `wait` does so when its task is cancelled, and awaits the end."""
-        if self._end is not None:
-            self._end_in(CANCEL_SECONDS, self._shut)
-            options["timeout"] = CANCEL_SECONDS
-        await super().cancel_safe(**options)
-
-    def _end_in(self, seconds: float, end: Callable[[], None]) -> None:
-        if self._end is not None:
-            self._end.cancel()
-        self._end = asyncio.get_running_loop().call_later(seconds, end)
-
-    def _call_last(self) -> None:
-        """The process itself may have stood still: an answer that is there is read first."""
-        self._end_in(LAST_CALL_SECONDS, self._shut)
-
-    def _shut(self) -> None:
-        with suppress(psycopg.OperationalError, OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as ours:
-            ours.shutdown(socket.SHUT_RDWR)
+CLOSE_SECONDS = 1.0  # for a connection that is being made, when the pool is given up
 
 
 class PostgresExecutor:
@@ -115,31 +59,55 @@ class PostgresExecutor:
 class PostgresDatabase:
     """A pool of connections in autocommit mode: a single statement is one round trip."""
 
-    def __init__(self, settings: AdminSettings) -> None:
+    def __init__(self, settings: AdminSettings, *, patient: bool = True) -> None:
+        """With `patient`, `open` tries again until DATABASE_TIMEOUT_SECONDS are over: the server may be starting."""
         self._timeout = settings.DATABASE_TIMEOUT_SECONDS
+        self._patient = patient
+        self._pooled = settings.DATABASE_POOLER is not None
+        self._address = settings.DATABASE_URL.get_secret_value()
+        self._options = {
+            **parameters(settings, self._address, pooled=self._pooled),
+            "on_failure": self._note_failure,
+        }
         self.pool: AsyncConnectionPool[BoundedConnection] = AsyncConnectionPool(
-            settings.DATABASE_URL.get_secret_value(),
+            self._address,
             connection_class=BoundedConnection,
             min_size=settings.DATABASE_POOL_SIZE,
             max_size=settings.DATABASE_POOL_SIZE + settings.DATABASE_POOL_MAX_OVERFLOW,
             timeout=self._timeout,
-            kwargs=_parameters(settings),
+            kwargs=self._options,
             configure=self._configure,
             open=False,
         )
         self._repair: asyncio.Task[None] | None = None
+        self._failure: psycopg.Error | None = None  # of the last attempt to connect
 
     async def open(self) -> None:
+        if not self._patient:
+            await self._try()
         try:
             await self.pool.open(wait=True, timeout=self._timeout)
         except PoolTimeout:
-            raise ServiceUnavailable("database") from None
+            await self.pool.close(CLOSE_SECONDS)
+            raise self._unavailable() from None
+
+    async def _try(self) -> None:
+        """Connect once, so that a failure is known at once."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                connection = await BoundedConnection.connect(self._address, **self._options)
+                await connection.close()
+        except (psycopg.Error, TimeoutError):
+            raise self._unavailable() from None
 
     async def close(self) -> None:
         await self.pool.close()
 
     async def ping(self) -> None:
-        await self.execute("SELECT 1")
+        """Make sure that the server answers, and accepts writes."""
+        async with self._executor() as executor:
+            if await executor.fetch_value("SHOW transaction_read_only") == "on":
+                raise ReadOnlySqlTransaction(READ_ONLY)
 
     def usage(self) -> PoolUsage:
         figures = self.pool.get_stats()
@@ -173,10 +141,19 @@ class PostgresDatabase:
     async def _executor(self) -> AsyncIterator[PostgresExecutor]:
         try:
             async with self.pool.connection() as connection:
-                yield PostgresExecutor(connection)
+                try:
+                    yield PostgresExecutor(connection)
+                except ReadOnlySqlTransaction:
+                    await connection.close()  # another connection may lead to a server that accepts writes
+                    raise
         except QueryCanceled as error:  # the connection is well
             raise TooSlow("database") from error
-        except (psycopg.OperationalError, ReadOnlySqlTransaction, PoolTimeout) as error:
+        except ReadOnlySqlTransaction as error:
+            raise ServiceUnavailable("database", READ_ONLY) from error
+        except PoolTimeout as error:
+            self._repair_pool()
+            raise self._unavailable() from error
+        except psycopg.OperationalError as error:
             self._repair_pool()
             raise ServiceUnavailable("database") from error
 
@@ -184,31 +161,18 @@ class PostgresDatabase:
         await connection.set_autocommit(True)
         connection.adapters.register_dumper(dict, JsonbDumper)
         connection.limit = self._timeout + GRACE_SECONDS
+        if self._pooled:
+            connection.statement_timeout = round(self._timeout * 1000)
+        self._failure = None
+
+    def _note_failure(self, error: psycopg.Error) -> None:
+        self._failure = error
+
+    def _unavailable(self) -> ServiceUnavailable:
+        """The error to raise where no connection is to be had."""
+        return ServiceUnavailable("database", reason(str(self._failure or "timeout")))
 
     def _repair_pool(self) -> None:
         """A restart of the server breaks every connection at once: replace them now, not one a failed request."""
         if self._repair is None or self._repair.done():
             self._repair = asyncio.create_task(self.pool.check())
-
-
-def _parameters(settings: AdminSettings) -> dict[str, Any]:
-    """What there is to say to libpq beside DATABASE_URL, whose own options hold as well."""
-    try:
-        given = conninfo_to_dict(settings.DATABASE_URL.get_secret_value())
-    except psycopg.ProgrammingError:
-        given = {}  # nor can libpq read it
-    timeout = settings.DATABASE_TIMEOUT_SECONDS
-    seconds = max(1, round(timeout))
-    silence = {
-        "keepalives": 1,
-        "keepalives_idle": seconds,
-        "keepalives_interval": max(1, seconds // 3),
-        "keepalives_count": 3,
-        "tcp_user_timeout": seconds * 1000,
-    }
-    return {
-        "application_name": settings.APP_NAME,
-        "connect_timeout": max(2, round(timeout)),
-        "options": f"{given.get('options', '')} -c statement_timeout={round(timeout * 1000)}".lstrip(),
-        **{name: value for name, value in silence.items() if name not in given},
-    }
