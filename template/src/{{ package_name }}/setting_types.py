@@ -8,9 +8,12 @@ from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, SecretStr
+
+from .addresses import postgres_problem
 
 _time_zones = cache(available_timezones)  # it reads hundreds of files
 
@@ -40,9 +43,33 @@ def _listen_address(host: str) -> str:
     return host
 
 
+def _scheme(*schemes: str) -> AfterValidator:
+    def check(url: SecretStr | str) -> SecretStr | str:
+        text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        if not text.startswith(schemes):
+            raise ValueError(f"must start with {' or '.join(schemes)}")
+        try:
+            urlsplit(text).port  # noqa: B018 - only parsed when asked for
+        except ValueError:
+            raise ValueError("is no address: its port must be a number") from None
+        return url
+
+    return AfterValidator(check)
+
+
+def _postgres(url: SecretStr) -> SecretStr:
+    if problem := postgres_problem(url.get_secret_value()):
+        raise ValueError(problem)
+    return url
+
+
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
+DatabaseRole = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
+HttpUrl = Annotated[str, _scheme("http://", "https://")]
+RedisUrl = Annotated[SecretStr, _scheme("redis://", "rediss://")]
 
 
 def in_its_case(annotation: Any, value: Any) -> Any:
