@@ -44,7 +44,7 @@ COUNTED = {
     "chat/budgets.py": f"{INTEGRATION}budgets.py",
     "chat/runner.py": f"{INTEGRATION}budgets.py",
     "security/admission.py": f"{INTEGRATION}rate_limits.py",
-    "processes/web.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
+    "processes/protocol.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
 }
 # By the name of the setting: what it is without effect, and the tests.
 HUGE = "10**9"
@@ -53,6 +53,7 @@ LIMITS = {
     "RATE_LIMIT_WITHOUT_VALKEY": ("'open'", f"{INTEGRATION}rate_limits.py"),
     "REQUEST_MAX_BYTES": (HUGE, f"{INTEGRATION}requests.py"),
     "REQUEST_MAX_HEADER_BYTES": (HUGE, f"{INTEGRATION}requests.py"),
+    "REQUEST_TIMEOUT_SECONDS": (HUGE, "tests/e2e/test_slow_senders.py"),
     "JSON_MAX_DEPTH": (HUGE, f"{INTEGRATION}requests.py"),
     "HSTS_SECONDS": ("0", f"{INTEGRATION}requests.py"),
     "MESSAGE_MAX_CHARACTERS": (HUGE, f"{INTEGRATION}chat_api.py"),

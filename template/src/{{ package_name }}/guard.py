@@ -55,6 +55,11 @@ class GuardSettings(BaseSettings):
     REQUEST_MAX_HEADER_BYTES: int = Field(
         16_384, ge=1024, description="The most that the address and the headers of a request may take together."
     )
+    REQUEST_TIMEOUT_SECONDS: float = Field(
+        30.0,
+        gt=0,
+        description="How long the headers of a request may take to arrive, and then its body; after that it gets 408.",
+    )
     JSON_MAX_DEPTH: int = Field(32, ge=2, description="How deep the JSON of a request may be nested.")
     DOCS_ENABLED: bool = Field(False, description="Serves the description of the API at /docs and /openapi.json.")
     CORS_ORIGINS: Origins = Field(

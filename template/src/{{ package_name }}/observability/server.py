@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,6 @@ from .health import check
 from .scraping import may_scrape
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from ..config import Settings
@@ -151,6 +151,21 @@ class _Handler(BaseHTTPRequestHandler):
     settings: Settings
     vitals: Vitals
     added_headers: Mapping[str, str]
+
+    def handle_one_request(self) -> None:
+        """With a deadline for the whole request: `timeout` is one for each of its parts."""
+        self._deadline = threading.Timer(READ_SECONDS, self.connection.shutdown, [socket.SHUT_RD])
+        self._deadline.daemon = True
+        self._deadline.start()
+        try:
+            super().handle_one_request()
+        finally:
+            self._deadline.cancel()
+
+    def parse_request(self) -> bool:
+        good = super().parse_request()
+        self._deadline.cancel()
+        return good
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0].rstrip("/")

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import sys
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..app import create_app
 from ..config import ConfigurationError, Settings
-from ..listening import CannotListen, bind, plain, shown
+from ..listening import CannotListen, bind, shown
 from ..observability.metrics import tell_started
-from ..observability.requests import OTHER, REQUESTS
-from ..problems import MEDIA_TYPE
-from ..security.headers import HEADERS
+from .protocol import Protocol
 
 log = structlog.get_logger()
 
 CANNOT_START = 1
 WRONG_SETTINGS = 2
-
-
-class Protocol(HttpToolsProtocol):
-    """Answers what cannot be read as HTTP, and so never comes to the application, as that would answer it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
-        if self.client is not None:
-            self.client = (plain(self.client[0]), self.client[1])
-
-    def send_400_response(self, msg: str) -> None:
-        document = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": msg}
-        body = json.dumps(document).encode()
-        fields = {**HEADERS, "content-type": MEDIA_TYPE, "content-length": len(body), "connection": "close"}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{head}\r\n".encode() + body)
-        self.transport.close()
-        REQUESTS.labels(OTHER, OTHER, "400").inc()
-        log.info("a request could not be read", client=self.client[0] if self.client else None)
 
 
 class Server(uvicorn.Server):
@@ -50,10 +27,14 @@ class Server(uvicorn.Server):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._app = create_app(settings)
+
+        class Limited(Protocol):
+            read_seconds = settings.REQUEST_TIMEOUT_SECONDS
+
         super().__init__(
             uvicorn.Config(
                 self._app,
-                http=Protocol,
+                http=Limited,
                 log_config=None,
                 access_log=False,
                 server_header=False,

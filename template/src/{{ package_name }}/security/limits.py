@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ _CLOSE: Final = {"Connection": "close"}  # what is left of the body is not read,
 
 
 class RequestLimitsMiddleware:
-    """Refuses an address with headers that are too long (431), a body that is too long (413), JSON too deep (400).
+    """Refuses headers that are too long (431), a body that is too long (413) or too slow (408), JSON too deep (400).
 
     A long body is refused at once where its length is declared, else as soon as it is exceeded: FastAPI's own
     `max_body_size` does the same, but answers in plain text.
@@ -35,6 +36,7 @@ class RequestLimitsMiddleware:
         self._max_bytes = settings.REQUEST_MAX_BYTES
         self._max_header_bytes = settings.REQUEST_MAX_HEADER_BYTES
         self._max_depth = settings.JSON_MAX_DEPTH
+        self._read_seconds = settings.REQUEST_TIMEOUT_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,10 +56,11 @@ class RequestLimitsMiddleware:
         received = 0
         openings = 0
         chunks: list[bytes] = []
+        receive_in_time = self._in_time(receive)
 
         async def receive_within_limits() -> Message:
             nonlocal received, openings
-            message = await receive()
+            message = await receive_in_time()
             chunk = message.get("body", b"")
             received += len(chunk)
             if received > self._max_bytes:
@@ -74,6 +77,23 @@ class RequestLimitsMiddleware:
 
         await self.app(scope, receive_within_limits, send)
 
+    def _in_time(self, receive: Receive) -> Receive:
+        """`receive` with a deadline for the whole of the body; what comes after it may take as long as it likes."""
+        deadline: float | None = asyncio.get_running_loop().time() + self._read_seconds
+
+        async def receive_in_time() -> Message:
+            nonlocal deadline
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyProblem(self._too_slow()) from None
+            if not message.get("more_body"):
+                deadline = None
+            return message
+
+        return receive_in_time
+
     def _refusal(self, header_bytes: int, content_length: bytes) -> Problem | None:
         if header_bytes > self._max_header_bytes:
             detail = f"The address and the headers take more than {self._max_header_bytes} bytes."
@@ -84,6 +104,10 @@ class RequestLimitsMiddleware:
     def _too_large(self) -> Problem:
         detail = f"The body is longer than {self._max_bytes} bytes."
         return Problem(413, "request-too-large", "The request is too large.", detail, headers=_CLOSE)
+
+    def _too_slow(self) -> Problem:
+        detail = f"The body did not arrive within {self._read_seconds:g} seconds."
+        return Problem(408, "request-timeout", "The request came in too slowly.", detail, headers=_CLOSE)
 
     def _is_deep(self, text: bytes) -> bool:
         """Whether brackets are left once the innermost pairs have been taken away as often as is allowed."""
