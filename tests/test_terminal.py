@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,19 +16,47 @@ from conftest import git
 from terminal import talk
 from updating import commit, release
 
-from template import FILES, answers, questions
+from template import ANSWERS_FILE, FILES, ROOT, answers, questions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COPIER = Path(sys.executable).with_name("copier")
 ENTER = "\r"
+MINE = ["README.md", "src/my_agent/app.py", "notes.txt"]
 ASKED = [name for name, question in questions().items() if "when" not in question and "ask" not in question]
 
 
 def help_of(name: str) -> str:
     """The question, as far as it fits on a line of the terminal."""
     return str(questions()[name]["help"])[:40]
+
+
+def blocks(page: str, heading: str = "") -> list[str]:
+    """The shell commands of a page of the docs, from a heading on, with the copier of these tests."""
+    text = (
+        (ROOT / "docs" / page).read_text("utf-8").partition(heading)[2]
+        if heading
+        else (ROOT / "docs" / page).read_text("utf-8")
+    )
+    return [
+        dedent(block).replace("uvx copier", str(COPIER)) for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    ]
+
+
+def shell(commands: str, folder: Path, **environment: str) -> str:
+    """Run commands of the docs, and return their output."""
+    done = subprocess.run(
+        ["bash", "-euc", commands],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def copier(*arguments: str | Path, folder: Path, code: int = 0) -> str:
@@ -93,35 +124,59 @@ def test_a_name_without_a_latin_letter_is_followed_by_the_slug(template: Path, t
     assert answers(tmp_path / "project")["package_name"] == "order_desk"
 
 
-def test_files_that_were_there_stay_without_a_terminal(template: Path, tmp_path: Path) -> None:
-    """The copy ends, names them, and `--overwrite` brings the template's, as docs/adopting.md says."""
-    project = tmp_path / "order-desk"
-    mine = {"README.md": "mine\n", "src/order_desk/app.py": "mine\n", "notes.txt": "mine\n"}
-    for name, text in mine.items():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text, "utf-8")
-    commit(project, "Before")
-    command = ["copy", "--defaults", "-d", "project_name=Order Desk", str(template)]
-    printed = copier(*command, ".", folder=project)
-    assert {name: (project / name).read_text("utf-8") for name in mine} == mine
-    assert "stayed as they were:\nREADME.md, src/order_desk/app.py.\n" in printed
+@pytest.fixture
+def existing(tmp_path: Path) -> Path:
+    """A repository with files of its own, two of them under names that the template has."""
+    folder = tmp_path / "order-desk"
+    (folder / "src" / "my_agent").mkdir(parents=True)
+    for name in MINE:
+        (folder / name).write_text("mine\n", "utf-8")
+    commit(folder, "Before")
+    return folder
+
+
+def test_files_that_were_there_stay_without_a_terminal(template: Path, existing: Path) -> None:
+    """The copy ends with all files of the template, and names those that stayed."""
+    printed = copier("copy", "--defaults", template, ".", folder=existing)
+    assert {(existing / name).read_text("utf-8") for name in MINE} == {"mine\n"}
+    assert git(existing, "status", "--porcelain") == "?? .copier-answers.yml"
+    assert "stayed as they were:\nREADME.md, src/my_agent/app.py.\n" in printed
     assert "`--overwrite`" in printed
     assert "docs/adopting.md" in printed
     assert "git init" not in printed
-    assert answers(project)["_commit"] == "99.0.0"
-
-    printed = copier(*command, "--overwrite", ".", folder=project)
+    printed = copier("copy", "--defaults", "--overwrite", template, ".", folder=existing)
     assert "stayed" not in printed
-    assert git(project, "diff", "--name-only").splitlines() == ["README.md", "src/order_desk/app.py"]
-    git(project, "checkout", "HEAD", "--", "README.md")
-    commit(project, "Adopt the template")
+    assert git(existing, "diff", "--name-only").splitlines() == ["README.md", "src/my_agent/app.py"]
+
+
+def test_a_repository_adopts_the_template_as_the_docs_say(template: Path, existing: Path) -> None:
+    switch, copy, recopy, check = blocks("adopting.md")
+    shell(switch, existing)
+    shell(copy.replace("gh:owner/copier-twelve-factor-agent", f"--defaults {template}"), existing)
+    assert "README.md" in shell(recopy, existing)
+    git(existing, "checkout", "HEAD", "--", "README.md")
+    shell("\n".join(line for line in check.splitlines() if line.startswith("git ")), existing)
+    assert git(existing, "status", "--porcelain") == ""
+
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     (template / FILES.name / "README.md.jinja").write_text("# {{ project_name }}\n\nNew.\n", "utf-8")
     release(template, "99.1.0")
-    copier("update", "--defaults", folder=project)
-    assert (project / "new.txt").exists()
-    assert (project / "src/order_desk/app.py").read_text("utf-8") == "theirs\n"
-    assert "UU README.md" in git(project, "status", "--porcelain").splitlines()
+    copier("update", "--defaults", folder=existing)
+    assert (existing / "new.txt").exists()
+    assert (existing / "src/my_agent/app.py").read_text("utf-8") == "theirs\n"
+    assert "UU README.md" in git(existing, "status", "--porcelain").splitlines()
+
+
+def test_an_adoption_can_be_given_up_as_the_docs_say(template: Path, existing: Path) -> None:
+    before = git(existing, "ls-files", "--stage")
+    switch, copy, recopy, _ = blocks("adopting.md")
+    for commands in (switch, copy.replace("gh:owner/copier-twelve-factor-agent", f"--defaults {template}"), recopy):
+        shell(commands, existing)
+    (undo,) = re.findall(r"To give up, run `(.*?)`", (ROOT / "docs" / "adopting.md").read_text("utf-8"))
+    shell(undo, existing)
+    assert git(existing, "ls-files", "--stage") == before
+    assert git(existing, "status", "--porcelain") == ""
+    assert "adopt" not in git(existing, "branch")
 
 
 @pytest.mark.parametrize(
@@ -189,3 +244,42 @@ def test_a_repository_of_its_own_gets_no_advice(template: Path, tmp_path: Path, 
     printed = copier("copy", "--defaults", template, "own", folder=tmp_path)
     assert "git init" not in printed
     assert "is a folder of" not in printed
+
+
+def test_an_update_from_a_template_that_moved_goes_as_the_docs_say(template: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    copier("copy", "--defaults", template, project, folder=tmp_path)
+    commit(project, "Scaffold")
+    moved = template.rename(tmp_path / "moved")
+    (moved / FILES.name / "new.txt").write_text("new\n", "utf-8")
+    release(moved, "99.1.0")
+    copier("update", "--defaults", folder=project, code=1)
+    assert git(project, "status", "--porcelain") == ""
+    commands = blocks("updating.md", "## The template has moved")[0]
+    shell(commands.replace("https://github.com/acme/copier-twelve-factor-agent.git", str(moved)), project)
+    assert (project / "new.txt").exists()
+    assert answers(project)["_src_path"] == str(moved)
+    assert answers(project)["_commit"] == "99.1.0"
+
+
+def test_git_can_replace_the_address_of_the_template_as_the_docs_say(template: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    copier("copy", "--defaults", template, project, folder=tmp_path)
+    recorded = project / ANSWERS_FILE
+    address = "https://github.com/acme/template.git"
+    recorded.write_text(recorded.read_text("utf-8").replace(str(template), address), "utf-8")
+    commit(project, "Scaffold")
+    (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
+    release(template, "99.1.0")
+    git(tmp_path, "clone", "--quiet", "--bare", str(template), str(tmp_path / "mirrors" / "template.git"))
+    settings = tmp_path / "gitconfig"
+    settings.write_text("[user]\n  name = it\n  email = it@example.org\n", "utf-8")
+    commands = blocks("updating.md", "## The template has moved")[1]
+    shell(
+        commands.replace("https://git.acme.internal/mirrors/", f"{tmp_path}/mirrors/") + f"{COPIER} update --defaults",
+        project,
+        GIT_CONFIG_GLOBAL=str(settings),
+        COPIER_CACHE_DIR=str(tmp_path / "cache"),
+    )
+    assert (project / "new.txt").exists()
+    assert answers(project)["_src_path"] == address
