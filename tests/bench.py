@@ -22,13 +22,13 @@ import copier
 import quick
 from releases import git
 
-from template import FILES, ROOT, export, render, rendered_files, working_tree
+from template import FILES, README, ROOT, asking, export, render, rendered_files, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PAGE = ROOT / "docs" / "speed.md"
-FIVE = ("README.md.jinja", ".gitignore", ".python-version.jinja", "{{ _copier_conf.answers_file }}.jinja")
+FIVE = (README, "Procfile.jinja", ".gitignore", ".python-version.jinja")
 ROWS = ("five", "plain", "default", "cached", "command")  # of the table
 RUNS = 5
 RATIO_ASKED = 2.5  # of the default project to five files
@@ -60,13 +60,13 @@ def seconds(work: Callable[[Path], object]) -> float:
 def measure(folder: Path) -> dict[str, float]:
     """The seconds that each takes, and how many files the default project has."""
     tree = working_tree()
-    own = [path for path in tree if path.parts[0] in {"copier.yml", FILES.name}]
-    five = [path for path in own if path.name in FIVE or path.name in {"copier.yml", "Procfile.jinja"}]
+    own = [path for path in tree if path.parts[0] in {"copier.yml", "messages", FILES.name}]
+    five = [*asking(), *(path for path in own if path.name in FIVE)]
     default = commit(export(own, folder / "default"))
     small = commit(export(five, folder / "five"))
     project = render(default, folder / "project")
     plain = folder / "plain"
-    export([Path("copier.yml"), next(path for path in own if "answers_file" in path.name)], plain)
+    export(asking(), plain)
     files = rendered_files(project)
     for path in files:
         target = plain / FILES.name / path.relative_to(project)

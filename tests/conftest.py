@@ -14,7 +14,7 @@ import releases
 import summary
 from releases import git
 
-from template import FILES, ROOT, SUFFIX, export, working_tree
+from template import FILES, ROOT, SUFFIX, asking, export, working_tree
 from template import render as render_template
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
 @pytest.fixture(scope="session")
 def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A template of the questions, messages and hooks, with nothing to render but the answers."""
-    names = ("copier.yml", "answers_file", "hooks/v", "messages/")
-    paths = [path for path in working_tree() if any(name in path.as_posix() for name in names)]
-    return export(paths, tmp_path_factory.mktemp("questionnaire"))
+    hooks = [path for path in working_tree() if path.as_posix().startswith("hooks/v")]
+    return export([*asking(), *hooks], tmp_path_factory.mktemp("questionnaire"))
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +74,7 @@ def varying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A template of the files that answers change: quick, since most files and the long lock are left out."""
     paths = [path for path in working_tree() if path.parts[0] == FILES.name and path.name != "uv.lock.jinja"]
     paths = [path for path in paths if path.suffix == SUFFIX or "{%" in str(path)]
-    messages = [path for path in working_tree() if path.parts[0] == "messages"]
-    return export([Path("copier.yml"), *messages, *paths], tmp_path_factory.mktemp("varying"))
+    return export([*asking(), *paths], tmp_path_factory.mktemp("varying"))
 
 
 @pytest.fixture(scope="session")

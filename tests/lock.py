@@ -25,7 +25,7 @@ from typing import Any
 from jinja2 import meta
 from variants import Row, answers_of, combine, options
 
-from template import FILES, answers, environment, export, render
+from template import FILES, answers, asking, environment, export, render
 
 LOCK = FILES / "uv.lock.jinja"
 PYPROJECT = FILES / "pyproject.toml.jinja"
@@ -71,9 +71,8 @@ def mentions(option: str) -> bool:
 
 def pyprojects() -> list[tuple[Row, str]]:
     """One combination of answers, with its pyproject.toml, for each way in which dependencies differ."""
-    questionnaire = [Path("copier.yml"), Path(FILES.name, "{{ _copier_conf.answers_file }}.jinja")]
     with tempfile.TemporaryDirectory() as folder:
-        source = export(questionnaire, Path(folder, "source"))
+        source = export(asking(), Path(folder, "source"))
         defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
     template = environment().from_string(PYPROJECT.read_text("utf-8"))
     space = {option: values for option, values in options().items() if mentions(option)}

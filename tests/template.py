@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 FILES = ROOT / "template"
+README = "{% if rules_language == 'en' %}README.md{% endif %}.jinja"
 ANSWERS_FILE = ".copier-answers.yml"
 SUFFIX = ".jinja"
 
@@ -53,6 +54,15 @@ def working_tree() -> list[Path]:
         text=True,
     )
     return [Path(path) for path in sorted(set(listed.stdout.split("\0"))) if path and (ROOT / path).is_file()]
+
+
+def asking() -> list[Path]:
+    """The files that a template needs to ask and to record: copier.yml, its messages and the answers file."""
+    return [
+        path
+        for path in working_tree()
+        if path.name == "copier.yml" or path.parts[0] == "messages" or "answers_file" in path.name
+    ]
 
 
 def export(paths: list[Path], target: Path) -> Path:

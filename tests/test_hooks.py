@@ -16,7 +16,7 @@ from conftest import git
 from copier.errors import UnsafeTemplateError
 from packaging.version import Version
 
-from template import ROOT, config, export, working_tree
+from template import ROOT, asking, config, export
 from template import render as render_template
 
 if TYPE_CHECKING:
@@ -184,10 +184,7 @@ def test_hooks_change_nothing_the_second_time(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_update_across_a_hook_runs_it_with_trust_alone(tmp_path: Path) -> None:
     """With a release of the test's own, whose hook renames a file of the user's."""
-    source = export(
-        [path for path in working_tree() if path.name == "copier.yml" or "answers_file" in path.name],
-        tmp_path / "template",
-    )
+    source = export(asking(), tmp_path / "template")
     commit_all(source, "76.0.0")
     project = render_template(source, tmp_path / "project", vcs_ref="76.0.0")
     (project / "notes.txt").write_text("mine\n", "utf-8")

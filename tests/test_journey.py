@@ -13,7 +13,7 @@ from conftest import git
 from test_agent import environment, run
 from updating import commit, release, update
 
-from template import FILES, render
+from template import FILES, README, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,9 +191,7 @@ def renew(template: Path) -> None:
         text.replace("TABLE notes", "TABLE turns").replace("colour text", "planted text").replace("colour", "planted")
     )
     (platform / f"{number:04}_planted.py").write_text(text, "utf-8")
-    replace(
-        files / "README.md.jinja", "# {{ project_name }}\n", "# {{ project_name }}\n\nNew here: a planted column.\n"
-    )
+    replace(files / README, "# {{ project_name }}\n", "# {{ project_name }}\n\nNew here: a planted column.\n")
     replace(files / ".gitignore", "\n", "\n/planted/\n")
     replace(
         files / "pyproject.toml.jinja",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from updating import commit
 
-from template import export, working_tree
+from template import README, export, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def edit(path: Path, pattern: str, new: str) -> None:
 
 
 def missing_suffix(root: Path) -> None:
-    (root / "template/README.md.jinja").rename(root / "template/README.md")
+    (root / "template" / README).rename(root / "template" / README.removesuffix(".jinja"))
 
 
 def wrong_default(root: Path) -> None:

@@ -18,7 +18,7 @@ import variants
 import yaml
 from conftest import git
 
-from template import ANSWERS_FILE, FILES, environment, rendered_files
+from template import ANSWERS_FILE, FILES, README, environment, rendered_files
 from template import render as render_template
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_an_existing_repository_keeps_its_files(
 def test_uncommitted_changes_are_rendered_from_head(copier_template: Path, tmp_path: Path) -> None:
     dirty = tmp_path / "template"
     shutil.copytree(copier_template, dirty)
-    (dirty / FILES.name / "README.md.jinja").write_text("# Changed {{ project_name }}\n", "utf-8")
+    (dirty / FILES.name / README).write_text("# Changed {{ project_name }}\n", "utf-8")
     project = render_template(dirty, tmp_path / "project")
     assert (project / "README.md").read_text("utf-8") == "# Changed My Agent\n"
 

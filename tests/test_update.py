@@ -13,7 +13,7 @@ from conftest import git
 from jinja2 import DictLoader
 from updating import LEFT, commit, release, update
 
-from template import FILES, ROOT, answers, environment, render
+from template import FILES, README, ROOT, answers, environment, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def test_an_update_brings_what_is_new_and_keeps_the_users_edits(template: Path, 
         if path.is_file():
             path.write_text("theirs\n", "utf-8")
     (theirs / "new.py").write_text("theirs\n", "utf-8")
-    readme = folder / "README.md.jinja"
+    readme = folder / README
     title = "# {{ project_name }}\n"
     readme.write_text(readme.read_text("utf-8").replace(title, f"{title}\nA new line.\n", 1), "utf-8")
     (folder / "new.txt").write_text("new\n", "utf-8")
@@ -274,7 +274,7 @@ def test_a_conflict_is_marked_and_can_be_finished_as_the_docs_say(template: Path
     readme = project / "README.md"
     readme.write_text(readme.read_text("utf-8").replace("# My Agent\n", "# Our Agent\n", 1), "utf-8")
     commit(project, "Our title")
-    source = template / FILES.name / "README.md.jinja"
+    source = template / FILES.name / README
     title = "# {{ project_name }}\n"
     source.write_text(source.read_text("utf-8").replace(title, "# The {{ project_name }}\n", 1), "utf-8")
     release(template, "99.0.0")

@@ -12,7 +12,7 @@ from conftest import git
 from test_agent import each_row
 from updating import commit, owned, update
 
-from template import FILES, answers, config, render, rendered_files
+from template import FILES, README, answers, config, render, rendered_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def history(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     (files / "docs" / "settings.md.jinja").rename(files / "docs" / "configuration.md.jinja")
     (files / "migrations" / "script.py.mako").chmod(0o755)
     for name in (
-        "README.md.jinja",
+        README,
         "pyproject.toml.jinja",
         "src/{{ package_name }}/app.py.jinja",
         "{% if rules_language == 'en' %}rules{% endif %}/CHANGELOG.md",
