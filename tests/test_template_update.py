@@ -168,6 +168,50 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
     ]
 
 
+# Stands for `gh`: notes what it is asked, and says whether there is a pull request.
+GH = """#!/bin/sh
+printf '%s\\n' "$*" >>"$NOTES"
+case "$1 $2" in "pr view") [ -e "$NOTES.open" ] && echo OPEN ;; esac
+"""
+
+
+@pytest.mark.slow
+def test_github_is_asked_to_open_a_pull_request_once(
+    copier_template: Path, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
+    project = render_template(template, tmp_path / "project", {"ci": "github"})
+    commit(project, "Scaffold")
+    git(project, "remote", "add", "origin", str(server))
+    notes, programs = tmp_path / "notes", tmp_path / "programs"
+    programs.mkdir()
+    (programs / "gh").write_text(GH, "utf-8")
+    (programs / "gh").chmod(0o755)
+    workflow = yaml.safe_load((project / ".github/workflows/template-update.yml").read_text("utf-8"))
+    job = workflow["jobs"]["update"]
+    assert job["environment"] == "template-update"
+    lines = {"script": [step["run"] for step in job["steps"] if "run" in step], "variables": {}}
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for name, value in {"NOTES": str(notes), "BODY": "What is new", "GITHUB_REF_NAME": "main"}.items():
+        monkeypatch.setenv(name, value)
+    run(lines, project, server)
+    assert git(server, "branch", "--list") == ""
+    assert not notes.exists()
+
+    (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
+    release(template, "99.0.0")
+    run(lines, project, server)
+    assert git(server, "show", "template-update:new.txt") == "new"
+    asked = notes.read_text("utf-8").splitlines()
+    assert [" ".join(line.split()[:2]) for line in asked] == ["auth setup-git", "pr view", "pr create"]
+    assert "--base main --head template-update" in asked[-1]
+
+    git(project, "switch", "--quiet", "--detach", "HEAD~1")
+    Path(f"{notes}.open").touch()
+    run(lines, project, server)
+    assert notes.read_text("utf-8").count("pr create") == 1, "there was one already"
+
+
 @pytest.mark.slow
 def test_github_does_the_same_with_a_conflict(render: Render) -> None:
     gitlab = yaml.safe_load((render(ci="gitlab") / ".gitlab-ci.yml").read_text("utf-8"))["template update"]["script"]
@@ -182,8 +226,8 @@ def test_a_schedule_of_gitlab_releases_nothing(render: Render) -> None:
     assert jobs["template update"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $TEMPLATE_UPDATE_TOKEN'}]
     conditions = [
         rule["if"]
-        for job in (jobs["image build"], jobs["image scan"], jobs[".release"], jobs["release to production"])
+        for job in (jobs["image build"], jobs[".release"], jobs["release to production"])
         for rule in job["rules"]
         if "if" in rule
     ]
-    assert conditions == ['$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_PIPELINE_SOURCE != "schedule"'] * 4
+    assert conditions == ['$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_PIPELINE_SOURCE != "schedule"'] * 3
