@@ -71,7 +71,7 @@ def test_exceptions_are_in_order(project: Project) -> Iterator[Violation]:
     yield from problems(project.root, known)
 
 
-@check("Let AGENTS.md list every rule by its id, title and document, and let what each assistant reads say the same.")
+@check("Run the command `sync`, which lists the rules in AGENTS.md and copies the list; mend by hand what it leaves.")
 def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
     source = project.known("AGENTS.md")
     listed = [line for line in source.lines if re.match(r"- \[\d+\.1 ", line)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..services.interfaces import Executor
 
 # They change nothing that is anybody's, and most of them run without a database.
-NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "template"})
+NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "sync", "template"})
 
 _acts: ContextVar[list[str]] = ContextVar("acts")  # what the command that runs has recorded itself
 _unreachable: ContextVar[bool] = ContextVar("unreachable", default=False)

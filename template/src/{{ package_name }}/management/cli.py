@@ -29,6 +29,7 @@ from .commands import (
     rules,
     seed,
     smoke,
+    sync,
     template,
     token,
     transfer,
@@ -93,6 +94,7 @@ app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
 app.add_typer(config.app, name="config", cls=Overview, rich_help_panel=CONFIGURATION)
 app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
+app.command(rich_help_panel=CONFIGURATION)(sync.sync)
 app.command(rich_help_panel=CONFIGURATION)(rules.rules)
 app.add_typer(template.app, name="template", cls=Overview, rich_help_panel=CONFIGURATION)
 app.add_typer(agent_app)

@@ -82,7 +82,7 @@ def reference() -> str:
 _INTRODUCTION = f"""\
 # Settings
 
-<!-- Made by `{SLUG} config docs > docs/settings.md`: change the schema in config.py or agent/settings.py instead. -->
+<!-- Made by `{SLUG} sync`: change the schema in config.py or agent/settings.py instead. -->
 
 Each setting is an environment variable. Its value comes from the strongest of these that has it: a file of its name in
 `SECRETS_DIR` (`/run/secrets`), the process environment, `.env`, the defaults of the `ENVIRONMENT`, its own default.

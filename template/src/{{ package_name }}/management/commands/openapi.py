@@ -5,9 +5,6 @@ from __future__ import annotations
 
 def openapi() -> None:
     """Print the OpenAPI description of the HTTP API, as openapi.json holds it."""
-    import json
+    from ..generated import openapi as described
 
-    from ...app import create_app
-    from ...config import Settings, load
-
-    print(json.dumps(create_app(load(Settings)).openapi(), indent=2))
+    print(described(), end="")
