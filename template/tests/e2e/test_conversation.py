@@ -47,11 +47,13 @@ def test_a_streamed_answer_comes_piece_by_piece(replicas: list[RunningProcess], 
     web = api(replicas[0])
     session_id = web.create_session()
     web.say(session_id, "Hello")  # the model is loaded now
-    came = [(time.monotonic(), event) for event in web.stream(session_id, "wait 1 seconds")]
-    pieces = [moment for moment, event in came if event.event == "text.delta"]
-    assert len(pieces) > 1
-    assert pieces[-1] - pieces[0] > 0.5
-    assert came[-1][1].event == "turn.finished"
+    came: list[str] = []
+    for event in web.stream(session_id, "wait 20 seconds"):
+        came.append(event.event)
+        if event.event == "text.delta" and came.count("text.delta") == 2:
+            cancelled = web.http.post(f"/chat/sessions/{session_id}/turns/2/cancel")
+            assert cancelled.status_code == httpx2.codes.OK  # or the turn had ended before its pieces came
+    assert came[-1] == "turn.finished"
 
 
 def test_a_second_replica_continues_the_conversation(replicas: list[RunningProcess], api: Connect) -> None:
