@@ -18,17 +18,25 @@ services:
   web:
     command: python -m http.server
     stop_grace_period: 60s
+    healthcheck: {disable: true}
   worker:
     command: python -m my_agent.processes worker
     stop_grace_period: 60s
     environment:
       DATABASE_POOL_SIZE: "40"
+    volumes: ["planted:/data"]
     deploy:
       replicas: 50
   new-database:
     image: postgres:18
+    privileged: true
   old-database:
     image: postgres:12
+  cache:
+    image: valkey/valkey:9
+    ports: ["6379:6379"]
+  proxy:
+    image: nginx:latest
 """
 DEPLOYMENT = """\
 kind: Deployment
@@ -62,33 +70,52 @@ spec:
               - key: SECRET_KEY
 """
 DOCKERFILE = """\
-FROM python:3.13-slim AS builder
+FROM python:3.14-slim AS builder
 ARG SECRET_KEY
 RUN pip wheel .
-FROM python:3.13-slim
+FROM python:3.14-slim
+ENV PORT=8000 METRICS_PORT=9000
 COPY --from=builder /app /app
+EXPOSE 9999
 USER root
-CMD ["python", "-m", "my_agent.processes", "web"]
+ENTRYPOINT ["gunicorn", "--workers=4"]
+CMD ["alembic", "upgrade", "head"]
+HEALTHCHECK NONE
 """
 WORKFLOW = """\
+on:
+  pull_request_target:
+  push:
+    branches: [staging]
+permissions: {}
 jobs:
   build:
     steps:
       - run: docker build .
+      - run: pip install planted
   planted-deploy:
     steps:
       - run: deploy/release production
+      - run: ssh planted 'git pull'
+      - run: psql "$PLANTED" --file planted.sql
       - uses: actions/checkout@v7
+"""
+CONFIG_MAP = """\
+kind: ConfigMap
+metadata:
+  name: planted
+data:
+  SECRET_KEY: planted
 """
 PACKAGE_JSON = """\
 {
   "engines": {"node": ">=22", "npm": ">=10"},
   "dependencies": {
-    "express": "^4.18.2"
+    "express": ">=4"
   }
 }
 """
-PACKAGE_LOCK = '{"packages": {"": {"dependencies": {"express": "^4.18.2"}}}}'
+PACKAGE_LOCK = '{"packages": {"": {"dependencies": {"express": ">=4"}}}}'
 MIGRATION = '''
 """Planted."""
 
@@ -160,6 +187,30 @@ STATIC = {
     "image-is-built-in-stages": Plant("Dockerfile", "USER root", DOCKERFILE, append=False),
     "image-holds-no-secret": Plant("Dockerfile", "ARG SECRET_KEY", "*\n", append=False, file=".dockerignore"),
     "deployment-follows-the-build": Plant(".github/workflows/planted.yml", "planted-deploy:", WORKFLOW),
+    "no-branch-for-an-environment": Plant(".github/workflows/planted.yml", "branches: [staging]", ""),
+    "installs-are-declared": Plant(".github/workflows/planted.yml", "pip install planted", ""),
+    "requirements-are-exact": Plant("requirements.txt", "planted>=1", "planted>=1\n"),
+    "templates-hold-placeholders": Plant(
+        ".env.staging", "LLM_API_KEY=planted", "LLM_API_KEY=planted", old="LLM_API_KEY=CHANGE_ME"
+    ),
+    "image-says-how-it-is": Plant("Dockerfile", "HEALTHCHECK NONE", ""),
+    "images-have-versions": Plant("compose.planted.yaml", "image: nginx:latest", ""),
+    "nothing-is-built-where-it-runs": Plant(".github/workflows/planted.yml", "git pull", ""),
+    "containers-keep-nothing": Plant("compose.planted.yaml", "planted:/data", ""),
+    "containers-serve-on-their-port": Plant("Dockerfile", "EXPOSE 9999", ""),
+    "containers-run-one-process": Plant("Dockerfile", "ENTRYPOINT", ""),
+    "platforms-watch-their-processes": Plant("compose.planted.yaml", "healthcheck: {disable: true}", ""),
+    "migrations-run-once-for-a-release": Plant("Dockerfile", "CMD", ""),
+    "data-is-changed-by-commands": Plant(".github/workflows/planted.yml", "psql", ""),
+    "containers-have-few-rights": Plant("compose.planted.yaml", "privileged: true", ""),
+    "services-are-not-published": Plant("compose.planted.yaml", "6379:6379", ""),
+    "secrets-are-not-in-manifests": Plant("deploy/kubernetes/planted-settings.yaml", "SECRET_KEY: planted", CONFIG_MAP),
+    "workflows-have-few-rights": Plant(".github/workflows/planted.yml", "pull_request_target:", ""),
+    "ci-runs-every-check": Plant(".github/workflows/ci.yml", "# ", "", old="      - run: uv run deptry .\n"),
+    "no-failure-is-forgiven": Plant(
+        ".github/workflows/ci.yml", "uv run mypy || true", "uv run mypy || true", old="uv run mypy"
+    ),
+    "tools-stay-strict": Plant("pyproject.toml", "strict = false", "strict = false\nfiles", old="strict = true\nfiles"),
     "actions-are-pinned": Plant(".github/workflows/planted.yml", "actions/checkout@v7", ""),
     "no-state-in-modules": code(
         "chat/models.py", "    PLANTED[key] = 1", "PLANTED: dict[str, int] = {}\n\n\ndef planted(key: str) -> None:\n"

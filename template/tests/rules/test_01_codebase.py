@@ -7,10 +7,21 @@ import re
 from collections.abc import Iterator
 
 from tests.support.rules.check import check
-from tests.support.rules.deployment import composed, deployed
-from tests.support.rules.project import Project, Violation, named
+from tests.support.rules.containers import services
+from tests.support.rules.deployment import Table, composed, deployed
+from tests.support.rules.dockerfile import dockerfiles
+from tests.support.rules.pipelines import GITLAB, WORKFLOWS, jobs
+from tests.support.rules.project import File, Project, Violation, named
 
 DECIDES = "config.py"  # where ENVIRONMENT chooses defaults, and nothing else
+# Branches that are named for an environment. On `develop` work may be gathered, if nothing is deployed from it.
+ENVIRONMENTS = re.compile(
+    r"(?i)(?:env(?:ironments?)?/)?(?:development|staging|stage|testing|qa|uat|pre-?prod|prod|production|live)"
+)
+BUILT_FROM = re.compile(r"\bbuild\b.*?(?:(?:-f|--file)[ =](\S*Dockerfile\S+|\S+\.Dockerfile)|--target[ =](\S+))")
+GATHERED = re.compile(r"(?i)dev|develop|test")
+DEPLOYS = re.compile(r"\bdeploy|kubectl|helm|docker compose|\bssh\b|terraform|environment:")
+PERSONAL = (".local", ".example", ".sample")  # one developer's own, or one for all environments
 NAMES = {"development", "dev", "local", "testing", "staging", "stage", "preprod", "production", "prod", "live"}
 SPEAKS_OF_IT = re.compile(r"(?i)(^|_)(env|environment|stage|deployment|tier|is_prod|mode)(_name)?$")
 HOSTS = {"socket.gethostname()", "platform.node()", "socket.getfqdn()", "os.uname().nodename"}
@@ -91,7 +102,7 @@ def test_no_branch_on_environment(project: Project) -> Iterator[Violation]:
 
 @check("Let the templates .env.* have the same variables, each a setting: what one environment needs, all name.")
 def test_environment_templates_agree(project: Project) -> Iterator[Violation]:
-    files = project.files(".env.*")
+    files = [file for file in project.files(".env.*") if not file.name.endswith(PERSONAL)]
     keys = {
         file.path: {
             line.partition("=")[0]: number
@@ -111,11 +122,59 @@ def test_environment_templates_agree(project: Project) -> Iterator[Violation]:
 
 @check("Build one image from the one Dockerfile, and start every process type from it.")
 def test_processes_share_one_image(project: Project) -> Iterator[Violation]:
-    for file in project.files("*Dockerfile", "*Dockerfile.*"):
-        if file.path != "Dockerfile" and not file.name.endswith(".dockerignore"):
-            yield file.at(1, "is a second Dockerfile")
+    yield from _other_images(project)
+    yield from _other_builds(project)
     for processes in (composed(project), deployed(project)):
         named_images = [process for process in processes if process.image]
         for process in named_images:
             if process.image != named_images[0].image:
-                yield process.file.at(process.line, f"{process.type} has another image than {named_images[0].type}")
+                message = "{process} has another image than {other}"
+                yield process.file.at(process.line, message, process=process.type, other=named_images[0].type)
+
+
+def _other_images(project: Project) -> Iterator[Violation]:
+    for found in dockerfiles(project):
+        if found.file.path != "Dockerfile":
+            yield found.file.at(1, "is a second Dockerfile")
+        for stage in found.stages:
+            if ENVIRONMENTS.fullmatch(stage.name):
+                message = "the stage {name} is an image of one environment"
+                yield found.file.at(stage.steps[0].line, message, name=stage.name)
+
+
+def _other_builds(project: Project) -> Iterator[Violation]:
+    for service in services(project):
+        build = service.body.get("build")
+        if service.is_own and isinstance(build, Table):
+            for key in ("dockerfile", "dockerfile_inline", "target"):
+                if key in build and build[key] not in {"Dockerfile", "./Dockerfile", "runner"}:
+                    yield service.at(build.lines[key], "builds another image than that of the Dockerfile")
+    for command in (command for job in jobs(project) for command in job.commands):
+        built = BUILT_FROM.search(command.text)
+        if built and (built[1] or ENVIRONMENTS.fullmatch(built[2])):
+            yield command.at("builds an image for one environment")
+
+
+@check("Deploy every environment from the main branch, by the same commit, and let configuration make the difference.")
+def test_no_branch_for_an_environment(project: Project) -> Iterator[Violation]:
+    for file in project.files(*WORKFLOWS, *GITLAB):
+        deploys = DEPLOYS.search(file.text)
+        for number, name in branches(file):
+            if ENVIRONMENTS.fullmatch(name) or (deploys and GATHERED.fullmatch(name)):
+                yield file.at(number, "the branch {name} is that of an environment", name=name)
+
+
+def branches(file: File) -> Iterator[tuple[int, str]]:
+    """The branches that a pipeline names, each with its line."""
+    items = False  # of a list below its key
+    for number, line in enumerate(file.lines, 1):
+        text = line.split(" #")[0]
+        if found := re.search(r"\b(?:branches|only):\s*(\S.*)?$", text):
+            items = not found[1]
+            yield from ((number, name.strip(" \"'")) for name in (found[1] or "").strip("[]").split(","))
+        elif items and (found := re.fullmatch(r"\s*-\s+[\"']?([\w./*-]+)[\"']?\s*", text)):
+            yield number, found[1]
+        else:
+            items = False
+            for one, other in re.findall(r"refs/heads/([\w/-]+)|(?:ref_name|CI_COMMIT_BRANCH)\W+([\w/-]+)", text):
+                yield number, one or other

@@ -19,8 +19,12 @@ from typing import Any
 import pytest
 
 from tests.support.rules.check import check
+from tests.support.rules.containers import containers
 from tests.support.rules.deployment import documents
+from tests.support.rules.dockerfile import dockerfiles
 from tests.support.rules.flow import HOLE, Call
+from tests.support.rules.installs import unsaid
+from tests.support.rules.pipelines import jobs
 from tests.support.rules.project import File, Project, Violation
 
 RUNNERS = {
@@ -50,7 +54,10 @@ LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "ctypes.u
 CHAINED = re.compile(r"\|\|?|&&?|;|\n")
 NODE_LOCKS = ("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
 NODE_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies")
-EXACT = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+@)?\d+\.\d+\.\d+([-+][\w.+-]+)?|(workspace|file|link):.*")
+# An exact version, or a range within one major version (^4.18.2, ~3.22): the lock file says which it is.
+BOUNDED = re.compile(
+    r"(npm:(@[\w.-]+/)?[\w.-]+@)?[\^~=v]{0,2}\d+(\.(\d+|x)){0,2}([-+][\w.+-]+)?|(workspace|file|link):.*"
+)
 MANAGERS = ("npm", "pnpm", "yarn", "bun")
 
 
@@ -175,7 +182,7 @@ def test_system_tools_are_declared(project: Project) -> Iterator[Violation]:
 
 
 @check(
-    "In package.json: `engines`, one exact version each, and the lock file that the package manager writes beside it."
+    "In package.json: `engines`, a version or a range (^4.18.2) each, and beside it the package manager's lock file."
 )
 def test_node_packages_are_pinned(project: Project) -> Iterator[Violation]:
     for file in project.files("package.json", "*/package.json"):
@@ -187,9 +194,9 @@ def test_node_packages_are_pinned(project: Project) -> Iterator[Violation]:
             yield file.at(file.line_of('"engines"'), "does not say which package manager it needs, under `engines`")
         wanted = {name: version for kind in NODE_DEPENDENCIES for name, version in package.get(kind, {}).items()}
         for name, version in wanted.items():
-            if not EXACT.fullmatch(version):
+            if not BOUNDED.fullmatch(version):
                 line = file.line_of(f'"{re.escape(name)}"\\s*:\\s*"{re.escape(version)}"')
-                yield file.at(line, f"{name} is not one exact version but {version}")
+                yield file.at(line, "{name} may be any version: {version}", name=name, version=version)
         yield from out_of_step(project, file, wanted)
 
 
@@ -225,3 +232,42 @@ def locked_versions(lock: File, place: str, wanted: dict[str, str]) -> dict[str,
         for name, version in wanted.items()
         if re.search(spoken.format(name=re.escape(name), version=re.escape(version)), lock.text)
     }
+
+
+@check(
+    "Declare it with `uv add` and let `uv sync --locked` install it; name a program under [tool.rules] system-tools."
+)
+def test_installs_are_declared(project: Project) -> Iterator[Violation]:
+    declared = set(project.pyproject["tool"].get("rules", {}).get("system-tools", []))
+    for dockerfile in dockerfiles(project):
+        runner = dockerfile.stages[-1].steps if dockerfile.stages else []
+        for step in dockerfile.steps:
+            if step.name == "RUN":
+                faults = unsaid(step.text, declared, where="image" if step in runner else "builder")
+                yield from (dockerfile.file.at(step.line, message, **values) for message, values in faults)
+            elif step.name == "ADD" and re.search(r"\bhttps?://|\bgit@", step.text) and "--checksum" not in step.text:
+                yield dockerfile.file.at(step.line, "fetches what may be another tomorrow, without a checksum")
+    for job in jobs(project):
+        for command in job.commands:
+            yield from (command.at(message, **values) for message, values in unsaid(command.text, declared, where="ci"))
+    for container in containers(project):
+        started = container.command if container.is_own else ""
+        faults = unsaid(started, declared, where="image")
+        yield from (container.at(container.line_of("command", "args"), message, **values) for message, values in faults)
+
+
+@check("Declare packages in pyproject.toml; a requirements file, if one has to be, has `name==version` in every line.")
+def test_requirements_are_exact(project: Project) -> Iterator[Violation]:
+    for file in project.files(
+        "*requirements*.txt", "*requirements*.in", "*constraints*.txt", "*environment.y*ml", "*Pipfile", "*setup.py"
+    ):
+        if file.name in {"Pipfile", "setup.py", "environment.yml", "environment.yaml"}:
+            yield file.at(1, "declares packages beside pyproject.toml, which uv.lock does not know")
+            continue
+        for number, line in enumerate(file.lines, 1):
+            text = line.split(" #")[0].split(";")[0].strip()
+            named = re.match(r"(?i)[a-z0-9][\w.-]*(\[[\w,. -]*\])?", text)
+            if named and not re.match(
+                r"[\w.-]+(\[[^]]*\])?\s*(===?\s*[\w.!+-]+|@\s+\S+(@[0-9a-f]{40}|#sha\d+=\w+)\b)", text
+            ):
+                yield file.at(number, "{name} has no exact version", name=named[0])

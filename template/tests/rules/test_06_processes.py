@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
+from tests.support.rules.containers import in_pods, pods, services
+from tests.support.rules.deployment import PROCESS_TYPES, Table, manifests
 from tests.support.rules.flow import Call
-from tests.support.rules.project import Project, Violation
+from tests.support.rules.project import File, Project, Violation
 from tests.support.rules.scopes import scope_at
 from tests.support.rules.state import State
 
@@ -139,3 +141,54 @@ def test_replicas_share_conversations(replicas: list[RunningProcess], api: Calla
         raise Broken("a second web process does not know the conversation that the first one began")
     if "My name is Ada" not in other.say(session_id, "Who am I?"):
         raise Broken("a second web process does not show the model what was said to the first one")
+
+
+@check("Keep what lasts in the database; a process may have /tmp, and its settings and secrets read-only.")
+def test_containers_keep_nothing(project: Project) -> Iterator[Violation]:
+    for service in services(project):
+        for volume in service.body.get("volumes") or () if service.name in PROCESS_TYPES else ():
+            kind, source, target, read_only = _mounted(volume)
+            if kind not in {"tmpfs", "config"} and not read_only and not source.startswith("./src"):
+                message = "{process} keeps {target} in a volume, which another replica does not have"
+                yield service.at(service.line_of("volumes"), message, process=service.name, target=target)
+    own = [id(container.pod) for container in in_pods(project) if container.is_own]
+    for file, item, pod in pods(project):
+        if id(pod) in own:
+            yield from _kept(file, item, pod)
+    for file, item in manifests(project):
+        for line, text in _sticky(item):
+            yield file.at(line, "{text} sends a client to the same replica again, as if it remembered", text=text)
+
+
+def _kept(file: File, item: Table, pod: Table) -> Iterator[Violation]:
+    """What gives a process of this project files, a place or a name of its own."""
+    for volume in pod.get("volumes") or ():
+        for kind in ("hostPath", "persistentVolumeClaim", "nfs", "ephemeral"):
+            if kind in volume:
+                message = "{name} keeps files in a volume ({kind}), which another replica does not have"
+                yield file.at(volume.lines[kind], message, name=item["metadata"]["name"], kind=kind)
+    if item["kind"] in {"StatefulSet", "DaemonSet"}:
+        message = "a {kind} gives each process a place or a name of its own"
+        yield file.at(item.lines["kind"], message, kind=item["kind"])
+
+
+def _mounted(volume: object) -> tuple[str, str, str, bool]:
+    """The kind, source and target of a volume of Compose, and whether it is read-only."""
+    if isinstance(volume, Table):
+        kind, source, target = (str(volume.get(name, "")) for name in ("type", "source", "target"))
+        return kind, source, target, bool(volume.get("read_only"))
+    source, _, rest = str(volume).partition(":")
+    target, _, mode = rest.partition(":")
+    return "volume", source, target or source, "ro" in mode.split(",")
+
+
+def _sticky(item: Table) -> Iterator[tuple[int, str]]:
+    """Where a Service or an Ingress keeps a client with one replica."""
+    spec = item.get("spec")
+    if isinstance(spec, Table) and item.get("kind") == "Service" and spec.get("sessionAffinity") == "ClientIP":
+        yield spec.lines["sessionAffinity"], "sessionAffinity"
+    given = (item.get("metadata") or {}).get("annotations")
+    notes = given if isinstance(given, Table) else Table()
+    for name, value in notes.items():
+        if re.search(r"affinity|sticky|session-cookie", str(name)) and str(value).lower() not in {"false", "none"}:
+            yield notes.lines[name], str(name)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tests.support.rules.check import Broken, check
+from tests.support.rules.containers import containers
 from tests.support.rules.deployment import PROCESS_TYPES, Process, composed, deployed, procfile
+from tests.support.rules.dockerfile import dockerfiles
 from tests.support.rules.flow import Call
 from tests.support.rules.project import Project, Violation
 from tests.support.rules.scopes import scope_at
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from tests.support.api import Api
     from tests.support.processes import Processes, RunningProcess
 
+SEVERAL = re.compile(
+    r"\b(?:supervisord|honcho|foreman|overmind|circusd|s6-svscan|runit|pm2|gunicorn|nohup)\b"
+    r"|--workers[ =](?:[2-9]|\d\d)"
+    r"|(?:^|\s)-w[ =]?(?:[2-9]|\d\d)\b|\bprocesses \w+\s*&|&\s*wait\b|[^&>]&\s+(?:exec |python |my-)|\bcrond?\b(?: -f)?"
+)
 MAX_CONNECTIONS = 100  # PostgreSQL's own default
 RESERVED = 3 + 5  # for superusers, and for the commands of people
 # The parts of the service that run tasks of their own, and wait for them when the process stops.
@@ -69,6 +76,28 @@ def test_process_types_agree(project: Project) -> Iterator[Violation]:
     for process in [*composed(project), *deployed(project)]:
         if process.type in commands and process.command and process.command != commands[process.type]:
             yield process.file.at(process.line, f"starts {process.type} by another command than the Procfile")
+
+
+@check("Start one process in each container, and more containers for more work.")
+def test_containers_run_one_process(project: Project) -> Iterator[Violation]:
+    for dockerfile in dockerfiles(project):
+        for step in dockerfile.final:
+            if step.name in {"CMD", "ENTRYPOINT"} and (found := SEVERAL.search(step.command)):
+                yield dockerfile.file.at(
+                    step.line, "starts several processes in a container: {what}", what=found[0].strip()
+                )
+    for container in containers(project):
+        if container.is_own and (found := SEVERAL.search(container.command)):
+            line = container.line_of("command", "args", "entrypoint")
+            yield container.at(line, "starts several processes in a container: {what}", what=found[0].strip())
+    file = project.known("Procfile")
+    for name, command in procfile(project).items():
+        if found := SEVERAL.search(" ".join(command)):
+            yield file.at(
+                file.line_of(rf"^{re.escape(name)}:"),
+                "starts several processes in a container: {what}",
+                what=found[0].strip(),
+            )
 
 
 @check("Have fewer replicas, or smaller pools (DATABASE_POOL_SIZE, DATABASE_POOL_MAX_OVERFLOW).")

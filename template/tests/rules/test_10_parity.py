@@ -10,9 +10,19 @@ from typing import Any
 from tests.support.rules.check import Broken, check
 from tests.support.rules.deployment import COMPOSE
 from tests.support.rules.flow import Call
-from tests.support.rules.project import File, Project, Violation, named
+from tests.support.rules.project import Project, Violation, named
 
-IMAGE = re.compile(r"\b(?:image:|=)\s*(?:&\w+\s+)?[\"']?(?:[\w.-]+(?::\d+)?/)*(postgres|valkey|redis):([\w.-]+)")
+# Images of the database and of the cache, by whatever names; the service that each one is.
+IMAGE = re.compile(
+    r"\b(?:image:|=)\s*(?:&\w+\s+)?[\"']?((?:[\w.-]+(?::\d+)?/)*"
+    r"(postgres(?:ql)?|postgis|pgvector|timescaledb(?:-ha)?|spilo-\d+|valkey(?:-bundle)?|redis(?:-stack(?:-server)?)?|keydb|dragonfly)):([\w.-]+)"
+)
+OTHERS = re.compile(
+    r"^\s*(?:-\s*)?image:\s*[\"']?(?:[\w.-]+/)*(mysql|mariadb|mongo|mongodb|cockroach|memcached|sqlite\w*|mssql-server)\b"
+)
+KINDS = {"valkey": "cache", "redis": "cache", "keydb": "cache", "dragonfly": "cache"}
+ENVIRONMENTS = ("development", "staging", "production")
+KEY = re.compile(r"[A-Z][A-Z0-9_]*=")
 WHERE = (*COMPOSE, "deploy/*.y*ml", ".github/workflows/*.y*ml", ".gitlab-ci.yml", "Dockerfile")
 STAND_INS = {
     "aiosqlite",
@@ -54,20 +64,38 @@ MAY_DIFFER = {
     "METRICS_PORT",
     "REDIS_URL",
     "SECRET_KEY",
+    "SESSION_RETENTION_DAYS",
 }
 
 
 @check("Name the same image with the same tag everywhere: compose files, manifests, CI.")
 def test_services_have_one_version(project: Project) -> Iterator[Violation]:
-    found: list[tuple[File, int, str, str]] = []
-    for file in project.files(*WHERE):
-        for number, line in enumerate(file.lines, 1):
-            found += [(file, number, name, tag) for name, tag in IMAGE.findall(line.split(" #")[0])]
     first: dict[str, tuple[str, str]] = {}
-    for file, number, name, tag in found:
-        path, expected = first.setdefault(name, (file.path, tag))
-        if tag != expected:
-            yield file.at(number, f"{name} is {tag} here and {expected} in {path}")
+    for file in sorted(project.files(*WHERE), key=lambda file: file.path != "compose.yaml"):
+        for number, line in enumerate(file.lines, 1):
+            text = line.split(" #")[0]
+            for image, name, tag in IMAGE.findall(text):
+                kind = KINDS.get(name.partition("-")[0], "database")
+                path, expected = first.setdefault(kind, (file.path, f"{image}:{tag}"))
+                if f"{image}:{tag}" != expected:
+                    message = "the {kind} is {image} here and {expected} in {path}"
+                    yield file.at(number, message, kind=kind, image=f"{image}:{tag}", expected=expected, path=path)
+            if other := OTHERS.search(text):
+                yield file.at(number, "{name} is another kind of service than production has", name=other[1])
+    yield from _pythons(project)
+
+
+def _pythons(project: Project) -> Iterator[Violation]:
+    """Images and jobs of another Python than .python-version."""
+    named_version = project.file(".python-version")
+    version = named_version.text.strip() if named_version else ""
+    for file in project.files("Dockerfile", ".github/workflows/*.y*ml", ".gitlab-ci.yml") if version else ():
+        for number, line in enumerate(file.lines, 1):
+            for found in re.findall(r"\bpython:(\d+\.\d+)|\bpython-version:\s*[\"']?(\d+\.\d+)", line.split(" #")[0]):
+                if (other := found[0] or found[1]) != ".".join(version.split(".")[:2]):
+                    yield file.at(
+                        number, "Python is {other} here and {version} in .python-version", other=other, version=version
+                    )
 
 
 @check("Test against the real service: the fixtures of tests/conftest.py start one.")
@@ -115,13 +143,20 @@ def test_environments_differ_little(project: Project) -> Iterator[Violation]:
             for key in node.keys if isinstance(node, ast.Dict) else ():
                 if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value not in MAY_DIFFER:
                     yield module.found(key, f"{key.value} has another default in some environments")
-    development, production = (project.file(f".env.{name}") for name in ("development", "production"))
-    if development and production:
-        values = dict(line.split("=", 1) for line in development.lines if re.match(r"[A-Z_]+=", line))
-        for number, line in enumerate(production.lines, 1):
-            name, _, value = line.partition("=")
-            if name in values and name not in MAY_DIFFER and value != values[name]:
-                yield production.at(number, f"{name} is {value} here and {values[name]} in {development.path}")
+    templates = {name: file for name in ENVIRONMENTS if (file := project.file(f".env.{name}"))}
+    values = {
+        name: dict(line.split("=", 1) for line in file.lines if KEY.match(line)) for name, file in templates.items()
+    }
+    for setting in sorted(set().union(*values.values()) - MAY_DIFFER):
+        given = {name: table[setting] for name, table in values.items() if table.get(setting)}
+        if len(set(given.values())) > 1:
+            usual = max(reversed(given.values()), key=list(given.values()).count)  # production's, where all differ
+            path = next(templates[name].path for name, value in given.items() if value == usual)
+            for name, value in given.items():
+                if value != usual:
+                    file, message = templates[name], "{setting} is {value} here and {usual} in {path}"
+                    line = file.line_of(rf"^{setting}=")
+                    yield file.at(line, message, setting=setting, value=value, usual=usual, path=path)
 
 
 @check(
@@ -140,7 +175,7 @@ def test_development_has_the_version_of_production(project: Project, environment
         "valkey": server.get("valkey_version"),
         "redis": None if "valkey_version" in server else server["redis_version"],
     }
-    for name, tag in {found for file in project.files(*WHERE) for found in IMAGE.findall(file.text)}:
+    for _, name, tag in {found for file in project.files(*WHERE) for found in IMAGE.findall(file.text)}:
         version = str(versions[name] or f"not on {name}")
         if tag.split(".")[0].split("-")[0] != version.split(".", maxsplit=1)[0]:
             raise Broken(f"the tests run on {name} {version}, and what is deployed is {name}:{tag}")

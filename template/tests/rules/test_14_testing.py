@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from tests.support.rules import gates, strictness
 from tests.support.rules.check import ROOT, Broken, check
 from tests.support.rules.project import Module, Project, Violation, named
 from tests.support.rules.routes import Routes
 from tests.support.rules.written import NO_RUN, can_fail, is_constant, is_skipped, swallowed, written
 
-LEAST = 80
 LEVELS = ("unit", "integration", "e2e")
 NO_COVER = re.compile(r"#\s*pragma:\s*no\s*(cover|branch)")
 WORKFLOWS = (".github/workflows/*.y*ml", ".gitlab-ci.yml", "azure-pipelines.yml", "Jenkinsfile", ".circleci/config.yml")
@@ -36,16 +36,39 @@ TAKES_REASON_LAST = NEEDS_REASON - {"pytest.importorskip", "pytest.mark.skipif",
 DOCS = "docs.py"  # shows openapi.json, where DOCS_ENABLED is set
 
 
-@check(f"Set fail_under = {LEAST} or more and branch = true under [tool.coverage] in pyproject.toml.")
+@check("Demand 80 % of lines and branches of the whole package; write the test, or an exception with reason and date.")
 def test_coverage_is_demanded(project: Project) -> Iterator[Violation]:
     file = project.known("pyproject.toml")
-    coverage = project.pyproject["tool"].get("coverage", {})
-    if coverage.get("report", {}).get("fail_under", 0) < LEAST:
-        yield file.at(file.line_of(r"^fail_under"), f"less than {LEAST} % of the code has to be tested")
-    if not coverage.get("run", {}).get("branch"):
-        yield file.at(file.line_of(r"^\[tool\.coverage\.run"), "only lines are counted, not branches")
-    if "--cov" not in project.pyproject["tool"]["pytest"]["addopts"]:
-        yield file.at(file.line_of(r"^\[tool\.pytest"), "the tests do not count coverage")
+    yield from strictness.coverage(project, file)
+    options = gates.options_of(project.pyproject)
+    if not any(option == "--cov" or option.startswith("--cov=") for option in options):
+        yield file.at(file.line_of(r"^addopts|^\[tool\.pytest"), "the tests do not count coverage")
+    yield from gates.option_faults(file, options)
+
+
+@check("Run every check in CI before a change lands, in .github/workflows or .gitlab-ci.yml, as the template does.")
+def test_ci_runs_every_check(project: Project) -> Iterator[Violation]:
+    yield from gates.missing(project)
+
+
+@check("Let a check that fails stop the change; where one rule cannot be kept, enter an exception (rules/README.md).")
+def test_no_failure_is_forgiven(project: Project) -> Iterator[Violation]:
+    yield from gates.forgiven(project)
+
+
+@check("Keep the tools as strict as the template gives them, in pyproject.toml; a single line may have its own `noqa`.")
+def test_tools_stay_strict(project: Project) -> Iterator[Violation]:
+    file = project.known("pyproject.toml")
+    for found in (strictness.ruff, strictness.mypy, strictness.imports):
+        yield from found(project, file)
+    yield from strictness.other_files(project)
+
+
+@check("Write the test first, in tests/agent: it says what a tool, a route or a task has to do.")
+def test_what_you_add_is_tested(project: Project) -> Iterator[Violation]:
+    written = [module for module in project.modules(f"{project.package}/agent") if "def " in module.text]
+    if written and not any("def test_" in module.text for module in project.modules("tests/agent")):
+        yield written[0].at(1, "tests/agent has no test of what agent/ adds")
 
 
 @check("Write unit tests, integration tests and end-to-end tests, in the folders of these names.")

@@ -31,9 +31,20 @@ class _Loader(yaml.CSafeLoader):
     def table(self, node: yaml.MappingNode) -> Iterator[Table]:
         made = Table()
         yield made
+        self._join(node)
         made.update(self.construct_mapping(node))
         made.line = node.start_mark.line + 1
         made.lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+
+    @staticmethod
+    def _join(node: yaml.MappingNode) -> None:
+        """Make one list of two under the same key, of which YAML would drop the first without a word."""
+        lists: dict[object, yaml.SequenceNode] = {}
+        for key, value in node.value:
+            if isinstance(value, yaml.SequenceNode) and isinstance(key, yaml.ScalarNode):
+                if key.value in lists:
+                    value.value = [*lists[key.value].value, *value.value]
+                lists[key.value] = value
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.table)

@@ -1,0 +1,126 @@
+"""A Dockerfile as the checks read it: its instructions with line numbers, and its stages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .project import File, Project
+
+HEREDOC = re.compile(r"<<-?[\"']?(\w+)[\"']?")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An instruction: `text` has its arguments, continued lines joined."""
+
+    line: int
+    name: str
+    text: str
+
+    @property
+    def command(self) -> str:
+        """What CMD, ENTRYPOINT, HEALTHCHECK or RUN starts, as one line; the exec form is joined by spaces."""
+        text = re.sub(r"^(?:--\S+\s+)*", "", self.text)
+        return re.sub(r'[\[\],"]+', " ", text).strip() if text.startswith("[") else text
+
+
+@dataclass
+class Stage:
+    name: str
+    image: str
+    steps: list[Step] = field(default_factory=list)
+
+    def last(self, name: str) -> Step | None:
+        return next((step for step in reversed(self.steps) if step.name == name), None)
+
+
+class Dockerfile:
+    def __init__(self, file: File) -> None:
+        self.file = file
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The instructions in their order."""
+        found: list[Step] = []
+        start, text, end = 0, "", ""
+        for number, line in enumerate(self.file.lines, 1):
+            if end:
+                text += "\n" + line
+                if line.strip() == end:
+                    end = ""
+                    found.append(_step(start, text))
+                    start, text = 0, ""
+                continue
+            if line.lstrip().startswith("#") or not (line.strip() or text):
+                continue
+            start = start or number
+            text += line.rstrip().removesuffix("\\") + " "
+            if heredoc := HEREDOC.search(line):
+                end = heredoc[1]
+            elif not line.rstrip().endswith("\\"):
+                found.append(_step(start, text))
+                start, text = 0, ""
+        return found
+
+    @cached_property
+    def arguments(self) -> dict[str, str]:
+        """The defaults of the build arguments before the first stage."""
+        before = [step for step in self.steps if not self._stages or step.line < self._stages[0][0]]
+        return {name: value for step in before if step.name == "ARG" for name, value in assigned(step.text)}
+
+    @cached_property
+    def _stages(self) -> list[tuple[int, Stage]]:
+        found: list[tuple[int, Stage]] = []
+        for step in self.steps:
+            if step.name == "FROM":
+                words = [word for word in step.text.split() if not word.startswith("--")] or [""]
+                named = words[2].lower() if len(words) > 2 and words[1].upper() == "AS" else ""
+                found.append((step.line, Stage(named, words[0])))
+            if found:
+                found[-1][1].steps.append(step)
+        return found
+
+    @property
+    def stages(self) -> list[Stage]:
+        return [stage for _, stage in self._stages]
+
+    @property
+    def final(self) -> list[Step]:
+        """The instructions of the stage that runs, and of the stages that it is built on."""
+        chain = self.stages[-1:]
+        while chain and (base := next((s for s in self.stages if s.name and s.name == chain[0].image.lower()), None)):
+            if base in chain:
+                break
+            chain.insert(0, base)
+        return [step for stage in chain for step in stage.steps] or self.steps
+
+    def image(self, name: str) -> str:
+        """The image's name with the defaults of build arguments filled in."""
+        return re.sub(r"\$\{?(\w+)(?::?-([^}]*))?\}?", lambda found: self.arguments.get(found[1], found[2] or ""), name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ENV sets in the stage that runs."""
+        return {name: value for step in self.final if step.name == "ENV" for name, value in assigned(step.text)}
+
+
+def _step(line: int, text: str) -> Step:
+    name, _, rest = text.strip().partition(" ")
+    return Step(line, name.upper(), rest.strip())
+
+
+def assigned(text: str) -> list[tuple[str, str]]:
+    """The names and values of ARG, ENV or LABEL; `ENV NAME value` as well."""
+    pairs = re.findall(r"([\w.-]+)=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)", text)
+    if pairs:
+        return [(name, value.strip("\"'")) for name, value in pairs]
+    name, _, value = text.strip().partition(" ")
+    return [(name, value.strip())] if name else []
+
+
+def dockerfiles(project: Project) -> list[Dockerfile]:
+    """Every Dockerfile of the project, whatever it is called."""
+    files = project.files("*Dockerfile", "*Dockerfile.*", "*.Dockerfile", "*Containerfile", "*Containerfile.*")
+    return [Dockerfile(file) for file in files if not file.name.endswith((".dockerignore", ".md"))]

@@ -1,0 +1,146 @@
+"""What looks like a secret in a text, and what only stands for one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from .project import File
+
+Fault = tuple[int, str, dict[str, object]]
+
+# Keys by the forms that their providers give them.
+KEYS = re.compile(
+    r"(?<![\w-])(?:"
+    r"sk-(?:ant-|proj-|or-)?[\w-]{16,}"
+    r"|gh[pousr]_\w{30,}|github_pat_\w{22,}|glpat-[\w-]{20,}"
+    r"|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}(?!\w)|AIza[\w-]{35}"
+    r"|(?:sk|rk|pk)_live_\w{16,}|whsec_\w{24,}|SG\.[\w-]{16,}\.[\w-]{16,}|hf_[A-Za-z]{30,}"
+    r"|npm_\w{36}|pypi-AgE[\w-]{16,}|dop_v1_\w{32,}|shp(?:at|ss)_\w{32}|gsk_\w{20,}|xai-\w{20,}|r8_\w{30,}"
+    r"|AGE-SECRET-KEY-\w{20,}|lin_api_\w{20,}|sntrys_\w{20,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{16,}"
+    r")"
+    r"|hooks\.slack\.com/services/T\w+/B\w+/\w{16,}|\b\d{8,10}:AA[\w-]{33}\b|AccountKey=[\w+/]{40,}=*"
+    r"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"
+)
+URL = re.compile(r"\b[a-z][a-z0-9+]*://([^\s:@/\"'<>`|]*):([^\s@/\"'<>`|]+)@([^\s/:\"'<>`|?,)]*)")
+# A name that says that its value is secret, and the value.
+_NAME = (
+    r"(?i)(?<![\w$])[\"']?([\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|auth[_-]?key|credential|signing[_-]?key|_key|_pwd)\w{0,12})[\"']?(?:: *\w+)?[ \t]*[:=][ \t]*"
+)
+NAMED = re.compile(_NAME.replace(r"(?:: *\w+)?", "") + r"[\"']?([^\s\"',;}\])]{6,})")
+QUOTED = re.compile(_NAME + r"(?:SecretStr\()?[\"']([^\s\"']{6,})[\"']")  # in code, where the rest are names
+NO_SECRET = re.compile(
+    r"(?i)public|config_key|_file$|_path$|_name$|_url$|_at$|_id$|_ttl|expire|minutes|seconds|length|count|limit|max_"
+)
+STANDS_FOR = re.compile(
+    r"(?i)change[_-]?me|change-?this|placeholder|example|insecure|dummy|fake|sample|redacted|replace|your[-_]|todo|xxx"
+    r"|not[-_]?a?[-_]?(?:real|secret)|(?:for|only)[-_]development|development|^\W*$|\.\.\.|…|test"
+)
+RESERVED = re.compile(
+    r"(?i)localhost|127\.[\d.]+|\[?::1\]?|(?:.*\.)?(?:example|test|invalid|localhost)|(?:.*\.)?example\.\w+|"
+)
+CONFIG = (".yml", ".yaml", ".toml", ".json", ".ini", ".cfg", ".conf", ".properties", ".tf", ".tfvars", ".env", ".xml")
+CODE = (".py", ".js", ".ts", ".tsx", ".jsx", ".go", ".rs", ".java", ".rb", ".md", ".mdc", ".rst", ".txt")
+COUNTED = re.compile(r"0123456789|abcdefghij")  # in a test, made to be seen
+LARGEST = 500_000  # characters: what is larger was made by a program
+WEAK = {
+    "password",
+    "postgres",
+    "secret",
+    "admin",
+    "root",
+    "guest",
+    "dev",
+    "app",
+    "agent",
+    "user",
+    "pass",
+    "valkey",
+    "redis",
+}
+
+
+def entropy(text: str) -> float:
+    """Bits for each character."""
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in Counter(text).values()) if text else 0.0
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether the value stands for another, which is filled in elsewhere: ${NAME}, <key>, CHANGE_ME."""
+    return bool(STANDS_FOR.search(value)) or value[:1] in set("$<{[%(*&!") or "${" in value or "{{" in value
+
+
+def is_random(value: str) -> bool:
+    """Whether the value looks made by a machine, or by someone who was asked for a strong password."""
+    if is_placeholder(value) or value.startswith(("/", "./", "http://", "https://")):
+        return False
+    if re.fullmatch(r"[A-Z][A-Z0-9_]*|[a-z]+(?:[._-][a-z]+)*|[\d.]+|true|false|null|none", value):
+        return False
+    if re.search(r"[()\[\]{}]", value) or re.fullmatch(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+", value):  # code
+        return False
+    kinds = sum(bool(re.search(kind, value)) for kind in (r"[a-z]", r"[A-Z]", r"\d", r"[^\w]"))
+    return (len(value) >= 16 and kinds >= 2 and entropy(value) >= 3) or (len(value) >= 32 and entropy(value) >= 2.5)
+
+
+def is_password(value: str) -> bool:
+    """Whether a person would take the value for a password that is in use, and not for one of a laptop."""
+    if is_placeholder(value) or value.lower() in WEAK or re.fullmatch(r"[A-Z][A-Z0-9_]*|[\d.]+|true|false", value):
+        return False
+    if value.startswith(("/", "./")) or re.fullmatch(r"[a-z]+(?:[-_][a-z]+)*", value):
+        return False
+    kinds = sum(bool(re.search(kind, value)) for kind in (r"[a-z]", r"[A-Z]", r"\d", r"[^\w]"))
+    return is_random(value) or (len(value) >= 6 and kinds >= 2)
+
+
+def is_key(text: str) -> bool:
+    """Whether a text of a provider's form is a key; an example says that it is one, or repeats itself."""
+    if text.startswith("-----"):
+        return True
+    return not STANDS_FOR.search(text) and len(set(re.sub(r"^[a-zA-Z]+[-_]", "", text))) >= 6
+
+
+def password_in(text: str, *, strict: bool) -> str:
+    """A password within an address, unless it stands for one. Where `strict` is off, one of a laptop is none."""
+    for user, password, host in URL.findall(text):
+        if is_placeholder(password) or password.lower() in WEAK or password == user or RESERVED.fullmatch(host):
+            continue
+        if strict or is_password(password):
+            return str(password)
+    return ""
+
+
+def password_free(value: str) -> bool:
+    """Whether an address of a template gives no password away."""
+    return "://" in value and not password_in(value, strict=True)
+
+
+def secrets_in(file: File) -> Iterator[Fault]:
+    """Each secret of a file: the line, what it is, and its name if it has one."""
+    text, name = file.text, file.name
+    if len(text) > LARGEST or "\0" in text[:1000]:
+        return
+    in_tests = file.path.startswith("tests/")
+    for found in KEYS.finditer(text):
+        if is_key(found[0]) and not (COUNTED.search(found[0]) and in_tests):
+            yield _line(text, found), "holds a key", {}
+    config = name.endswith(CONFIG) or name.startswith((".env", "Dockerfile", "Procfile"))
+    if "://" in text and not name.endswith(".py"):
+        for found in URL.finditer(text):
+            if password_in(found[0], strict=config and "/" not in file.path):
+                yield _line(text, found), "holds the password of an address", {}
+    for found in (QUOTED if name.endswith(CODE) else NAMED).finditer(text):
+        if (
+            not NO_SECRET.search(found[1])
+            and (is_password if config else is_random)(found[2])
+            and not KEYS.search(found[2])
+        ):
+            if in_tests and COUNTED.search(found[2]):
+                continue
+            yield _line(text, found), "{name} is a secret", {"name": found[1]}
+
+
+def _line(text: str, found: re.Match[str]) -> int:
+    return text.count("\n", 0, found.start()) + 1

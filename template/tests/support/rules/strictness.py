@@ -1,0 +1,204 @@
+"""The configuration of the tools in pyproject.toml, as far as a weaker one lets faults through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .project import File, Project, Violation
+
+LEAST = 80
+# Families of ruff that rules rest on: errors, bugs, security, blocking calls, blind excepts, print, unexplained noqa.
+FAMILIES = ("ASYNC", "B", "BLE", "E", "F", "PGH", "S", "T20")
+# Lines of ordinary code: a pattern of coverage that matches one leaves out more than it says.
+ORDINARY = (
+    "def planted(value):",
+    "async def planted(value):",
+    "    return value",
+    "    value = 1",
+    "class Planted:",
+    "except ValueError:",
+    "if value:",
+    "for item in values:",
+    '@router.get("/planted")',
+    "@toolset.tool",
+    "    await value()",
+    "    raise ValueError(value)",
+)
+LOOSENED = ("ignore_errors", "ignore_missing_imports")
+STRICT = ("disallow_untyped_defs", "check_untyped_defs", "strict_optional", "disallow_any_generics")
+# Files that a tool reads instead of pyproject.toml.
+ELSEWHERE = {
+    "pytest.ini": "pytest",
+    ".pytest.ini": "pytest",
+    "pytest.toml": "pytest",
+    ".pytest.toml": "pytest",
+    ".coveragerc": "coverage",
+    "mypy.ini": "mypy",
+    ".mypy.ini": "mypy",
+    "ruff.toml": "ruff",
+    ".ruff.toml": "ruff",
+    ".importlinter": "import-linter",
+}
+
+
+def coverage(project: Project, file: File) -> Iterator[Violation]:
+    """Coverage that is not demanded, or not of the whole package."""
+    settings = project.pyproject["tool"].get("coverage", {})
+    report, run = (settings.get(name, {}) for name in ("report", "run"))
+    if report.get("fail_under", 0) < LEAST:
+        line = file.line_of(r"^fail_under" if "fail_under" in report else r"^\[tool\.coverage\.report")
+        yield file.at(line, "less than 80 % of the code has to be tested")
+    if not run.get("branch"):
+        line = file.line_of(r"^branch" if "branch" in run else r"^\[tool\.coverage\.run")
+        yield file.at(line, "only lines are counted, not branches")
+    package = project.package.removeprefix("src/")
+    sources = [*run.get("source_pkgs", []), *run.get("source", [])]
+    if sources and not {package, "src", ".", project.package}.intersection(sources):
+        yield file.at(file.line_of(r"^source"), "coverage counts a part of the package only")
+    for key in ("omit", "include"):
+        for pattern in [*run.get(key, []), *report.get(key, [])]:
+            if key == "include" or _is_of(project, str(pattern)):
+                yield file.at(_line(file, key, str(pattern)), "coverage leaves `{pattern}` out", pattern=pattern)
+    for key in ("exclude_also", "exclude_lines", "partial_also"):
+        for pattern in report.get(key, []):
+            if any(re.search(str(pattern), line) for line in ORDINARY):
+                message = "coverage leaves out every line like `{pattern}`"
+                yield file.at(_line(file, key, str(pattern)), message, pattern=pattern)
+
+
+def _is_of(project: Project, pattern: str) -> bool:
+    """Whether a pattern of files matches code of the package."""
+    forms = {pattern, f"*/{pattern}", f"{pattern.rstrip('/')}/*", f"*/{pattern.rstrip('/')}/*"}
+    return any(
+        fnmatchcase(path, form)
+        for path in project.paths
+        if path.startswith(f"{project.package}/") and path.endswith(".py")
+        for form in forms
+    )
+
+
+def _line(file: File, key: str, value: str) -> int:
+    """Where a value of a list stands, else its key."""
+    quoted = value.encode("unicode_escape").decode()
+    for number, line in enumerate(file.lines, 1):
+        if f'"{quoted}"' in line or f"'{value}'" in line:
+            return number
+    return file.line_of(rf"^(?:{key})\b")
+
+
+def other_files(project: Project) -> Iterator[Violation]:
+    """Files at the top that a tool reads instead of pyproject.toml."""
+    for path, tool in ELSEWHERE.items():
+        if file := project.file(path):
+            yield file.at(1, "takes the place of what pyproject.toml says to {tool}", tool=tool)
+    for path in ("setup.cfg", "tox.ini"):
+        file = project.file(path)
+        for found in (
+            re.findall(r"^\[(tool:pytest|pytest|coverage:\w+|mypy)\]", file.text, re.MULTILINE) if file else ()
+        ):
+            assert file
+            yield file.at(
+                file.line_of(re.escape(f"[{found}]")),
+                "takes the place of what pyproject.toml says to {tool}",
+                tool=found,
+            )
+
+
+def ruff(project: Project, file: File) -> Iterator[Violation]:
+    settings = project.pyproject["tool"].get("ruff", {})
+    lint = settings.get("lint", {})
+    selected = {*lint.get("select", ["E", "F"]), *lint.get("extend-select", [])}
+    for family in FAMILIES:
+        if not {"ALL", family, family.rstrip("0123456789")}.intersection(selected):
+            message = "ruff does not look for {family}"
+            yield file.at(file.line_of(r"^select\b|^\[tool\.ruff\.lint\]"), message, family=family)
+    for key in ("ignore", "extend-ignore"):
+        for family in {"ALL", *FAMILIES}.intersection(lint.get(key, [])):
+            yield file.at(_line(file, key, family), "ruff ignores all of {family}", family=family)
+    yield from _per_file(project, file, lint)
+    for key in ("exclude", "extend-exclude"):
+        for pattern in [*settings.get(key, []), *lint.get(key, [])]:
+            if _is_of(project, pattern) or pattern.strip("/*") in {"src", "tests", project.package}:
+                yield file.at(_line(file, key, pattern), "ruff does not look at {pattern}", pattern=pattern)
+
+
+def _per_file(project: Project, file: File, lint: dict[str, Any]) -> Iterator[Violation]:
+    for table in ("per-file-ignores", "extend-per-file-ignores"):
+        for pattern, ignored in lint.get(table, {}).items():
+            for family in {"ALL", *FAMILIES}.intersection(ignored) if _is_broad(project, pattern) else ():
+                message = "ruff ignores all of {family} in {pattern}"
+                yield file.at(_line(file, table, pattern), message, family=family, pattern=pattern)
+
+
+def _is_broad(project: Project, pattern: str) -> bool:
+    """Whether a pattern matches more of the package than one module."""
+    matching = [
+        path
+        for path in project.paths
+        if path.startswith(f"{project.package}/")
+        and path.endswith(".py")
+        and any(fnmatchcase(path, form) for form in (pattern, f"*/{pattern}"))
+    ]
+    return len({path.rpartition("/")[0] for path in matching}) > 2
+
+
+def mypy(project: Project, file: File) -> Iterator[Violation]:
+    settings: dict[str, Any] = project.pyproject["tool"].get("mypy", {})
+    if not settings.get("strict"):
+        line = file.line_of(r"^strict\b.*false" if "strict" in settings else r"^\[tool\.mypy\]")
+        yield file.at(line, "mypy is not strict")
+    weaker = [name for name in LOOSENED if settings.get(name)] + [
+        name for name in STRICT if settings.get(name) is False
+    ]
+    for name in weaker:
+        yield file.at(file.line_of(rf"^{name}\b"), "`{name}` makes mypy less strict", name=name)
+    for wanted in {"src", "tests"} - {
+        "src" if name == project.package else name for name in _listed(settings, "files")
+    }:
+        if "." not in _listed(settings, "files"):
+            yield file.at(file.line_of(r"^files\b"), "mypy does not look at {pattern}", pattern=wanted)
+    looked_at = [path for path in project.paths if path.endswith(".py") and path.startswith(("src/", "tests/"))]
+    for pattern in _listed(settings, "exclude"):
+        if any(re.search(pattern, path) for path in looked_at):
+            yield file.at(file.line_of(r"^exclude\b"), "mypy does not look at {pattern}", pattern=pattern)
+    own = {project.package.removeprefix("src/"), "tests", "*"}
+    for override in settings.get("overrides", []):
+        named = next((name for name in _listed(override, "module") if name.split(".")[0] in own), "")
+        if named and (override.get("ignore_errors") or override.get("follow_imports") == "skip"):
+            yield file.at(_line(file, "module", named), "mypy ignores every error in {pattern}", pattern=named)
+
+
+def _listed(table: dict[str, Any], key: str) -> list[str]:
+    given = table.get(key, [])
+    return [given] if isinstance(given, str) else list(map(str, given))
+
+
+def imports(project: Project, file: File) -> Iterator[Violation]:
+    """Contracts of import-linter that were there, and what deptry ignores altogether."""
+    tools = project.pyproject["tool"]
+    contracts = {contract.get("id"): contract for contract in tools.get("importlinter", {}).get("contracts", [])}
+    for name in ("layers", "drivers"):
+        if name not in contracts:
+            yield file.at(
+                file.line_of(r"^\[tool\.importlinter"), "the contract {name} of import-linter is gone", name=name
+            )
+    package = project.package.removeprefix("src/")
+    for contract in contracts.values():
+        for ignored in contract.get("ignore_imports", []):
+            importer = ignored.partition("->")[0].strip()
+            if importer in {"*", "**", package, f"{package}.*", f"{package}.**"}:
+                yield file.at(
+                    _line(file, "ignore_imports", ignored),
+                    "import-linter ignores `{text}`, whichever module it is",
+                    text=ignored,
+                )
+    for code in tools.get("deptry", {}).get("ignore", []):
+        yield file.at(_line(file, "ignore", code), "deptry ignores all of {code}", code=code)
+    for pattern in [*tools.get("deptry", {}).get("exclude", []), *tools.get("deptry", {}).get("extend_exclude", [])]:
+        if any(re.match(pattern, path) for path in project.paths if path.startswith(f"{project.package}/")):
+            yield file.at(
+                _line(file, "exclude|extend_exclude", pattern), "deptry does not look at {pattern}", pattern=pattern
+            )
