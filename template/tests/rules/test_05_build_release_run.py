@@ -160,7 +160,7 @@ def _github(project: Project) -> Iterator[Violation]:
     found = [job for job in jobs(project) if job.is_github]
     texts = {job: json.dumps(job.body, default=str) for job in found}
     for job in found:
-        if not DEPLOYS.search(texts[job]) and not job.body.get("environment"):
+        if not DEPLOYS.search(texts[job]) and not releases(job):
             continue
         before = ancestors(job, found)
         builds = [other for other in before if BUILDS.search(texts[other]) or "build" in other.name]
@@ -170,6 +170,13 @@ def _github(project: Project) -> Iterator[Violation]:
             yield job.file.at(job.line, "the job {job} builds once more what was built before", job=job.name)
         elif not any(map(checks, (job, *before))) and "workflow_run" not in triggers(job.document):
             yield job.file.at(job.line, "the job {job} deploys, and needs no job that checks", job=job.name)
+
+
+def releases(job: Job) -> bool:
+    """Whether a job has an environment that is released to; others hold a secret for it."""
+    given = job.body.get("environment")
+    name = str(given.get("name") if isinstance(given, Table) else given or "")
+    return bool(re.search(r"(?i)stag|prod|live|uat|preview", name))
 
 
 def checks(job: Job) -> bool:
