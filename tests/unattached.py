@@ -84,6 +84,7 @@ LIMITS = {
     "JWT_EXPIRE_MINUTES": (HUGE, f"tests/unit/test_tokens.py {INTEGRATION}admin.py"),
     "AUDIT_RETENTION_DAYS": (HUGE, f"{INTEGRATION}access.py"),
     "SESSION_RETENTION_DAYS": ("10**6", f"{INTEGRATION}scheduler.py"),
+    "METRICS_OPEN": ("True", f"{INTEGRATION}metrics.py"),
     "METRICS_TOKEN": ("None", f"{INTEGRATION}metrics.py"),
     "TRUSTED_PROXIES": ("''", f"{INTEGRATION}rate_limits.py"),
     "CORS_ORIGINS": ("''", f"{INTEGRATION}requests.py"),

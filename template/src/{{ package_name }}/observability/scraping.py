@@ -1,4 +1,4 @@
-"""Who may read the metrics: whoever knows METRICS_TOKEN or, where none is set, neighbours on a private network."""
+"""Who may read the metrics: callers with METRICS_TOKEN or, if none is set and METRICS_OPEN is, private addresses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def may_scrape(settings: Settings, client: str | None, headers: Mapping[str, str
     if settings.METRICS_TOKEN is not None:
         expected = f"Bearer {settings.METRICS_TOKEN.get_secret_value()}"
         return hmac.compare_digest(headers.get("authorization", "").encode(), expected.encode())
-    if client is None or not FORWARDED.isdisjoint(headers):
+    if not settings.METRICS_OPEN or client is None or not FORWARDED.isdisjoint(headers):
         return False
     try:
         address = ip_address(client.partition("%")[0])
@@ -49,6 +49,6 @@ async def metrics(request: Request) -> Response:
     if not admitted and not may_scrape(settings, request.client.host if request.client else None, request.headers):
         if (reason := request.scope["refused"]) is not None:
             request.app.state.refusals.note(reason)
-        raise HTTPException(403, "Metrics take METRICS_TOKEN or, where none is set, a caller on the private network.")
+        raise HTTPException(403, "Send METRICS_TOKEN, or set METRICS_OPEN=true for private addresses.")
     tell_pool(request.app.state.services.database)
     return Response(exposition(), media_type=CONTENT_TYPE)
