@@ -22,6 +22,7 @@ log = structlog.get_logger()
 access_log = structlog.get_logger("access")
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5  # after which a caller may try a service again that was down
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status"],
@@ -114,6 +115,16 @@ class InternalErrorMiddleware:
                 raise  # the server closes the connection, since the response is not whole
 
 
+def of_failure(error: Exception) -> Problem:
+    """The problem to answer with when a request meets `error`, which is logged here."""
+    if not isinstance(error, ServiceUnavailable):
+        log.error("a stream failed", error_type=type(error).__name__, exc_info=error)
+        return Problem(500, "internal", "An internal error occurred.")
+    log.warning("a request met a service that is down", backing_service=error.service, reason=error.reason)
+    title = "A service that this needs is unavailable. Try again later."
+    return Problem(503, "service-unavailable", title, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
 def install(app: FastAPI) -> None:
     """Answer every expected error of `app` with a problem document."""
 
@@ -142,9 +153,8 @@ def install(app: FastAPI) -> None:
         return answer(problem.document)
 
     async def on_unavailable(request: Request, error: ServiceUnavailable) -> Response:
-        log.warning("a request met a service that is down", backing_service=error.service, reason=error.reason)
-        problem = Problem(503, "service-unavailable", "A service that this needs is unavailable. Try again later.")
-        return answer(problem.document, {"Retry-After": "5"})
+        problem = of_failure(error)
+        return answer(problem.document, problem.headers)
 
     handlers: dict[type[Exception], Any] = {
         Problem: on_problem,

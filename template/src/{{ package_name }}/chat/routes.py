@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from ..problems import Problem, responses
+from ..problems import RETRY_SECONDS, Problem, of_failure, responses
 from ..security.authentication import Owner, UserPrincipal
 from ..services.interfaces import Event
 from .budgets import BudgetSpent
@@ -65,7 +65,7 @@ class EventStreamResponse(StreamingResponse):
 EVENTS: dict[str, Any] = {
     "itemSchema": {
         "type": "object",
-        "required": ["event", "id", "data"],
+        "required": ["event", "data"],
         "properties": {
             "event": {"type": "string"},
             "id": {"type": "string"},
@@ -359,7 +359,10 @@ def _sse(events: AsyncIterator[Event]) -> EventStreamResponse:
 
 
 async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    """The events on the wire, and a comment in each silence, lest a proxy cut the connection."""
+    """The events on the wire, and a comment in each silence, so that no proxy cuts the connection.
+
+    A failure ends the stream with the event `problem`: its status was sent long before.
+    """
     upcoming: asyncio.Task[Any] = asyncio.ensure_future(anext(events, None))
     try:
         while True:
@@ -367,7 +370,12 @@ async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
             if not done:
                 yield KEEPALIVE_COMMENT
                 continue
-            event = upcoming.result()
+            try:
+                event = upcoming.result()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client is to know that the stream is broken
+                document = json.dumps(of_failure(error).document)
+                yield format_sse_event(data_str=document, event="problem", retry=RETRY_SECONDS * 1000)
+                return
             if event is None:
                 return
             data = json.dumps(event.data, ensure_ascii=False)
