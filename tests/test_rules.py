@@ -165,7 +165,7 @@ def test_a_violation_is_told_with_its_place_its_rule_and_what_to_do(broken: Path
         done.stdout,
         re.MULTILINE,
     )
-    assert "rules/07-port-binding.md tells why" in done.stdout
+    assert "rules/07-port-binding.md explains why" in done.stdout
     assert "no-print" not in done.stdout
 
 

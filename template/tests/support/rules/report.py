@@ -1,4 +1,4 @@
-"""What the checks found: as a table for people, as JSON for programs, as SARIF 2.1.0 for code scanning."""
+"""Reports the results of checks: a table for people, JSON for programs, SARIF 2.1.0 for code scanning."""
 
 from __future__ import annotations
 
@@ -6,32 +6,47 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from .catalogue import say
 from .check import told
 from .project import Violation
 from .run import RULEBOOK, Checked, Result
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+HEADINGS = ("RULE", "TITLE", "CHECKS", "PASSED", "FAILED", "EXCEPTED", "TIME")
+LEFT = (True, True, False, False, False, False, False)  # texts; numbers stand on the right of their column
+CHINESE = 0x2E7F  # the last code point before Chinese characters
 LEVELS = {"mandatory": "error", "forbidden": "error", "advised": "warning"}
 
 
 def table(results: list[Result]) -> str:
     """A row for each rule, then a line for each violation and each exception that was used."""
-    title_width = max(len(result.rule.title) for result in results)
-    lines = [f"{'RULE':<8}  {'TITLE':<{title_width}}  CHECKS  PASSED  FAILED  EXCEPTED    TIME"]
-    for result in results:
-        label = "" if result.rule is RULEBOOK else result.rule.id
-        # Characters of Chinese are two columns wide: what they take is taken from the padding.
-        wide = sum(ord(letter) > 0x2E7F for letter in result.rule.title)
-        counts = [_count(result, outcome) for outcome in ("passed", "failed", "excepted")]
-        lines.append(
-            f"{label:<8}  {result.rule.title:<{title_width - wide}}  {len(result.checks):>6}  {counts[0]:>6}  "
-            f"{counts[1]:>6}  {counts[2]:>8}  {result.seconds:>5.1f} s"
-        )
+    rows = [[say(word) for word in HEADINGS], *(_row(result) for result in results)]
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(_padded, row, widths, LEFT)) for row in rows]
     lines += ["", *_violations(results), *_exceptions(results)]
     failed = sum(_count(result, "failed") for result in results)
     total = sum(len(result.checks) for result in results)
-    lines.append(f"{failed or 'None'} of {total} checks failed.")
+    if failed:
+        lines.append(say("{failed} of {total} checks failed.", failed=failed, total=total))
+    else:
+        lines.append(say("None of {total} checks failed.", total=total))
     return "\n".join(lines)
+
+
+def _row(result: Result) -> list[str]:
+    counts = [_count(result, outcome) for outcome in ("passed", "failed", "excepted")]
+    label = "" if result.rule is RULEBOOK else result.rule.id
+    return [label, result.rule.title, *map(str, [len(result.checks), *counts]), f"{result.seconds:.1f} s"]
+
+
+def _columns(text: str) -> int:
+    """The width on a terminal, where a Chinese character takes two columns."""
+    return len(text) + sum(ord(letter) > CHINESE for letter in text)
+
+
+def _padded(text: str, width: int, left: bool) -> str:
+    space = " " * (width - _columns(text))
+    return text + space if left else space + text
 
 
 def _count(result: Result, outcome: str) -> int:
@@ -43,7 +58,7 @@ def _violations(results: list[Result]) -> Iterator[str]:
         for violation in check.violations:
             yield told(violation, None if result.rule is RULEBOOK else result.rule, check.name, check.remedy)
             if result.rule is not RULEBOOK:
-                yield f"    {result.rule.path} tells why, and how to ask for an exception."
+                yield "    " + say("{path} explains why, and how to ask for an exception.", path=result.rule.path)
     if any(check.violations for _, check in _checks(results)):
         yield ""
 
@@ -51,7 +66,8 @@ def _violations(results: list[Result]) -> Iterator[str]:
 def _exceptions(results: list[Result]) -> Iterator[str]:
     for _, check in _checks(results):
         for violation, reason in check.excepted:
-            yield f"{violation.path}:{violation.line}: excepted from {check.name}: {reason}"
+            place = f"{violation.path}:{violation.line}"
+            yield say("{place}: excepted from {check}: {reason}", place=place, check=check.name, reason=reason)
 
 
 def _checks(results: list[Result]) -> Iterator[tuple[Result, Checked]]:

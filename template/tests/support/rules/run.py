@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, field
 
 import pytest
 
+from .catalogue import say
 from .check import ROOT, Outcome, name_of
 from .documents import Rule, rules
 from .project import Violation
 
 CHECKS = "tests/rules"
-RULEBOOK = Rule("0", "The rulebook itself", "mandatory", "", "", (), "rules", f"{CHECKS}/test_rulebook.py", ())
+RULEBOOK = Rule("0", say("The rulebook itself"), "mandatory", "", "", (), "rules", f"{CHECKS}/test_rulebook.py", ())
 PROPERTY = "violations"
 # No plugin but what a check needs: each takes time to import, as does rewriting what asserts nothing.
 QUIET = (
@@ -73,7 +74,10 @@ def properties(outcome: Outcome) -> list[tuple[str, object]]:
     """An outcome as properties of a test's report, which go from process to process as JSON."""
     violations = [asdict(violation) for violation in outcome.violations]
     excepted = [
-        (asdict(violation), f"{granted.reason} ({granted.owner}, until {granted.expires})")
+        (
+            asdict(violation),
+            say("{reason} ({owner}, until {day})", reason=granted.reason, owner=granted.owner, day=granted.expires),
+        )
         for violation, granted in outcome.excepted
     ]
     return [(PROPERTY, json.dumps([violations, excepted, outcome.remedy]))]
@@ -101,18 +105,18 @@ class _Collector:
                 check.excepted += [(Violation(**each), reason) for each, reason in excepted]
         if not report.passed and not check.violations:
             check.violations.append(Violation(module, 1, _why(report)))
-            check.remedy = f"`uv run pytest {module}` tells all of it."
+            check.remedy = say("`uv run pytest {module}` shows all of it.", module=module)
 
 
 def _why(report: pytest.TestReport) -> str:
     """One line about a check that came to no end."""
     if isinstance(report.longrepr, tuple):
-        return f"the check was skipped: {report.longrepr[2].removeprefix('Skipped: ')}"
+        return say("the check was skipped: {reason}", reason=report.longrepr[2].removeprefix("Skipped: "))
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = str(crash.message if crash else report.longrepr).strip().splitlines() or ["no reason given"]
     # Of code that cannot be parsed, the place stands first, and what is wrong last.
     why = f"{lines[0]}: {lines[-1]}" if lines[0].startswith("File ") else lines[0]
-    return f"the check could not be run to its end: {why}"
+    return say("the check did not finish: {reason}", reason=why)
 
 
 def run(wanted: list[str], *, fast: bool) -> list[Result]:
@@ -121,7 +125,8 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
     chosen = [rule for rule in rules(ROOT) if not wanted or any(map(rule.matches, wanted))]
     for name in wanted:
         if not any(rule.matches(name) for rule in chosen):
-            raise RunFailed(f"There is no rule {name}: rules/ holds {', '.join(rule.id for rule in rules(ROOT))}.")
+            known = ", ".join(rule.id for rule in rules(ROOT))
+            raise RunFailed(say("There is no rule {name}: rules/ has {known}.", name=name, known=known))
     modules = [rule.tests for rule in chosen if (ROOT / rule.tests).exists()]
     collector, said = _Collector(), io.StringIO()
     with redirect_stdout(said):

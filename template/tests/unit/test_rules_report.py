@@ -1,0 +1,23 @@
+"""The table of `rules`, whose columns line up on a terminal in any language."""
+
+from __future__ import annotations
+
+from unicodedata import east_asian_width
+
+from tests.support.rules.documents import Rule
+from tests.support.rules.report import table
+from tests.support.rules.run import Checked, Result
+
+
+def columns(line: str) -> int:
+    return sum(2 if east_asian_width(letter) in "FW" else 1 for letter in line)
+
+
+def test_the_columns_of_the_table_line_up() -> None:
+    titles = ("Short", "A title that is longer than the others", "单一代码库", "构建、发布、运行, and English")
+    rules = [Rule(f"{number}.1", title, "mandatory", "", "", (), "", "", ()) for number, title in enumerate(titles, 9)]
+    results = [Result(rule, [Checked("it", False)] * 12, 0.5) for rule in rules]
+    rows = table(results).split("\n\n")[0].splitlines()
+    assert len(rows) == 1 + len(titles)
+    assert len({columns(row) for row in rows}) == 1
+    assert all(row.endswith("  0.5 s") for row in rows[1:])

@@ -1,0 +1,39 @@
+"""The words of the command `rules` in the project's language: its help, its table and its messages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import yaml
+
+from template import FILES
+
+if TYPE_CHECKING:
+    from conftest import Render
+
+
+def test_the_report_is_translated() -> None:
+    """Each text of the machinery's that is looked up has a translation with the same names in braces."""
+    folder = FILES / "tests" / "support" / "rules"
+    used = {
+        *ast.literal_eval(re.findall(r"^HEADINGS = (.*)$", (folder / "report.py").read_text("utf-8"), re.MULTILINE)[0])
+    }
+    for name in ("check.py", "report.py", "run.py"):
+        tree = ast.parse((folder / name).read_text("utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "say"]
+        used |= {argument.value for call in calls for argument in call.args if isinstance(argument, ast.Constant)}
+    messages = FILES / "{% if rules_language == 'zh' %}rules{% endif %}" / "messages.yaml"
+    translations = yaml.safe_load(messages.read_text("utf-8"))
+    assert used - translations.keys() == set()
+    for english, chinese in translations.items():
+        assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), english
+
+
+def test_the_help_of_the_command_is_in_the_language_of_the_rules(render: Render) -> None:
+    for language, chinese in (("en", 0), ("zh", 5)):
+        text = (render(rules_language=language) / "src/my_agent/management/commands/rules.py").read_text("utf-8")
+        helps = re.findall(r'(?:help=|    """)"?([^"\n]+)"', text)
+        assert len(helps) == 5
+        assert sum(bool(re.search(r"[\u4e00-\u9fff]", one)) for one in helps) == chinese
