@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.params import Form
@@ -25,7 +27,7 @@ _CLOSE: Final = {"Connection": "close"}  # what is left of the body is not read,
 
 
 class RequestLimitsMiddleware:
-    """Refuses headers that are too long (431), a body that is too long (413) or too slow (408), JSON too deep (400).
+    """Refuses headers that are too long (431), a body too long (413) or slow (408), JSON too deep or ambiguous (400).
 
     A long body is refused at once where its length is declared, else as soon as it is exceeded: FastAPI's own
     `max_body_size` does the same, but answers in plain text.
@@ -68,11 +70,8 @@ class RequestLimitsMiddleware:
             if is_json:
                 chunks.append(chunk)
                 openings += chunk.count(b"[") + chunk.count(b"{")
-                # Few brackets cannot nest deep, and no more is looked at in most requests.
-                if openings > self._max_depth and not message.get("more_body") and self._is_deep(b"".join(chunks)):
-                    raise HTTPException(
-                        400, f"The JSON is nested deeper than {self._max_depth} levels, or its brackets do not match."
-                    )
+                if openings and not message.get("more_body"):
+                    self._check_json(b"".join(chunks), openings)
             return message
 
         await self.app(scope, receive_within_limits, send)
@@ -109,6 +108,15 @@ class RequestLimitsMiddleware:
         detail = f"The body did not arrive within {self._read_seconds:g} seconds."
         return Problem(408, "request-timeout", "The request came in too slowly.", detail, headers=_CLOSE)
 
+    def _check_json(self, text: bytes, openings: int) -> None:
+        # Few brackets cannot nest deep, and no more is looked at in most requests.
+        if openings > self._max_depth and self._is_deep(text):
+            raise HTTPException(
+                400, f"The JSON is nested deeper than {self._max_depth} levels, or its brackets do not match."
+            )
+        with suppress(ValueError, RecursionError):  # no JSON, which is answered where it is read
+            json.loads(text, object_pairs_hook=_unique)
+
     def _is_deep(self, text: bytes) -> bool:
         """Whether brackets are left once the innermost pairs have been taken away as often as is allowed."""
         brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NO_BRACKETS)
@@ -117,6 +125,15 @@ class RequestLimitsMiddleware:
                 break
             brackets = brackets.replace(b"()", b"")
         return bool(brackets)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    """Refuses a name that stands twice in one object: another reader might take the other value (RFC 8259, 4)."""
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise HTTPException(400, f"The JSON has the name {name[:100]!r} more than once in one object.")
+        names.add(name)
 
 
 async def _json_only(request: Request) -> None:

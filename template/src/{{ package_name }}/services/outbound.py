@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from ..guard import listed
 
 if TYPE_CHECKING:
@@ -20,14 +22,36 @@ if TYPE_CHECKING:
 
     from ..config import Settings
 
+log = structlog.get_logger()
+
 Address = IPv4Address | IPv6Address
 NAT64: Final = IPv6Network("64:ff9b::/96")
+# Special or internal all the same, where `ipaddress` of some Python takes them for global.
+INTERNAL: Final = [
+    ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure: its DNS, health probes and agent, within every virtual network
+        "161.26.0.0/16",  # IBM Cloud: its services, within every virtual network
+        "192.0.0.0/24",  # IETF protocol assignments, and the metadata of Oracle Cloud
+        "192.52.193.0/24",  # AMT relays (RFC 7450)
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+        "64:ff9b:1::/48",  # NAT64 of the local network (RFC 8215)
+        "100::/32",  # discard and dummy prefixes (RFC 6666, RFC 9780)
+        "2001::/23",  # IETF protocol assignments: Teredo, ORCHID, AMT
+        "3fff::/20",  # documentation (RFC 9637)
+        "5f00::/16",  # segment routing (RFC 9602)
+        "fec0::/10",  # site-local (RFC 3879)
+    )
+]
 MAX_REDIRECTS: Final = 5
 PLAIN_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class OutboundRefused(Exception):
-    """A tool may not ask this, or not for so much. The message names the host, and may be shown to the model."""
+    """A tool may not ask this, or not for so much. The message names the host, and may be shown to the model.
+
+    With DEBUG, as in development, it names the address too, and the setting that allows it.
+    """
 
 
 def is_public(address: Address) -> bool:
@@ -38,7 +62,8 @@ def is_public(address: Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    special = address.is_multicast or address.is_reserved or any(address in network for network in INTERNAL)
+    return address.is_global and not special
 
 
 class OutboundHttp:
@@ -46,6 +71,7 @@ class OutboundHttp:
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = [ip_network(part) for part in listed(settings.TOOL_HTTP_ALLOWED_NETWORKS)]
+        self._debug = settings.DEBUG
         self._most = settings.TOOL_HTTP_MAX_BYTES
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
         self._made: httpx2.AsyncClient | None = None
@@ -95,11 +121,14 @@ class OutboundHttp:
         if self._made is None:
             import httpx2
 
-            self._made = httpx2.AsyncClient(transport=_transport(self._allowed), timeout=self._timeout)
+            transport = _transport(self._allowed, debug=self._debug)
+            self._made = httpx2.AsyncClient(transport=transport, timeout=self._timeout)
         return self._made
 
 
-async def checked_address(host: str, port: int, allowed: Sequence[IPv4Network | IPv6Network]) -> str:
+async def checked_address(
+    host: str, port: int, allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool = False
+) -> str:
     """An address of `host` that may be connected to. Raises `OutboundRefused` when any that it has may not."""
     try:
         literal = ip_address(host)
@@ -109,7 +138,14 @@ async def checked_address(host: str, port: int, allowed: Sequence[IPv4Network | 
         addresses = [literal]
     for address in addresses:
         if not is_public(address) and not any(address in network for network in allowed):
-            raise OutboundRefused(f"The host {host} is not on the public internet.")
+            log.warning(
+                "a tool asked for an address that is not public",
+                host=host,
+                address=str(address),
+                remedy=f"TOOL_HTTP_ALLOWED_NETWORKS={address} allows it",
+            )
+            remedy = f" It is at {address}: TOOL_HTTP_ALLOWED_NETWORKS={address} allows that." if debug else ""
+            raise OutboundRefused(f"The host {host} is not on the public internet.{remedy}")
     return str(addresses[0])
 
 
@@ -121,7 +157,7 @@ async def _resolved(host: str, port: int) -> list[Address]:
     return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-def _transport(allowed: Sequence[IPv4Network | IPv6Network]) -> httpx2.AsyncBaseTransport:
+def _transport(allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool) -> httpx2.AsyncBaseTransport:
     import httpx2
 
     class Guarded(httpx2.AsyncHTTPTransport):
@@ -131,7 +167,7 @@ def _transport(allowed: Sequence[IPv4Network | IPv6Network]) -> httpx2.AsyncBase
             url = request.url
             port = url.port or (443 if url.scheme == "https" else 80)
             request.extensions = {**request.extensions, "sni_hostname": url.host}
-            request.url = url.copy_with(host=await checked_address(url.host, port, allowed))
+            request.url = url.copy_with(host=await checked_address(url.host, port, allowed, debug=debug))
             try:
                 return await super().handle_async_request(request)
             finally:
