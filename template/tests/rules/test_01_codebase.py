@@ -35,8 +35,9 @@ class Environments:
         self._flow = project.flow
 
     def decides(self, node: ast.AST) -> bool:
-        """Whether the value of the expression comes from the name of the environment."""
-        return self._flow.reaches(node, self._is_name)
+        """Whether the value of the expression comes from the name of the environment, and is not one of them all."""
+        is_member = isinstance(node, ast.Attribute) and "Environment" in named(node).split(".")[:-1]
+        return not is_member and self._flow.reaches(node, self._is_name)
 
     def _is_name(self, node: ast.AST) -> bool:
         if isinstance(node, (ast.Name, ast.Attribute)):

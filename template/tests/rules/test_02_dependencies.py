@@ -51,6 +51,7 @@ RUNNERS = {
 }
 REPLACERS = re.compile(r"os\.(exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?)")  # name the program first, or after a mode
 LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "ctypes.util.find_library", "cffi.FFI().dlopen"}
+BUILTINS = {"command", "exec", "nohup", "time"}  # of a shell, before the program
 CHAINED = re.compile(r"\|\|?|&&?|;|\n")
 NODE_LOCKS = ("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock")
 NODE_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies")
@@ -154,7 +155,7 @@ def programs(project: Project, call: Call) -> set[str]:
     items = project.flow.items(command)
     lines = project.flow.texts(items[0]) if items else project.flow.texts(command)
     parts = [part for line in lines for part in (CHAINED.split(line) if not items else [line])]
-    words = [part.split() for part in parts]
+    words = [[word for word in part.split() if word not in BUILTINS] for part in parts]
     return {word[0].rpartition("/")[2] for word in words if word and HOLE not in word[0]}
 
 

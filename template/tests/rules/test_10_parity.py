@@ -61,6 +61,7 @@ MAY_DIFFER = {
     "LOG_ERROR_MESSAGES",
     "LOG_FORMAT",
     "LOG_LEVEL",
+    "METRICS_OPEN",
     "METRICS_PORT",
     "REDIS_URL",
     "SECRET_KEY",

@@ -122,7 +122,7 @@ def _shows(project: Project, name: str | None, value: ast.expr) -> bool:
         return False
     if name in SECRET_NAMES and not isinstance(value, ast.Compare):
         return True
-    return project.flow.reaches(value, lambda node: _is_secret(node) or _is_whole(project, node))
+    return project.flow.reaches(value, lambda node: _is_secret(node) or _is_whole(project, node), conditions=False)
 
 
 def _is_whole(project: Project, node: ast.AST) -> bool:

@@ -11,7 +11,9 @@ from .project import Module, Project, named
 from .scopes import scope_at
 
 LOCAL = r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])"
-KNOWN = rf"(?:{LOCAL}|(?:[\w-]+\.)*example\.(?:com|org|net)|www\.w3\.org)(?=[:/?]|$)"  # XML's are names, not addresses
+# Examples, documentation, and the names of schemas and of XML, which nothing asks.
+NAMES = r"(?:docs\.[\w.-]+|www\.w3\.org|(?:www\.)?schema\.org|json-schema\.org|schemas\.\w+\.org|purl\.org)"
+KNOWN = rf"(?:{LOCAL}|(?:[\w-]+\.)*example\.(?:com|org|net)|{NAMES})(?=[:/?#]|$)"
 SCHEMES = (
     r"(?:postgres(?:ql)?(?:\+\w+)?|rediss?|valkeys?|amqps?|mongodb(?:\+srv)?|mysql(?:\+\w+)?"
     r"|nats|kafka|mqtts?|ldaps?|smtps?)"
@@ -42,7 +44,7 @@ CONNECTS = (
 )
 MODEL = re.compile(
     r"(?:(?:openai|anthropic|google|mistral|groq|azure|bedrock|ollama|deepseek|xai|cohere|vertexai)[:/])?(?:[\w-]+/)?"
-    r"(?:gpt-(?:\d|oss)|chatgpt-|o[1-9](?:-mini|-pro|-preview)?$|claude-\w|gemini-\d|gemma|llama-?\d|meta-llama|mistral-|mixtral|"
+    r"(?:gpt-(?:\d|oss)|chatgpt-|o[1-9](?:-mini|-pro|-preview)?$|claude-(?:\d|opus|sonnet|haiku|instant|v\d)|gemini-\d|gemma|llama-?\d|meta-llama|mistral-|mixtral|"
     r"ministral|codestral|deepseek-|qwen-?\d|grok-\d|command-[ar]|text-embedding-|phi-\d|kimi-|glm-\d)[\w.:@-]*"
 )
 
@@ -105,7 +107,7 @@ def _connected(project: Project, call: Call) -> Iterator[ast.AST]:
 def models(project: Project, module: Module) -> Iterator[ast.AST]:
     """Each text that is the name of a model of a provider."""
     for node, text in module.texts:
-        if MODEL.fullmatch(text):
+        if MODEL.fullmatch(text) and not in_settings(node):
             yield node
 
 

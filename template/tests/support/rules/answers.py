@@ -10,9 +10,11 @@ from .scopes import scope_at
 
 def tells_error(project: Project, node: ast.AST) -> bool:
     """Whether an answer contains the text of an error that this project has not written."""
-    return any(_is_error(project, part) for part in ast.walk(node)) or (
-        isinstance(node, ast.Name) and any(tells_error(project, value) for value in project.flow.assigned(node))
-    )
+    for part in ast.walk(node):
+        values = project.flow.assigned(part) if isinstance(part, ast.Name) else []
+        if any(_is_error(project, each) for each in [part, *values]):
+            return True
+    return False
 
 
 def _is_error(project: Project, node: ast.AST) -> bool:

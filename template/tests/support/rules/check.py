@@ -12,7 +12,7 @@ from typing import ParamSpec
 import pytest
 
 from .catalogue import say
-from .documents import Rule, rules
+from .documents import SHARED, Rule, rules
 from .exceptions import Granted, granted
 from .project import File, Project, Violation
 
@@ -77,7 +77,7 @@ def check(
                 else:
                     outcome.violations.append(violation)
             if outcome.violations:
-                rule = rule_of(Path(function.__code__.co_filename))
+                rule = rule_of(Path(function.__code__.co_filename), name)
                 pytest.fail(
                     "\n".join(told(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
                 )
@@ -91,10 +91,11 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
-def rule_of(module: Path) -> Rule | None:
-    """The rule whose checks the module holds; none for the checks of the rulebook itself."""
-    path = module.relative_to(ROOT).as_posix()
-    return next((rule for rule in rules(ROOT) if rule.tests == path), None)
+def rule_of(module: Path, check: str) -> Rule | None:
+    """The rule of a check of the module; none for the checks of the rulebook itself."""
+    path = module.relative_to(ROOT).as_posix() if module.is_relative_to(ROOT) else SHARED
+    shared = (rule for rule in rules(ROOT) if rule.tests == SHARED and check in rule.checks)
+    return next((rule for rule in rules(ROOT) if rule.tests == path), None) or next(shared, None)
 
 
 def told(violation: Violation, rule: Rule | None, name: str, remedy: str) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from .project import Project
 
 LEVELS = {"mandatory", "forbidden", "advised"}
+SHARED = "tests/rules/test_shared.py"  # collects the checks of all packages
 NAMES = ("[0-9][0-9]-*.md", "local/[0-9][0-9]-*.md")
 
 
@@ -40,7 +45,7 @@ class Rule:
         return wanted in {self.id, self.id.partition(".")[0]}
 
 
-def read(place: str, text: str) -> Rule:
+def read(place: str, text: str, tests: str = "") -> Rule:
     """The rule of the document at `place`. Raises `DocumentError` where the front matter is not that of a rule."""
     found = re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL)
     if not found:
@@ -54,7 +59,7 @@ def read(place: str, text: str) -> Rule:
     if not isinstance(matter["checks"], list) or not matter["checks"]:
         raise DocumentError(f"{place}:1: `checks` must list the names of the rule's checks.")
     path = PurePosixPath(place)
-    module = path.relative_to("rules").with_name(f"test_{path.stem.replace('-', '_')}.py")
+    module = PurePosixPath(*path.parts[1:]).with_name(f"test_{path.stem.replace('-', '_')}.py")
     return Rule(
         id=str(matter["id"]),
         title=str(matter["title"]),
@@ -63,16 +68,45 @@ def read(place: str, text: str) -> Rule:
         changed=str(matter["changed"]),
         checks=tuple(map(str, matter["checks"])),
         path=place,
-        tests=f"tests/rules/{module}",
+        tests=tests or f"tests/rules/{module}",
         headings=tuple(re.findall(r"^#+ (.+)$", found[2], re.MULTILINE)),
     )
 
 
 @cache
 def rules(root: Path) -> tuple[Rule, ...]:
-    """All rules, in the order of their files, the owner's own last. Raises `DocumentError`."""
+    """All rules, in the order of their files, the owner's own and those of packages last. Raises `DocumentError`."""
     paths = [path for name in NAMES for path in sorted((root / "rules").glob(name))]
-    return tuple(read(path.relative_to(root).as_posix(), path.read_text("utf-8")) for path in paths)
+    own = [read(path.relative_to(root).as_posix(), path.read_text("utf-8")) for path in paths]
+    return (*own, *_shared(root))
+
+
+def _shared(root: Path) -> Iterator[Rule]:
+    for folder in shared_folders(root):
+        for path in sorted(folder.glob("[0-9][0-9]-*.md")):
+            yield read(f"{folder.name}/{path.name}", path.read_text("utf-8"), SHARED)
+
+
+def shared_folders(root: Path) -> list[Path]:
+    """The folders of the packages that bring rules. Raises `DocumentError` for one that is not installed."""
+    found = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"].get("rules", {}).get("packages", [])
+    folders = []
+    for name in found:
+        spec = find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise DocumentError(f"pyproject.toml:1: the package {name} of [tool.rules] packages is not installed.")
+        folders.append(Path(next(iter(spec.submodule_search_locations))))
+    return folders
+
+
+def shared_checks(root: Path) -> dict[str, Any]:
+    """The checks of those packages, by the names of their functions: all of modules `test_NN_name`."""
+    modules = [
+        import_module(f"{folder.name}.{path.stem}")
+        for folder in shared_folders(root)
+        for path in sorted(folder.glob("test_[0-9]*.py"))
+    ]
+    return {name: check for module in modules for name, check in vars(module).items() if name.startswith("test_")}
 
 
 def rules_in(project: Project) -> tuple[Rule, ...]:

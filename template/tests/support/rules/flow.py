@@ -96,9 +96,12 @@ class Flow(Values):
 
     # Derivation
 
-    def reaches(self, node: ast.AST, wanted: Callable[[ast.AST], bool]) -> bool:
-        """Whether the value of the expression comes from one that is `wanted`: by itself, or through names,
-        properties and results of own functions."""
+    def reaches(self, node: ast.AST, wanted: Callable[[ast.AST], bool], *, conditions: bool = True) -> bool:
+        """Whether the value of the expression comes from one that is `wanted`.
+
+        It does so by itself, or through names, properties and results of own functions; without `conditions`, what a
+        value is only chosen by does not count.
+        """
         seen: set[int] = set()
         pending = [node]
         while pending and len(seen) < 400:
@@ -108,7 +111,10 @@ class Flow(Values):
             seen.add(id(each))
             if wanted(each):
                 return True
-            pending += self._sources(each)
+            if conditions or not isinstance(each, (ast.IfExp, ast.Compare)):
+                pending += self._sources(each)
+            elif isinstance(each, ast.IfExp):
+                pending += [each.body, each.orelse]
         return False
 
     def _sources(self, node: ast.AST) -> Iterator[ast.AST]:
@@ -123,5 +129,5 @@ class Flow(Values):
                     yield node.func.value
                 if origins & {"str", "bool", "repr", "any", "all", "format"}:
                     yield from node.args
-        elif not isinstance(node, (*FUNCTIONS, ast.comprehension)):
+        elif not isinstance(node, (*FUNCTIONS, ast.comprehension, ast.Dict)):
             yield from ast.iter_child_nodes(node)

@@ -203,6 +203,10 @@ class Origins:
         decorators = node.decorator_list if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
         return any(self.origins(item) & PROPERTIES for item in decorators)
 
+    def is_module(self, dotted: str) -> bool:
+        """Whether the dotted name is a module of this project."""
+        return dotted in self._modules
+
     def definitions(self, dotted: str) -> list[tuple[Scope, list[Binding]]]:
         """Where this project binds the dotted name: in a module, or in a class and its bases."""
         head = dotted
@@ -275,6 +279,8 @@ class Origins:
             elif origin == "getattr" and len(node.args) > 1:
                 for name in self.texts(node.args[1]):
                     yield from self._attributes(self.origins(node.args[0]), name)
+            elif origin == "type" and len(node.args) == 1:
+                yield from (found.removesuffix("()") for found in self.origins(node.args[0]))
             elif origin == "functools.partial" and node.args:
                 yield from self.origins(node.args[0])
             elif origin == "typing.cast" and len(node.args) > 1:

@@ -12,7 +12,7 @@ import pytest
 
 from .catalogue import say
 from .check import ROOT, Outcome, name_of
-from .documents import Rule, rules
+from .documents import SHARED, Rule, rules
 from .project import Violation
 
 CHECKS = "tests/rules"
@@ -127,7 +127,7 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
         if not any(rule.matches(name) for rule in chosen):
             known = ", ".join(rule.id for rule in rules(ROOT))
             raise RunFailed(say("There is no rule {name}: rules/ has {known}.", name=name, known=known))
-    modules = [rule.tests for rule in chosen if (ROOT / rule.tests).exists()]
+    modules = dict.fromkeys(rule.tests for rule in chosen if (ROOT / rule.tests).exists())
     collector, said = _Collector(), io.StringIO()
     with redirect_stdout(said):
         code = pytest.main([*QUIET, *(FAST if fast else WHOLE), RULEBOOK.tests, *modules], plugins=[collector])
@@ -139,4 +139,6 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
 def _results(chosen: list[Rule], found: dict[str, dict[str, Checked]]) -> Iterator[Result]:
     for rule in [RULEBOOK, *chosen]:
         checks = list(found.get(rule.tests, {}).values())
+        if rule.tests == SHARED:  # which holds the checks of several rules
+            checks = [check for check in checks if check.name in rule.checks]
         yield Result(rule, checks, sum(check.seconds for check in checks))

@@ -111,10 +111,12 @@ class State:
             return self.is_shared(node.value, depth=depth + 1)
         if isinstance(node, ast.Name):
             found = scope_at(node).find(node.id)
+            if node.id == "cls" and whole:
+                return True
             return found is not None and self._keeps(*found, node, whole=whole, depth=depth)
         if isinstance(node, ast.Attribute):
             text = named(node)
-            if text.endswith("app.state") or ".app.state." in f"{text}.":
+            if ".app.state." in f".{text}." or self.is_shared(node.value, whole=True, depth=depth + 1):
                 return True
             places = [each for origin in self._flow.origins(node) for each in self._flow.definitions(origin)]
             return any(self._keeps(*place, node, whole=whole, depth=depth) for place in places)
@@ -164,8 +166,10 @@ class State:
         value = defaults.get(argument.arg)
         return value is not None and self._makes_keeper(value)
 
-    def _is_kept(self, scope: Scope, binding: Binding, *, whole: bool) -> bool:
+    def _is_kept(self, scope: Scope, binding: Binding, *, whole: bool) -> bool:  # noqa: PLR0911
         if binding.kind == "import":
+            if whole and self._flow.is_module(binding.origin):
+                return True
             places = self._flow.definitions(binding.origin)
             return any(self._is_kept(place, each, whole=whole) for place, found in places for each in found)
         if isinstance(scope.node, FUNCTIONS):
@@ -204,7 +208,8 @@ class State:
         if node.name in WHILE_IMPORTED:
             return True
         returned = {value.id for value in function.returns if isinstance(value, ast.Name)}
-        stored = {part.id for part in ast.walk(place) if isinstance(part, ast.Name)}
+        read = isinstance(place, ast.Subscript)  # of a defaultdict, within the statement that stores something
+        stored = {part.id for part in ast.walk(node if read else place) if isinstance(part, ast.Name)}
         arguments = {each.arg: each for each in [*node.args.posonlyargs, *node.args.args]}
         return any(
             _is_callable(arguments[name].annotation) or self._decorates(node)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .origins import DEEPEST, HOLE, MOST, Origins, scope_of
 from .scopes import Binding, Scope, scope_at
@@ -13,6 +14,11 @@ from .scopes import Binding, Scope, scope_at
 if TYPE_CHECKING:
     from .project import Module
 
+ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Mult: operator.mul,
+    ast.Sub: operator.sub,
+}
 SAME_TEXT = {"lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title", "encode", "decode", "removesuffix"}
 
 
@@ -165,7 +171,12 @@ class Values(Origins):
             yield between.join(chosen)
 
     def _computed(self, node: ast.BinOp) -> Iterator[object]:
-        if isinstance(node.op, ast.Add):
+        numbers = [
+            [value for value in self.values(side) if type(value) in {int, float}] for side in (node.left, node.right)
+        ]
+        if all(numbers):
+            yield from (ARITHMETIC[type(node.op)](*pair) for pair in product(*numbers) if type(node.op) in ARITHMETIC)
+        elif isinstance(node.op, ast.Add):
             if self.texts(node.left) or self.texts(node.right):
                 yield from self._joined([node.left, node.right])
         elif isinstance(node.op, ast.Div) and (self.texts(node.left) or self.texts(node.right)):
@@ -190,8 +201,9 @@ class Values(Origins):
                 for text in self.texts(function.value):
                     yield from (_filled(text, "{}", parts) for parts in self._choices(node.args))
             elif function.attr == "join" and node.args:
+                items = self.items(node.args[0])
                 for text in self.texts(function.value):
-                    yield from self._joined(self.items(node.args[0]), text)
+                    yield from self._joined(items, text) if items else [HOLE]
             elif function.attr == "get":
                 yield from (value for item in self.items(function.value) for value in self.values(item))
         for origin in self.origins(function):
