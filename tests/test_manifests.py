@@ -325,7 +325,7 @@ def test_pods_are_restricted(manifests: list[Manifest], build: Build) -> None:
         assert {key for volume in spec["volumes"] for key in volume} <= {"name", "secret", "emptyDir"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
         assert set(it["resources"]["limits"]) == {"memory"}, name
-        assert set(it["resources"]["requests"]) == {"cpu", "memory"}, name
+        assert set(it["resources"]["requests"]) == {"cpu", "ephemeral-storage", "memory"}, name
     assert not any(item["automountServiceAccountToken"] for item in of("ServiceAccount", manifests))
 
 
