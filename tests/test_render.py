@@ -198,6 +198,8 @@ def test_the_next_commands_are_told(copier_template: Path, tmp_path: Path, capsy
         ("gl:acme/desks/it", "https://gitlab.com/acme/desks/it.git"),
         ("git@github.com:acme/it.git", "git@github.com:acme/it.git"),
         ("git+https://git.acme.test/it", "git+https://git.acme.test/it"),
+        ("https://someone:secret@git.acme.test/it.git", "https://git.acme.test/it.git"),
+        ("git+https://secret@git.acme.test/it", "git+https://git.acme.test/it"),
         ("/srv/it", "/srv/it"),
         ("~/it", "~/it"),
         ("../it", str(Path.cwd().parent / "it")),

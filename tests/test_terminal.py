@@ -283,3 +283,15 @@ def test_git_can_replace_the_address_of_the_template_as_the_docs_say(template: P
     )
     assert (project / "new.txt").exists()
     assert answers(project)["_src_path"] == address
+
+
+def test_a_token_in_the_address_is_recorded_nowhere(template: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(template), str(tmp_path / "mirrors" / "template.git"))
+    settings = tmp_path / "gitconfig"
+    address = "https://someone:secret@git.acme.test/"
+    settings.write_text(f'[url "{tmp_path}/mirrors/"]\n  insteadOf = {address}\n', "utf-8")
+    environment = {"GIT_CONFIG_GLOBAL": str(settings), "COPIER_CACHE_DIR": str(tmp_path / "cache")}
+    printed = shell(f"{COPIER} copy --defaults {address}template.git project", tmp_path, **environment)
+    assert "Warning: the template's address contains a user or token." in printed
+    assert "secret" not in (tmp_path / "project" / ANSWERS_FILE).read_text("utf-8")
+    assert answers(tmp_path / "project")["_src_path"] == "https://git.acme.test/template.git"
