@@ -108,7 +108,12 @@ def test_connections_fit_the_database(project: Project) -> Iterator[Violation]:
         name, _, value = line.partition("=")
         if name in defaults and value.isdecimal():
             defaults[name] = int(value)
-    for processes in (composed(project), deployed(project)):
+    # A Compose file over another speaks of the same process: the most that any of them gives it counts.
+    by_type: dict[str, list[Process]] = {}
+    for process in composed(project):
+        by_type.setdefault(process.type, []).append(process)
+    once = [max(files, key=lambda each: each.replicas * connections(each, defaults)) for files in by_type.values()]
+    for processes in (once, deployed(project)):
         total = sum(process.replicas * connections(process, defaults) for process in processes)
         if total > MAX_CONNECTIONS - RESERVED:
             largest = max(processes, key=lambda each: each.replicas * connections(each, defaults))

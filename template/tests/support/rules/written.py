@@ -67,16 +67,13 @@ def is_constant(test: ast.expr) -> bool:
     return False
 
 
-def swallowed(node: ast.AST) -> Iterator[ast.ExceptHandler]:
+def swallowed(module: Module) -> Iterator[ast.ExceptHandler]:
     """Handlers that keep a failed assertion from failing the test."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Try) and any(
-            isinstance(each, ast.Assert) for body in part.body for each in ast.walk(body)
-        ):
-            for handler in part.handlers:
-                caught = ast.unparse(handler.type) if handler.type else "BaseException"
-                wide = {"AssertionError", "Exception", "BaseException"} & set(re.findall(r"\w+", caught))
-                if wide and all(
-                    isinstance(each, (ast.Pass, ast.Return, ast.Continue, ast.Expr)) for each in handler.body
-                ):
-                    yield handler
+    for node in module.all(ast.Try):
+        if not any(isinstance(each, ast.Assert) for body in node.body for each in ast.walk(body)):
+            continue
+        for handler in node.handlers:
+            caught = ast.unparse(handler.type) if handler.type else "BaseException"
+            wide = {"AssertionError", "Exception", "BaseException"} & set(re.findall(r"\w+", caught))
+            if wide and all(isinstance(each, (ast.Pass, ast.Return, ast.Continue, ast.Expr)) for each in handler.body):
+                yield handler
