@@ -31,6 +31,29 @@ def test_the_report_is_translated() -> None:
         assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), english
 
 
+SPOKEN = {"check": 0, "say": 0, "Broken": 0, "at": 1, "found": 1}  # functions, and which argument is the text
+
+
+def spoken(text: str) -> set[str]:
+    """The texts of a module of checks that people read."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            given = node.args[SPOKEN[name] : SPOKEN[name] + 1] if name in SPOKEN else []
+            found |= {part.value for part in given if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    return found
+
+
+def test_every_message_of_a_check_is_translated(render: Render) -> None:
+    project = render(rules_language="zh")
+    translations = yaml.safe_load((project / "rules/messages.yaml").read_text("utf-8"))
+    paths = [*(project / "tests/rules").glob("test_*.py"), *(project / "tests/support/rules").glob("*.py")]
+    texts = {text for path in paths for text in spoken(path.read_text("utf-8"))}
+    assert len(texts) > 200
+    assert texts - translations.keys() == set()
+
+
 def test_the_help_of_the_command_is_in_the_language_of_the_rules(render: Render) -> None:
     for language, chinese in (("en", 0), ("zh", 5)):
         text = (render(rules_language=language) / "src/my_agent/management/commands/rules.py").read_text("utf-8")

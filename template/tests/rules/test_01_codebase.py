@@ -116,9 +116,9 @@ def test_environment_templates_agree(project: Project) -> Iterator[Violation]:
     for file in files:
         for name in sorted(everywhere - keys[file.path].keys()):
             other = next(path for path, names in keys.items() if name in names)
-            yield file.at(len(file.lines), f"lacks {name}, which {other} has")
+            yield file.at(len(file.lines), "lacks {name}, which {other} has", name=name, other=other)
         for name in sorted(keys[file.path].keys() - project.settings.keys()):
-            yield file.at(keys[file.path][name], f"{name} is no setting")
+            yield file.at(keys[file.path][name], "{name} is no setting", name=name)
 
 
 @check("Build one image from the one Dockerfile, and start every process type from it.")

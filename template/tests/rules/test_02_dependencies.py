@@ -208,14 +208,20 @@ def out_of_step(project: Project, file: File, wanted: dict[str, str]) -> Iterato
     lock = next((found for at in above for name in NODE_LOCKS if (found := project.file((at / name).as_posix()))), None)
     if lock is None:
         if wanted:
-            yield file.at(1, f"has no lock file: {', '.join(NODE_LOCKS)}")
+            yield file.at(1, "has no lock file: {names}", names=", ".join(NODE_LOCKS))
         return
     place = folder.relative_to(Path(lock.path).parent).as_posix()
     locked = locked_versions(lock, place, wanted)
     for name in sorted(wanted.keys() | locked.keys()):
         if wanted.get(name) != locked.get(name):
             line = file.line_of(f'"{re.escape(name)}"\\s*:')
-            yield file.at(line, f"{lock.path} is out of step: {name} is {locked.get(name, 'not there')} in it")
+            yield file.at(
+                line,
+                "{path} is out of step: {name} is {version} in it",
+                path=lock.path,
+                name=name,
+                version=locked.get(name, "not there"),
+            )
 
 
 def locked_versions(lock: File, place: str, wanted: dict[str, str]) -> dict[str, str]:

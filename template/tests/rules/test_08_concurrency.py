@@ -72,10 +72,10 @@ def test_process_types_agree(project: Project) -> Iterator[Violation]:
     file = project.known("Procfile")
     for name in PROCESS_TYPES:
         if name not in commands:
-            yield file.at(1, f"starts no {name}")
+            yield file.at(1, "starts no {name}", name=name)
     for process in [*composed(project), *deployed(project)]:
         if process.type in commands and process.command and process.command != commands[process.type]:
-            yield process.file.at(process.line, f"starts {process.type} by another command than the Procfile")
+            yield process.file.at(process.line, "starts {type} by another command than the Procfile", type=process.type)
 
 
 @check("Start one process in each container, and more containers for more work.")
@@ -118,7 +118,10 @@ def test_connections_fit_the_database(project: Project) -> Iterator[Violation]:
         if total > MAX_CONNECTIONS - RESERVED:
             largest = max(processes, key=lambda each: each.replicas * connections(each, defaults))
             yield largest.file.at(
-                largest.line, f"all processes may open {total} connections, of {MAX_CONNECTIONS} that a database has"
+                largest.line,
+                "all processes may open {total} connections, of {max_connections} that a database has",
+                total=total,
+                max_connections=MAX_CONNECTIONS,
             )
 
 
@@ -220,7 +223,9 @@ def test_two_workers_do_each_task_once(
     known = client.say(client.create_session(), "call recall")
     for session_id in sessions:
         if known.count(session_id) != 1:
-            raise Broken(f"a task queued once had its effect {known.count(session_id)} times with two workers")
+            raise Broken(
+                "a task queued once had its effect {count} times with two workers", count=known.count(session_id)
+            )
 
 
 @check("Keep the uniqueness of a tick in the database (scheduler_ticks).", at=("processes/scheduler.py", "ON CONFLICT"))
@@ -238,4 +243,4 @@ def test_two_schedulers_tick_once(environment: dict[str, str], processes: Proces
     lines = [json.loads(line) for scheduler in both for line in scheduler.output.splitlines() if line.startswith("{")]
     ticks = [line for line in lines if line["message"] == "ticked" and line["task"] == task]
     if len(ticks) != 1:
-        raise Broken(f"two schedulers queued a task {len(ticks)} times that was due once")
+        raise Broken("two schedulers queued a task {count} times that was due once", count=len(ticks))

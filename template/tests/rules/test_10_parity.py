@@ -144,7 +144,7 @@ def test_environments_differ_little(project: Project) -> Iterator[Violation]:
         for node in ast.walk(table):
             for key in node.keys if isinstance(node, ast.Dict) else ():
                 if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value not in MAY_DIFFER:
-                    yield module.found(key, f"{key.value} has another default in some environments")
+                    yield module.found(key, "{value} has another default in some environments", value=key.value)
     templates = {name: file for name in ENVIRONMENTS if (file := project.file(f".env.{name}"))}
     values = {
         name: dict(line.split("=", 1) for line in file.lines if KEY.match(line)) for name, file in templates.items()
@@ -180,4 +180,9 @@ def test_development_has_the_version_of_production(project: Project, environment
     for _, name, tag in {found for file in project.files(*WHERE) for found in IMAGE.findall(file.text)}:
         version = str(versions[name] or f"not on {name}")
         if tag.split(".")[0].split("-")[0] != version.split(".", maxsplit=1)[0]:
-            raise Broken(f"the tests run on {name} {version}, and what is deployed is {name}:{tag}")
+            raise Broken(
+                "the tests run on {name} {version}, and what is deployed is {name}:{tag}",
+                name=name,
+                version=version,
+                tag=tag,
+            )

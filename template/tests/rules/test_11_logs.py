@@ -143,7 +143,7 @@ def events(process: RunningProcess) -> list[dict[str, Any]]:
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            raise Broken(f"{process.name} wrote a line that is no JSON object: {line[:100]}")
+            raise Broken("{name} wrote a line that is no JSON object: {text}", name=process.name, text=line[:100])
         found.append(event)
     return found
 
@@ -168,7 +168,12 @@ def test_every_line_is_json(processes: Processes, api: Callable[[RunningProcess]
     for process in [*started, failing]:
         for event in events(process):
             if missing := KEYS - event.keys():
-                raise Broken(f"a line of {process.name} lacks {', '.join(sorted(missing))}: {event}")
+                raise Broken(
+                    "a line of {name} lacks {names}: {event}",
+                    name=process.name,
+                    names=", ".join(sorted(missing)),
+                    event=event,
+                )
 
 
 @check(
@@ -192,7 +197,7 @@ def test_no_secret_in_logs(processes: Processes, token: str) -> None:
         "a header": "planted-in-header",
     }.items():
         if secret in web.output:
-            raise Broken(f"the web process logs {name}")
+            raise Broken("the web process logs {name}", name=name)
 
 
 @check(
@@ -210,4 +215,4 @@ def test_a_request_is_followed_to_its_worker(processes: Processes, api: Callable
     for process in (web, worker):
         process.terminate()
         if not any(event.get("trace_id") == TRACE for event in events(process)):
-            raise Broken(f"no line of the {process.name} bears the trace of the request that it worked for")
+            raise Broken("no line of the {name} bears the trace of the request that it worked for", name=process.name)

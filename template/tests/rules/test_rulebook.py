@@ -53,11 +53,20 @@ def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
         document = project.known(rule.path)
         actual = checks_of(project, rule)
         for name in sorted(set(rule.checks) - actual):
-            yield document.at(document.line_of(f"- {name}$"), f"lists the check {name}, which {rule.tests} has not")
+            yield document.at(
+                document.line_of(f"- {name}$"),
+                "lists the check {name}, which {tests} has not",
+                name=name,
+                tests=rule.tests,
+            )
         for name in sorted(actual - set(rule.checks)):
-            yield document.at(document.line_of("^checks:"), f"does not list the check {name} of {rule.tests}")
+            yield document.at(
+                document.line_of("^checks:"), "does not list the check {name} of {tests}", name=name, tests=rule.tests
+            )
         for name in sorted(actual & found.keys()):
-            yield document.at(document.line_of(f"- {name}$"), f"lists the check {name}, as {found[name]} does")
+            yield document.at(
+                document.line_of(f"- {name}$"), "lists the check {name}, as {other} does", name=name, other=found[name]
+            )
         found |= dict.fromkeys(actual, rule.path)
     owned = {rule.tests for rule in rules_in(project)} | {SHARED}
     for file in project.files("tests/rules/*test_[0-9]*.py"):
@@ -78,7 +87,9 @@ def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
     own = [rule for rule in rules_in(project) if not rule.path.startswith("rules/local/")]
     for rule in own:
         if not any(line.startswith(f"- [{rule.id} {rule.title}]({rule.path})") for line in listed):
-            yield source.at(source.line_of(rf"\[{re.escape(rule.id)} "), f"does not list {rule.id} {rule.title}")
+            yield source.at(
+                source.line_of(rf"\[{re.escape(rule.id)} "), "does not list {id} {title}", id=rule.id, title=rule.title
+            )
     if len(listed) > len(own):
         yield source.at(source.line_of(re.escape(listed[-1])), "lists a rule that there is not")
     for path, limit in ASSISTANTS.items():
@@ -90,9 +101,11 @@ def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
         line = READ_ALWAYS.get(path)
         if line and line not in (_front_matter(file) if ":" in line else file.lines):
             where = "its front matter" if ":" in line else "it"
-            yield file.at(1, f"is not read with every task: {where} lacks `{line}`")
+            yield file.at(1, "is not read with every task: {where} lacks `{line}`", where=where, line=line)
         if len(file.text) > limit:
-            yield file.at(1, f"has {len(file.text)} characters, of which its reader sees {limit}")
+            yield file.at(
+                1, "has {count} characters, of which its reader sees {limit}", count=len(file.text), limit=limit
+            )
         repeated = [line for line in file.lines if re.match(r"- \[\d+\.1 ", line)]
         same = [line.replace("](rules/", "](../rules/") for line in listed]
         if repeated and repeated != same:

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .catalogue import say
 from .project import File, Violation
 
 FILE = "pyproject.toml"
@@ -64,9 +65,15 @@ def problems(root: Path, known: set[str]) -> Iterator[Violation]:
         faults = list(_faults(item))
         yield from (file.at(line, fault) for fault in faults)
         if item.get("check") and item["check"] not in known:
-            yield file.at(line, f"there is no check {item['check']!r} to be excepted from")
+            yield file.at(line, "there is no check {check!r} to be excepted from", check=item["check"])
         if not faults and item["expires"] < today():
-            yield file.at(line, f"the exception from {item['check']} expired on {item['expires']} ({item['owner']})")
+            yield file.at(
+                line,
+                "the exception from {check} expired on {expires} ({owner})",
+                check=item["check"],
+                expires=item["expires"],
+                owner=item["owner"],
+            )
 
 
 def _entries(root: Path) -> list[dict[str, Any]]:
@@ -86,14 +93,14 @@ def _parsed(text: str) -> object:
 def _faults(item: dict[str, Any]) -> Iterator[str]:
     for name in TEXTS:
         if not isinstance(item.get(name), str) or not item[name].strip():
-            yield f"an exception needs `{name}`, a text"
+            yield say("an exception needs `{name}`, a text", name=name)
     expires = item.get("expires")
     if type(expires) is not date:
-        yield "an exception needs `expires`, a date such as 2027-01-31"
+        yield say("an exception needs `expires`, a date such as 2027-01-31")
     elif expires > today() + LONGEST:
-        yield f"an exception lasts a year at most: {expires} is too far away"
+        yield say("an exception lasts a year at most: {expires} is too far away", expires=expires)
     paths = item.get("paths", ["*"])
     if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
-        yield "`paths` of an exception is a list of patterns"
+        yield say("`paths` of an exception is a list of patterns")
     if unknown := sorted(item.keys() - KEYS):
-        yield f"an exception has no {', '.join(unknown)}"
+        yield say("an exception has no {names}", names=", ".join(unknown))
