@@ -1,15 +1,16 @@
 """The events of a turn: published as it runs, and followed from any replica (rule 6.1).
 
 A reader puts a turn together step by step: `step.started` voids whatever came for that step before, since a turn that
-another process takes up begins its unfinished step anew. An event's id is `<fence>-<sequence>`, or `s<step>` where it
-was made from the committed steps because the stream had expired, had a gap, or could not be reached.
+another process takes up begins its unfinished step anew. An event's id is `<fence>-<sequence>`, or `s<step>-<part>`
+where it was made from the committed steps because the stream had expired, had a gap, or could not be reached.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -169,8 +170,9 @@ async def follow(
     Raises `ValueError` when `after` is no id of an event.
     """
     progress = _Progress()
+    place_in_steps: tuple[int, float] | None = None
     if after is not None and after.startswith("s"):
-        progress.step = int(after[1:])
+        place_in_steps = _place(after)
     else:
         seen = tuple(map(int, after.split("-"))) if after else (0, 0)
         place: str | None = None
@@ -194,7 +196,7 @@ async def follow(
                 break
             # Silence. Where the stream is known to say no more, the next round reads what was written meanwhile.
             idle = not events and await _is_silent(repository, turn, begun=place is not None)
-    async for event in _from_database(repository, turn, progress.step, draining):
+    async for event in _from_database(repository, turn, place_in_steps or (progress.step, inf), draining):
         yield event
 
 
@@ -204,26 +206,50 @@ async def _is_silent(repository: ChatRepository, turn: Turn, *, begun: bool) -> 
     return now is None or now.status.is_final or (now.status is Status.WAITING and not begun)
 
 
+def _place(event_id: str) -> tuple[int, float]:
+    """Where an event that was made from the steps stands: its step, and its part of it, which may be the last."""
+    step, _, part = event_id.removeprefix("s").partition("-")
+    return int(step), int(part) if part else inf
+
+
+def _unseen(committed: Step, seen: tuple[int, float]) -> Iterator[Event]:
+    """The events of a step that come after that place."""
+    for part, (type_, data) in enumerate(whole_step(committed), start=1):
+        if (committed.number, part) > seen:
+            yield Event(f"s{committed.number}-{part}", type_, data)
+
+
+def _waiting(approvals: Sequence[Approval], parts: int) -> list[tuple[int, Approval]]:
+    """The calls that wait for a person, each with the part that it is: they come after those of the step."""
+    latest = [approval for approval in approvals if approval.step == approvals[-1].step]
+    return [(part, approval) for part, approval in enumerate(latest, parts + 1) if approval.approved is None]
+
+
 async def _from_database(
-    repository: ChatRepository, turn: Turn, step: int, draining: asyncio.Event
+    repository: ChatRepository, turn: Turn, seen: tuple[int, float], draining: asyncio.Event
 ) -> AsyncIterator[Event]:
-    asked: set[tuple[int, str]] = set()
+    """The events of the committed steps after that place, each with an id of its own; then those that still come.
+
+    Parts are numbered from 1, and the end of the turn is part 0 of a step that never comes: an id means the same
+    whenever the events are made.
+    """
+    step, parts = max(0, seen[0] - 1), 0  # the step that the reader is in is read again
     while not draining.is_set():
         now = await repository.get_turn(turn.owner, turn.session_id, turn.number)
         if now is None:
             return
         for committed in await repository.steps(turn, after=step):
-            step = committed.number
-            parts = list(whole_step(committed))
-            for index, (type_, data) in enumerate(parts, start=1):
-                yield Event(f"s{step}" if index == len(parts) else f"s{step - 1}", type_, data)
+            for event in _unseen(committed, seen):
+                yield event
+            step, parts = committed.number, sum(1 for _ in whole_step(committed))
+            seen = (step, parts) if seen[1] == inf else max(seen, (step, parts))
         if now.status.is_final:
-            yield Event(f"s{step}", "turn.finished", finished(now))
+            if seen != (step + 1, 0):
+                yield Event(f"s{step + 1}-0", "turn.finished", finished(now))
             return
         if now.status is Status.WAITING:
-            for approval in await repository.approvals(turn):
-                asking = (approval.step, approval.call_id)
-                if approval.approved is None and asking not in asked:
-                    asked.add(asking)
-                    yield Event(f"s{step}", "approval.required", approval_required(approval))
+            for part, approval in _waiting(await repository.approvals(turn), parts):
+                if (step, part) > seen:
+                    seen = (step, part)
+                    yield Event(f"s{step}-{part}", "approval.required", approval_required(approval))
         await asyncio.sleep(POLL_SECONDS)

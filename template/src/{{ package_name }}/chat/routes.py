@@ -38,7 +38,7 @@ from .schemas import (
 from .service import ChatService, KeyReused, NoDecisionOpen
 
 KEEPALIVE_SECONDS = 15.0
-EVENT_ID = r"^([0-9]{1,18}-[0-9]{1,18}|s[0-9]{1,18})$"
+EVENT_ID = r"^([0-9]{1,18}-[0-9]{1,18}|s[0-9]{1,18}(-[0-9]{1,18})?)$"
 
 # The status of the problem document that answers for a failed turn, by the kind of its error.
 STATUS_OF_ERROR = {
