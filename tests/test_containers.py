@@ -345,7 +345,7 @@ def test_a_stop_drains_and_the_data_are_there_again(stack: Stack) -> None:
         assert [turn["status"] for turn in client.get(f"{session}/history").json()["history"]] == ["succeeded"]
 
 
-@one_is_enough
+@each_queue
 def test_changed_settings_are_in_use_once_up_returns(stack: Stack) -> None:
     token, before = stack.token(), stack.in_use()
     stack.up()

@@ -48,7 +48,7 @@ def _watch(held: int, digest: Path) -> None:
     while _in_place(held, digest):
         sleep(LOOK_AGAIN_SECONDS)
     log.info("settings changed, stopping")
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # whose handler begins the stop
 
 
 def _in_place(held: int, digest: Path) -> bool:
