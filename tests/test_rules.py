@@ -216,6 +216,16 @@ TODAY = datetime.now(UTC).date()
 
 
 @pytest.mark.agent
+def test_an_unused_dependency_fails_in_ci_only(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyproject = copy / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text("utf-8").replace("dependencies = [", 'dependencies = ["colorama",', 1))
+    for ci, key in (("", "warnings"), ("true", "violations")):
+        monkeypatch.setenv("CI", ci)
+        check = checks(run(copy, "--fast", "--json", "--rule", "2"))["imports-are-declared"]
+        assert [bool(check[name]) for name in ("warnings", "violations")] == [key == "warnings", key == "violations"]
+
+
+@pytest.mark.agent
 def test_an_exception_covers_its_violation_and_is_told(copy: Path) -> None:
     planted.STATIC["no-port-in-code"].into(copy)
     pyproject = copy / "pyproject.toml"

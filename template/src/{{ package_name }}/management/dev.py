@@ -202,8 +202,8 @@ class Development:
         return self._listener
 
     def _runner(self, lock: Path) -> list[str]:
-        """The command that runs a command of the Procfile."""
-        runner = [sys.executable, "-m", f"{PACKAGE}.management.dev_process"]
+        """The command that runs a command of the Procfile, in place of the shell that starts it."""
+        runner = ["exec", sys.executable, "-m", f"{PACKAGE}.management.dev_process"]
         runner += ["--reload", str(Path(__file__).parents[1])] if self._reload else []
         return [*runner, str(lock)]
 

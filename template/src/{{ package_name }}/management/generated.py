@@ -38,11 +38,12 @@ def stale(root: Path) -> dict[Path, str | None]:
 def openapi() -> str:
     """The description of the API: the same whatever this machine's settings are."""
     from ..app import create_app
-    from ..config import DEFAULTS, Environment, Settings
+    from ..config import DEFAULTS, Settings
 
     fields = Settings.model_fields.items()
     values = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
-    settings = Settings(**{**values, **DEFAULTS[Environment.DEVELOPMENT]})
+    of_development = next(iter(DEFAULTS.values()))
+    settings = Settings(**{**values, **of_development})
     return json.dumps(create_app(settings).openapi(), indent=2) + "\n"
 
 

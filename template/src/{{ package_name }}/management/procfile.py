@@ -39,7 +39,7 @@ class Process:
         self.name = name
         self._prefix = prefix
         self._process = subprocess.Popen(  # noqa: S602 - a command of the Procfile may name variables
-            " ".join(("exec", shlex.join(runner), command)),
+            f"{shlex.join(runner)} {command}",
             shell=True,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -35,6 +35,10 @@ class Violation:
     message: str
 
 
+class Unfinished(Violation):
+    """A violation that work in progress has for a while: a warning, and an error where CI is set."""
+
+
 class File:
     """A text file of the project."""
 

@@ -23,7 +23,7 @@ def table(results: list[Result]) -> str:
     rows = [[say(word) for word in HEADINGS], *(_row(result) for result in results)]
     widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(_padded, row, widths, LEFT)) for row in rows]
-    lines += ["", *_violations(results), *_exceptions(results)]
+    lines += ["", *_violations(results), *_exceptions(results), *_warnings(results)]
     failed = sum(_count(result, "failed") for result in results)
     total = sum(len(result.checks) for result in results)
     if failed:
@@ -70,6 +70,13 @@ def _exceptions(results: list[Result]) -> Iterator[str]:
             yield say("{place}: excepted from {check}: {reason}", place=place, check=check.name, reason=reason)
 
 
+def _warnings(results: list[Result]) -> Iterator[str]:
+    for result, check in _checks(results):
+        for violation in check.warned:
+            line = told(violation, None if result.rule is RULEBOOK else result.rule, check.name, check.remedy)
+            yield f"{say('warning, and an error in CI')}: {line}"
+
+
 def _checks(results: list[Result]) -> Iterator[tuple[Result, Checked]]:
     for result in results:
         for check in result.checks:
@@ -101,6 +108,7 @@ def _check(check: Checked) -> dict[str, Any]:
         "seconds": round(check.seconds, 3),
         "remedy": check.remedy,
         "violations": [asdict(violation) for violation in check.violations],
+        "warnings": [asdict(violation) for violation in check.warned],
         "excepted": [{**asdict(violation), "exception": reason} for violation, reason in check.excepted],
     }
 

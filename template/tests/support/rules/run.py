@@ -49,13 +49,17 @@ class RunFailed(Exception):
 
 @dataclass
 class Checked:
-    """One check that was run. `excepted` are violations that an exception covers, with its reason and owner."""
+    """One check that was run.
+
+    `excepted` are violations that an exception covers, with its reason and owner; `warned` fail in CI only.
+    """
 
     name: str
     running: bool
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
     excepted: list[tuple[Violation, str]] = field(default_factory=list)
+    warned: list[Violation] = field(default_factory=list)
     remedy: str = "Look at the check."
 
     @property
@@ -80,7 +84,8 @@ def properties(outcome: Outcome) -> list[tuple[str, object]]:
         )
         for violation, granted in outcome.excepted
     ]
-    return [(PROPERTY, json.dumps([violations, excepted, outcome.remedy]))]
+    warned = [asdict(violation) for violation in outcome.warned]
+    return [(PROPERTY, json.dumps([violations, excepted, warned, outcome.remedy]))]
 
 
 class _Collector:
@@ -100,9 +105,10 @@ class _Collector:
         check.seconds += report.duration
         for key, value in report.user_properties if report.when == "call" else ():
             if key == PROPERTY:
-                violations, excepted, check.remedy = json.loads(str(value))
+                violations, excepted, warned, check.remedy = json.loads(str(value))
                 check.violations += [Violation(**each) for each in violations]
                 check.excepted += [(Violation(**each), reason) for each, reason in excepted]
+                check.warned += [Violation(**each) for each in warned]
         if not report.passed and not check.violations:
             check.violations.append(Violation(module, 1, _why(report)))
             check.remedy = say("`uv run pytest {module}` shows all of it.", module=module)
