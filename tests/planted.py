@@ -260,6 +260,12 @@ STATIC = {
     "sql-is-constant": code(
         "chat/conversation.py", "    return f'DELETE FROM turns WHERE id = {planted}'", "def planted_sql(planted):\n"
     ),
+    "tables-of-owners-are-exported-and-erased": Plant(
+        "migrations/agent/0001_notes.py",
+        "owner text NOT NULL",
+        "        );\n        CREATE TABLE planted_items (\n            owner text NOT NULL\n        );\n",
+        old="        );\n",
+    ),
     "data-is-not-run": code(
         "chat/models.py", "    return pickle.loads(data)", "import pickle\n\n\ndef planted_data(data):\n"
     ),
