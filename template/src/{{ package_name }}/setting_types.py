@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, SecretStr
 
 from .addresses import postgres_problem
+from .valkey_address import valkey_problem
 
 _time_zones = cache(available_timezones)  # it reads hundreds of files
 
@@ -63,13 +64,19 @@ def _postgres(url: SecretStr) -> SecretStr:
     return url
 
 
+def _valkey(url: SecretStr) -> SecretStr:
+    if problem := valkey_problem(url.get_secret_value()):
+        raise ValueError(problem)
+    return url
+
+
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 DatabaseRole = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
 HttpUrl = Annotated[str, _scheme("http://", "https://")]
-RedisUrl = Annotated[SecretStr, _scheme("redis://", "rediss://")]
+RedisUrl = Annotated[SecretStr, AfterValidator(_valkey)]
 
 
 def in_its_case(annotation: Any, value: Any) -> Any:
