@@ -46,7 +46,7 @@ RUNNER = {
 }
 IMAGE_PROGRAMS = {"/grype"}
 SHELL = {"done", "fi", "for", "if"}
-MADE = "build.json"  # by the command itself
+MADE = {"build.json", "gl-code-quality-report.json"}  # by the commands themselves
 UV_COMMANDS = {"audit", "lock", "sync"}
 # What brings the command of each name that `uv run` is given.
 BROUGHT_BY = {"lint-imports": "import-linter"}
@@ -218,7 +218,7 @@ def test_every_command_names_something_that_exists(render: Render, chosen: dict[
                 case _:
                     assert words[0] in RUNNER | IMAGE_PROGRAMS | SHELL, command
             for word in words[1:]:
-                if word != MADE and re.fullmatch(r"[\w.-]+\.(json|yml|toml)|Dockerfile|\.github/workflows", word):
+                if word not in MADE and re.fullmatch(r"[\w.-]+\.(json|yml|toml)|Dockerfile|\.github/workflows", word):
                     assert (project / word).exists(), f"{command}: {word}"
     releases = "kubernetes" in answers(project)["layers"]
     assert ("deploy/release" in seen) == ("deploy/kubeconfig" in seen) == releases
@@ -293,6 +293,26 @@ def test_a_pipeline_releases_in_the_order_of_its_stages(render: Render) -> None:
         assert job["environment"] == job["resource_group"] == job["stage"] == name
         assert job["script"] == [f'deploy/release {name} --image "$IMAGE"']
     assert found["release to production"]["rules"][0]["when"] == "manual"
+
+
+def test_violations_appear_in_the_pull_request(render: Render) -> None:
+    """They are uploaded although the checks have failed, by the one job that may write them."""
+    project = render(**GITHUB["whole"])
+    for name, _, job in jobs(project / ".github" / "workflows"):
+        uploads = [step for step in job.get("steps", []) if "upload-sarif" in step.get("uses", "")]
+        assert bool(uploads) == (job["permissions"].get("security-events") == "write"), name
+        for step in uploads:
+            assert step["if"] == "always()"
+            said = [other["run"] for other in job["steps"] if "--sarif" in other.get("run", "")]
+            assert [line.rpartition("> ")[2] for line in said] == [step["with"]["sarif_file"]]
+    text = (project / ".github" / "workflows" / "code-scanning.yml").read_text("utf-8")
+    assert "  pull_request:\n  push:\n    branches: [main]\n" in text
+    pipeline = load(render(**GITLAB["whole"]) / ".gitlab-ci.yml")
+    [job] = [job for job in pipeline.values() if isinstance(job, dict) and "codequality" in str(job.get("artifacts"))]
+    assert job["artifacts"]["when"] == "always"
+    assert job["script"][-1].endswith(f"--code-quality > {job['artifacts']['reports']['codequality']}")
+    assert job["stage"] == "check"
+    assert "rules" not in job
 
 
 def test_where_nothing_runs_there_is_nothing(render: Render) -> None:

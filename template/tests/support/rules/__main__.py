@@ -7,10 +7,12 @@ import gc
 import json
 import sys
 
+from .changed import run_changed
 from .check import ROOT
 from .documents import DocumentError
+from .explain import explain
 from .project import Project
-from .report import as_json, as_sarif, table
+from .report import as_code_quality, as_json, as_sarif, changes, table
 from .run import RunFailed, run
 
 
@@ -21,21 +23,36 @@ def main() -> int:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--sarif", action="store_true", help="print a SARIF 2.1.0 log")
+    form.add_argument("--code-quality", action="store_true", help="print a code-quality report of GitLab")
+    parser.add_argument("--changed", action="store_true", help="check what differs from a commit (HEAD), at once")
+    parser.add_argument("asked", nargs="*", help="with --changed a commit; or: explain RULE")
     options = parser.parse_args()
-    if options.fast:
+    if options.fast or options.changed:
         gc.disable()  # syntax trees stay to the end, and looking at them again and again takes a fifth of the time
+    paths: set[str] | None = None
     try:
-        results = run(options.rule, fast=options.fast)
+        match options.asked:
+            case ["explain", rule]:
+                print(explain(rule))  # noqa: T201
+                return 0
+            case [] | [_] if options.changed:
+                results, paths = run_changed(options.asked[0] if options.asked else "HEAD", options.rule)
+            case []:
+                results = run(options.rule, fast=options.fast)
+            case _:
+                parser.error("say `explain RULE`, `--changed [COMMIT]`, or no more than options")
     except (RunFailed, DocumentError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    if options.json or options.sarif:
+    if options.code_quality:
+        print(json.dumps(as_code_quality(results), indent=2, ensure_ascii=False))  # noqa: T201
+    elif options.json or options.sarif:
         named = Project(ROOT).pyproject["project"]
         name = f"{named['name']} rules"
         found = as_sarif(results, name=name, version=named["version"]) if options.sarif else as_json(results)
         print(json.dumps(found, indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        print(table(results))  # noqa: T201
+        print(table(results) if paths is None else changes(results, paths))  # noqa: T201
     return int(any(check.violations for result in results for check in result.checks))
 
 

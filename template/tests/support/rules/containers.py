@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .deployment import COMPOSE, PROCESS_TYPES, Table, documents, interpolated, manifests
@@ -72,6 +73,7 @@ def listed(value: object) -> list[str]:
         return str(value).split()
 
 
+@lru_cache(maxsize=2)
 def services(project: Project) -> list[Container]:
     """The services of every compose file."""
     found = []
@@ -112,6 +114,7 @@ def pods(project: Project) -> Iterator[tuple[File, Table, Table]]:
             yield file, item, pod
 
 
+@lru_cache(maxsize=2)
 def in_pods(project: Project) -> list[Container]:
     """The containers of every manifest."""
     return [

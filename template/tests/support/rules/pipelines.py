@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from .deployment import Table, documents
@@ -144,6 +144,7 @@ def is_narrow(condition: object) -> bool:
     )
 
 
+@lru_cache(maxsize=2)
 def jobs(project: Project) -> list[Job]:
     """Every job of every pipeline."""
     found = []

@@ -9,7 +9,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -130,6 +130,7 @@ class Project:
         self.root = root
         self._planted = dict(planted or {})
         self._files: dict[str, File] = {}
+        self._found: dict[tuple[str, ...], list[File]] = {}
 
     def planted(self, files: Mapping[str, str | None]) -> Project:
         """The project with the files so changed in memory alone; `None` removes one. For tests of checks."""
@@ -152,7 +153,10 @@ class Project:
 
     def files(self, *patterns: str) -> list[File]:
         """The files whose paths fit one of the patterns; `*` goes across folders."""
-        return [self._at(path) for path in self.paths if any(fnmatchcase(path, item) for item in patterns)]
+        if patterns not in self._found:
+            fitting = re.compile("|".join(translate(pattern) for pattern in patterns)).match
+            self._found[patterns] = [self._at(path) for path in self.paths if fitting(path)]
+        return list(self._found[patterns])
 
     def file(self, path: str) -> File | None:
         return self._at(path) if path in self.paths else None
@@ -199,9 +203,13 @@ class Project:
     @cached_property
     def settings(self) -> dict[str, tuple[Module, ast.AnnAssign]]:
         """Every setting by its name, and where it is declared."""
+        return self.settings_in(self.modules())
+
+    def settings_in(self, modules: list[Module]) -> dict[str, tuple[Module, ast.AnnAssign]]:
+        """The settings that these modules declare."""
         return {
             item.target.id: (module, item)
-            for module in self.modules()
+            for module in modules
             for node in module.tree.body
             if isinstance(node, ast.ClassDef) and node.name.endswith("Settings")
             for item in node.body

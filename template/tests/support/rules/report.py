@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any
 
 from .catalogue import say
@@ -15,6 +16,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 HEADINGS = ("RULE", "TITLE", "CHECKS", "PASSED", "FAILED", "EXCEPTED", "TIME")
 LEFT = (True, True, False, False, False, False, False)  # texts; numbers stand on the right of their column
 CHINESE = 0x2E7F  # the last code point before Chinese characters
+SEVERITIES = {"mandatory": "major", "forbidden": "major", "advised": "minor"}
 LEVELS = {"mandatory": "error", "forbidden": "error", "advised": "warning"}
 
 
@@ -30,6 +32,18 @@ def table(results: list[Result]) -> str:
         lines.append(say("{failed} of {total} checks failed.", failed=failed, total=total))
     else:
         lines.append(say("None of {total} checks failed.", total=total))
+    return "\n".join(lines)
+
+
+def changes(results: list[Result], paths: set[str]) -> str:
+    """The violations in the files that differ, and whether tests came with the code (rule 14.1)."""
+    lines = [*_violations(results), *_exceptions(results)]
+    failed = sum(_count(result, "failed") for result in results)
+    total = sum(len(result.checks) for result in results)
+    values = {"failed": failed, "total": total, "files": len(paths)}
+    lines.append(say("{failed} of {total} checks failed, in {files} files that differ.", **values))
+    if any(path.startswith("src/") for path in paths) and not any(path.startswith("tests/") for path in paths):
+        lines.append(say("The code differs and no test does: rule 14.1 asks for the test first."))
     return "\n".join(lines)
 
 
@@ -151,3 +165,24 @@ def _result(index: int, result: Result, check: Checked, violation: Violation) ->
         "message": {"text": f"{violation.message}. {check.remedy}"},
         "locations": [{"physicalLocation": place}],
     }
+
+
+def as_code_quality(results: list[Result]) -> list[dict[str, Any]]:
+    """A code-quality report of GitLab; violations that are excepted are not in it."""
+    found: list[dict[str, Any]] = []
+    for result, check in _checks(results):
+        for violation in check.violations:
+            same = sum(
+                other["check_name"] == check.name and other["location"]["path"] == violation.path for other in found
+            )
+            identity = f"{check.name}\0{violation.path}\0{violation.message}\0{same}"
+            found.append(
+                {
+                    "description": f"{violation.message}. {check.remedy}",
+                    "check_name": check.name,
+                    "fingerprint": sha256(identity.encode()).hexdigest(),
+                    "severity": SEVERITIES[result.rule.level],
+                    "location": {"path": violation.path, "lines": {"begin": violation.line}},
+                }
+            )
+    return found

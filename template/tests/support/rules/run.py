@@ -74,16 +74,21 @@ class Result:
     seconds: float
 
 
-def properties(outcome: Outcome) -> list[tuple[str, object]]:
-    """An outcome as properties of a test's report, which go from process to process as JSON."""
-    violations = [asdict(violation) for violation in outcome.violations]
-    excepted = [
+def exceptions_of(outcome: Outcome) -> list[tuple[Violation, str]]:
+    """The violations that are excepted, each with the reason, the owner and the end of its exception."""
+    return [
         (
-            asdict(violation),
+            violation,
             say("{reason} ({owner}, until {day})", reason=granted.reason, owner=granted.owner, day=granted.expires),
         )
         for violation, granted in outcome.excepted
     ]
+
+
+def properties(outcome: Outcome) -> list[tuple[str, object]]:
+    """An outcome as properties of a test's report, which go from process to process as JSON."""
+    violations = [asdict(violation) for violation in outcome.violations]
+    excepted = [(asdict(violation), reason) for violation, reason in exceptions_of(outcome)]
     warned = [asdict(violation) for violation in outcome.warned]
     return [(PROPERTY, json.dumps([violations, excepted, warned, outcome.remedy]))]
 

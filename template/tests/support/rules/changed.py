@@ -1,0 +1,135 @@
+"""The static checks of what differs from a commit: quick enough for a hook, and for an assistant after every edit.
+
+Python modules are looked at where they differ, with the modules that they import; all other files are looked at as a
+whole, because one of them may contradict another. Checks that need every module are left to `rules --fast`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .catalogue import say
+from .check import OUTCOMES, ROOT, name_of
+from .documents import Rule, rules
+from .flow import Flow
+from .project import File, Module, Project, Violation
+from .run import RULEBOOK, Checked, Result, RunFailed, exceptions_of
+
+# Ask whether something is there at all, or follow it through every module.
+NEED_ALL = {
+    "documents-list-their-checks",
+    "every-route-asks-who-is-there",
+    "every-route-is-tested",
+    "services-have-interfaces",
+    "tests-have-three-levels",
+    "what-you-add-is-tested",
+}
+
+
+class Changes(Project):
+    """The project as far as it differs: its modules are those that do."""
+
+    def __init__(self, root: Path, differing: set[str]) -> None:
+        super().__init__(root)
+        self.differing = differing
+
+    def files(self, *patterns: str) -> list[File]:
+        found = super().files(*patterns)
+        return [file for file in found if file.path in self.differing] if patterns == ("*",) else found
+
+    def modules(self, *folders: str) -> list[Module]:
+        return [module for module in super().modules(*folders) if module.path in self.differing]
+
+    @cached_property
+    def flow(self) -> Flow:
+        own = [module for module in self._modules if module.path in self.differing]
+        texts = "\n".join(module.text for module in own)
+        beside = [module for module in super().modules() if module not in own and _is_named(module, texts)]
+        return Flow([*own, *beside])
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return Project(self.root).settings_in([module for module in super().modules() if "Settings" in module.text])
+
+
+def _is_named(module: Module, texts: str) -> bool:
+    """Whether an import of these texts may be of the module."""
+    stem = module.dotted.rpartition(".")[2]
+    return f"import {stem}" in texts or f".{stem} import" in texts or f", {stem}" in texts
+
+
+def differing(reference: str) -> set[str]:
+    """The paths of files that differ from a commit, those that Git does not know yet among them."""
+    commands = (
+        ["git", "diff", "--name-only", "--relative", "-z", reference, "--"],
+        ["git", "ls-files", "--others", "--exclude-standard", "-z"],
+    )
+    found = set[str]()
+    for command in commands:
+        try:
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        except OSError:
+            raise RunFailed(say("Git is not installed, and `--changed` asks it what differs.")) from None
+        if done.returncode:
+            raise RunFailed(say("Git knows no commit {reference} here.", reference=reference))
+        found |= set(filter(None, done.stdout.split("\0")))
+    return found
+
+
+def run_changed(reference: str, wanted: list[str]) -> tuple[list[Result], set[str]]:
+    """What the checks find in the files that differ, and these files. Raises `RunFailed`, `DocumentError`."""
+    paths = differing(reference)
+    project = Changes(ROOT, paths)
+    results = []
+    for rule in [RULEBOOK, *rules(ROOT)] if paths else []:
+        if (not wanted or any(map(rule.matches, wanted))) and (ROOT / rule.tests).exists():
+            began = time.perf_counter()
+            checks = [_run(name, function, project) for name, function in static_checks(rule)]
+            results.append(Result(rule, checks, time.perf_counter() - began))
+    return results, paths
+
+
+def static_checks(rule: Rule) -> Iterator[tuple[str, Callable[[Project], None]]]:
+    """The checks of a rule that need the project and nothing else."""
+    path = ROOT / rule.tests
+    spec = importlib.util.spec_from_file_location(f"rules_{path.parent.name}_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise RunFailed(say("{path} cannot be imported.", path=rule.tests))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, function in vars(module).items():
+        code = getattr(getattr(function, "__wrapped__", None), "__code__", None)
+        if not name.startswith("test_") or code is None or code.co_varnames[: code.co_argcount] != ("project",):
+            continue
+        if not getattr(function, "pytestmark", None) and name_of(name) not in NEED_ALL:
+            yield name_of(name), function
+
+
+def _run(name: str, function: Callable[[Project], None], project: Changes) -> Checked:
+    began, checked = time.perf_counter(), Checked(name, running=False)
+    try:
+        function(project)
+    except pytest.fail.Exception:
+        pass  # what it found is in OUTCOMES
+    except Exception as error:  # noqa: BLE001 - of whatever kind, such as a module that cannot be parsed
+        what = say("the check could not be run to its end: {error}", error=f"{type(error).__name__}: {error}")
+        checked.violations.append(Violation(getattr(error, "filename", None) or "tests/rules", 1, what))
+        return checked
+    outcome = OUTCOMES[name]
+    checked.remedy = outcome.remedy
+    checked.violations = [found for found in outcome.violations if _counts(found, project)]
+    checked.excepted, checked.warned = exceptions_of(outcome), outcome.warned
+    checked.seconds = time.perf_counter() - began
+    return checked
+
+
+def _counts(violation: Violation, project: Changes) -> bool:
+    return violation.path in project.differing or not violation.path.endswith(".py")

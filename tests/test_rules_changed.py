@@ -1,0 +1,159 @@
+"""`rules --changed` checks what differs from a commit at once, and `rules explain` prints what a rule asks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import planted
+import pytest
+from test_rules import checks, copied, installed, run, seconds_used
+
+if TYPE_CHECKING:
+    from conftest import Render
+
+pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("rules")]
+# Violations that are there only in a project of several faults, or that only the whole project shows.
+LEFT_OUT = {
+    "assistants-know-the-rules",
+    "documents-list-their-checks",
+    "every-route-asks-who-is-there",
+    "every-route-is-tested",
+    "imports-are-declared",
+    "lock-is-in-step",
+    "services-have-interfaces",
+}
+
+
+@pytest.fixture(scope="module")
+def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return committed(installed(render(), tmp_path_factory.mktemp("changed") / "project"))
+
+
+def add(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def committed(project: Path) -> Path:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["git", "init", "--quiet"], ["git", "add", "--all"], [*git, "commit", "--quiet", "-m", "One"]):
+        subprocess.run(command, cwd=project, check=True)
+    return project
+
+
+@pytest.fixture
+def copy(project: Path, tmp_path: Path) -> Path:
+    return copied(project, tmp_path / "project")
+
+
+def found(project: Path, *options: str) -> dict[str, list[dict[str, object]]]:
+    done = run(project, "--changed", "--json", *options)
+    assert done.stdout, done.stderr
+    checks = [check for rule in json.loads(done.stdout)["rules"] for check in rule["checks"]]
+    return {check["name"]: check["violations"] for check in checks if check["violations"]}
+
+
+def test_nothing_differs_and_nothing_is_checked(project: Path) -> None:
+    done = run(project, "--changed")
+    assert done.returncode == 0
+    assert re.search(r"\b0\b", done.stdout)
+
+
+def test_what_differs_is_found_and_nothing_else(copy: Path) -> None:
+    add(copy / "src/my_agent/agent/notes.py", "\n\ndef it() -> None:\n    print(1)\n")
+    (copy / "compose.yaml").write_text((copy / "compose.yaml").read_text().replace("valkey:9", "valkey:latest"))
+    (copy / "src/my_agent/agent/new.py").write_text("import psycopg\n")  # which Git does not know yet
+    changed = found(copy)
+    assert changed.keys() >= {"no-print", "images-have-versions", "drivers-stay-in-implementations"}
+    paths = {str(violation["path"]) for violations in changed.values() for violation in violations}
+    assert paths == {"src/my_agent/agent/notes.py", "compose.yaml", "src/my_agent/agent/new.py"}
+    subprocess.run(["git", "checkout", "--quiet", "compose.yaml"], cwd=copy, check=True)
+    assert "images-have-versions" not in found(copy)
+    assert run(copy, "--changed").returncode == 1
+
+
+def test_every_file_that_differs_alone_keeps_the_rules(copy: Path) -> None:
+    """A check that needs the rest of the project would find something where there is nothing."""
+    for path in ("src/my_agent/agent/tools.py", "src/my_agent/app.py", "openapi.json", "Procfile", "pyproject.toml"):
+        text = (copy / path).read_text("utf-8")
+        (copy / path).write_text(text + "\n", "utf-8")
+        assert found(copy) == {}, path
+        (copy / path).write_text(text, "utf-8")
+
+
+def test_it_finds_what_all_checks_find(copy: Path) -> None:
+    planted.plant_all(copy)
+    missed = planted.STATIC.keys() - found(copy).keys()
+    assert missed <= LEFT_OUT
+
+
+def test_another_commit_may_be_named(copy: Path) -> None:
+    add(copy / "src/my_agent/agent/notes.py", "\n\nprint(1)\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "-am", "Two"]
+    subprocess.run(git, cwd=copy, check=True)
+    assert found(copy) == {}
+    assert "no-print" in found(copy, "HEAD~1")
+    done = run(copy, "--changed", "nowhere")
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+
+
+def test_it_takes_a_part_of_the_time(copy: Path) -> None:
+    """In CPU seconds, the quickest of three, compared with all static checks: another's load slows both."""
+    add(copy / "src/my_agent/agent/tools.py", "\n")
+    assert min(seconds_used(copy, "--changed") for _ in range(3)) < seconds_used(copy, "--fast") / 2
+
+
+def test_a_change_of_the_code_without_a_test_is_told(copy: Path) -> None:
+    add(copy / "src/my_agent/agent/tools.py", "\n")
+    alone = run(copy, "--changed").stdout
+    add(copy / "tests/agent/test_notes.py", "\n")
+    assert len(run(copy, "--changed").stdout.splitlines()) < len(alone.splitlines())
+    assert "14.1" in alone
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_rule_is_explained_with_the_form_of_its_exception(
+    project: Path, render: Render, tmp_path: Path, language: str
+) -> None:
+    if language == "zh":
+        shutil.copytree(render(rules_language="zh"), tmp_path / "project")
+        (tmp_path / "project/.venv").symlink_to(project / ".venv")
+        project = tmp_path / "project"
+    for asked in ("6", "6.1", "no-file-written"):
+        said = run(project, "explain", asked).stdout
+        document = (project / "rules/06-processes.md").read_text("utf-8")
+        for heading in re.findall(r"^## .+$", document, re.MULTILINE):
+            assert heading in said
+        form = tomllib.loads(said[said.index("[[tool.rules.exceptions]]") :])
+        [exception] = form["tool"]["rules"]["exceptions"]
+        assert exception.keys() == {"check", "paths", "reason", "owner", "expires"}
+        assert exception["check"] == ("no-file-written" if "-" in asked else "no-state-in-modules")
+    done = run(project, "explain", "15")
+    assert done.returncode == 2
+    assert "15" in done.stderr
+
+
+def test_a_report_for_gitlab_names_file_and_line(copy: Path) -> None:
+    """As its documentation of code-quality reports has it; each violation has a fingerprint of its own."""
+    planted.plant_all(copy)
+    reported = json.loads(run(copy, "--fast", "--code-quality").stdout)
+    assert {each["check_name"] for each in reported} == planted.STATIC.keys()
+    assert len({each["fingerprint"] for each in reported}) == len(reported)
+    for each in reported:
+        assert each["location"]["path"] == planted.STATIC[each["check_name"]].at
+        assert each["location"]["lines"]["begin"] >= 1
+        assert each["severity"] in {"info", "minor", "major", "critical", "blocker"}
+        assert each["description"]
+
+
+def test_what_the_owner_adds_without_tests_is_missed(copy: Path) -> None:
+    shutil.rmtree(copy / "tests/agent")
+    told = checks(run(copy, "--fast", "--json", "--rule", "14"))["what-you-add-is-tested"]["violations"]
+    assert [violation["message"] for violation in told] == ["tests/agent has no test of what agent/ adds"]
