@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,23 @@ class DatabaseUnreachable(CommandFailed):
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run the asynchronous part of a command to its end."""
     return asyncio.run(coroutine)
+
+
+def voice(settings: AdminSettings, command: str) -> Callable[[str], None]:
+    """How a job of a platform reports its progress: lines of the log where LOG_FORMAT=json is set, else plain text."""
+    if settings.LOG_FORMAT != "json" or "LOG_FORMAT" not in settings.model_fields_set:
+        return print
+    import structlog
+
+    from ..observability.logging import configure_logging
+
+    configure_logging(settings, command)
+    log = structlog.get_logger(command)
+
+    def say(text: str) -> None:
+        log.info(" ".join(text.split()))
+
+    return say
 
 
 def check_owner(owner: str) -> None:

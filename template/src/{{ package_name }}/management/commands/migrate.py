@@ -17,16 +17,18 @@ def migrate(
 ) -> None:
     """Bring the database up to date. Safe to run in several places at once."""
     from ...config import AdminSettings, load
+    from ..base import voice
     from ..migrations import pending, upgrade
 
     settings = load(AdminSettings)
+    say = voice(settings, "migrate")
     if dry_run:
         waiting = pending(settings, to)
         for script in waiting:
-            print(f"{script.revision:<16}  {script.doc}")
-        print(f"{len(waiting)} to apply." if waiting else "Nothing to do.")
-    elif not upgrade(settings, to):
-        print("Nothing to do: the database is up to date.")
+            say(f"{script.revision:<16}  {script.doc}")
+        say(f"{len(waiting)} to apply." if waiting else "Nothing to do.")
+    elif not upgrade(settings, to, say):
+        say("Nothing to do: the database is up to date.")
 
 
 @app.command()
@@ -57,9 +59,11 @@ def downgrade(
     """Take back migrations. What their tables and columns held is lost."""
     from ...config import AdminSettings, load
     from .. import migrations
+    from ..base import voice
 
     settings = load(AdminSettings)
+    say = voice(settings, "migrations")
     if not yes:
         typer.confirm(f"This deletes what the migrations after {to} hold. Go on?", abort=True, err=True)
-    if not migrations.downgrade(settings, to):
-        print("Nothing to do.")
+    if not migrations.downgrade(settings, to, say):
+        say("Nothing to do.")
