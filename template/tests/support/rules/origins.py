@@ -207,6 +207,16 @@ class Origins:
         """Whether the dotted name is a module of this project."""
         return dotted in self._modules
 
+    def defined_once(self, dotted: str) -> Iterator[tuple[Scope, list[Binding]]]:
+        """The same as `definitions`; nothing while the name is being followed: modules may import in a circle."""
+        mark = (f"defined {dotted}", 0)
+        if mark not in self._open:
+            self._open.add(mark)
+            try:
+                yield from self.definitions(dotted)
+            finally:
+                self._open.discard(mark)
+
     def definitions(self, dotted: str) -> list[tuple[Scope, list[Binding]]]:
         """Where this project binds the dotted name: in a module, or in a class and its bases."""
         head = dotted

@@ -170,7 +170,7 @@ class State:
         if binding.kind == "import":
             if whole and self._flow.is_module(binding.origin):
                 return True
-            places = self._flow.definitions(binding.origin)
+            places = self._flow.defined_once(binding.origin)
             return any(self._is_kept(place, each, whole=whole) for place, found in places for each in found)
         if isinstance(scope.node, FUNCTIONS):
             return False

@@ -104,7 +104,7 @@ class Values(Origins):
         return ()
 
     def _defined(self, dotted: str) -> Iterator[object]:
-        for scope, bindings in self.definitions(dotted):
+        for scope, bindings in self.defined_once(dotted):
             if bindings[0].kind == "def" and self.is_property(bindings[0].node):
                 returned = scope_of(bindings[0].node, self._surveys).returns
                 yield from (value for each in returned for value in self.values(each))
@@ -154,7 +154,7 @@ class Values(Origins):
     def _values_of(self, scope: Scope, bindings: list[Binding]) -> Iterator[ast.expr]:
         for binding in bindings:
             if binding.kind == "import":
-                for place in self.definitions(binding.origin):
+                for place in self.defined_once(binding.origin):
                     yield from self._values_of(*place)
             elif binding.kind == "argument" and isinstance(binding.node, ast.arg):
                 yield from self._passed(scope, binding.node)
