@@ -148,6 +148,7 @@ def test_later() -> None:
     pytest.skip("")  # no-test-is-skipped-in-silence
 """,
     ".github/workflows/nightly.yaml": """
+permissions: {}
 jobs:
   nightly:  # deployment-follows-the-build
     steps:
@@ -163,6 +164,7 @@ services:
 ARG PYTHON_IMAGE=python:latest
 FROM python AS builder
 FROM builder
+ENV PORT=8000 METRICS_PORT=9000
 USER 10001
 """,
 }
@@ -216,7 +218,8 @@ def test_what_owners_break_in_the_ordinary_course_is_found(copy: Path) -> None:
         for number, line in enumerate((copy / name).read_text("utf-8").splitlines(), 1)
         if "# " in line
     }
-    dockerfile = {("Dockerfile", line, "image-is-built-in-stages") for line in (1, 2)}
+    dockerfile = {("Dockerfile", line, "images-have-versions") for line in (1, 2)}
+    dockerfile.add(("Dockerfile", 5, "image-says-how-it-is"))
     assert found(copy) == named | dockerfile
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from .project import Module, Project, named
 
 CHECKS = re.compile(
-    r"(?i)^_?(assert|check|expect|verify|raises|warns|fail|wait|validate|must|compare|ensure|see|deprecated)"
+    r"(?i)^_?(assert|skip$|xfail$|check|expect|verify|raises|warns|fail|wait|validate|must|compare|ensure|see|deprecated)"
 )
 SKIPS = ("skip", "skipif", "xfail")
 NO_RUN = {"collect_ignore", "collect_ignore_glob", "__test__"}
