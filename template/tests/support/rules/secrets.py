@@ -32,7 +32,13 @@ _NAME = (
 )
 NAMED = re.compile(_NAME.replace(r"(?:: *\w+)?", "") + r"[\"']?([^\s\"',;}\])]{6,})")
 QUOTED = re.compile(_NAME + r"(?:SecretStr\()?[\"']([^\s\"']{6,})[\"']")  # in code, where the rest are names
-WORDS = re.compile(r"(?i)passw|passphrase|secret|token|key|credential|pwd")
+WORDS = ("passw", "passphrase", "secret", "token", "key", "credential", "pwd")
+# One of these is in every key that KEYS finds: to look for a word is quick.
+BEGINNINGS = (
+    *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza", "_live_"),
+    *("whsec_", "SG.", "hf_", "npm_", "pypi-", "dop_v1_", "shpat_", "shpss_", "gsk_", "xai-", "r8_", "AGE-SECRET-KEY-"),
+    *("lin_api_", "sntrys_", "eyJ", "hooks.slack.com", ":AA", "AccountKey=", "-----BEGIN"),
+)
 NO_SECRET = re.compile(
     r"(?i)public|config_key|_file$|_path$|_name$|_url$|_at$|_id$|_ttl|expire|minutes|seconds|length|count|limit|max_"
 )
@@ -124,7 +130,7 @@ def secrets_in(file: File) -> Iterator[Fault]:
     if len(text) > LARGEST or "\0" in text[:1000]:
         return
     in_tests = file.path.startswith("tests/")
-    for found in KEYS.finditer(text):
+    for found in KEYS.finditer(text) if any(word in text for word in BEGINNINGS) else ():
         if is_key(found[0]) and not (COUNTED.search(found[0]) and in_tests):
             yield _line(text, found), "holds a key", {}
     config = name.endswith(CONFIG) or name.startswith((".env", "Dockerfile", "Procfile"))
@@ -145,13 +151,19 @@ def secrets_in(file: File) -> Iterator[Fault]:
 
 
 def _likely(text: str) -> Iterator[tuple[int, int]]:
-    """The lines with a word that names a secret: to look at each of these alone takes a quarter of the time."""
-    end = -1
-    for found in WORDS.finditer(text):
-        if found.start() > end:
-            start, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.start())
-            end = len(text) if end < 0 else end
-            yield start, end
+    """The lines with a word that names a secret: to look at each of these alone takes a tenth of the time."""
+    lower = text.lower()
+    places = (place for word in WORDS for place in _places(lower if len(lower) == len(text) else text, word))
+    yield from sorted(
+        {(text.rfind("\n", 0, at) + 1, end if (end := text.find("\n", at)) >= 0 else len(text)) for at in places}
+    )
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + len(word))
 
 
 def _line(text: str, found: re.Match[str]) -> int:
