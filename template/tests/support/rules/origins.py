@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .scopes import FUNCTIONS, Binding, Scope, scope_at
+from .scopes import FUNCTIONS, Binding, Scope, opened, scope_at
 
 if TYPE_CHECKING:
     from .project import Module
@@ -28,6 +27,8 @@ class Origins:
         self._modules = {module.dotted: module for module in modules}
         self._origins: dict[int, frozenset[str]] = {}
         self._open: set[tuple[str, int]] = set()
+        self._callers: dict[str, dict[str, list[ast.Call]]] = {}
+        self._attributes_of: dict[str, dict[tuple[int, str], list[Binding]]] = {}
 
     # Origins
 
@@ -152,7 +153,7 @@ class Origins:
             return
         method = bool(scope.parent and isinstance(scope.parent.node, ast.ClassDef))
         names = [each.arg for each in given][int(method) :]
-        for call in self._called_by_name.get((id(scope.module), function.name), ()):
+        for call in self._called_by_name(scope.module, function.name):
             for word in call.keywords:
                 if word.arg == node.arg:
                     yield word.value
@@ -161,14 +162,14 @@ class Origins:
                 if not isinstance(value, ast.Starred):
                     yield value
 
-    @cached_property
-    def _called_by_name(self) -> dict[tuple[int, str], list[ast.Call]]:
-        found: dict[tuple[int, str], list[ast.Call]] = {}
-        for module in self._modules.values():
-            for node in module.all(ast.Call):
-                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                found.setdefault((id(module.survey.top), name), []).append(node)
-        return found
+    def _called_by_name(self, module: Scope, name: str) -> list[ast.Call]:
+        """The calls of a function or method by its name in a module."""
+        if module.name not in self._callers:
+            found = self._callers[module.name] = {}
+            for node in self._modules[module.name].all(ast.Call):
+                last = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                found.setdefault(last, []).append(node)
+        return self._callers[module.name].get(name, [])
 
     def _attributes(self, before: Iterable[str], name: str) -> Iterator[str]:
         for origin in before:
@@ -196,7 +197,7 @@ class Origins:
     def _method(self, node: ast.AST) -> Iterator[str]:
         """What a property is; nothing more for any other method."""
         if self.is_property(node):
-            for value in scope_of(node, self._surveys).returns:
+            for value in opened(node).returns:
                 yield from self.origins(value)
 
     def is_property(self, node: ast.AST) -> bool:
@@ -236,10 +237,10 @@ class Origins:
         for binding in top.names.get(owner, ()):
             if binding.kind != "def" or not isinstance(binding.node, ast.ClassDef) or depth > 5:
                 continue
-            scope = scope_of(binding.node, self._surveys)
+            scope = opened(binding.node)
             if name in scope.names:
                 yield scope, scope.names[name]
-            kept = self._kept.get(id(binding.node), {}).get(name)
+            kept = self._kept(top, binding.node, name)
             if kept:
                 yield scope, kept
             if name not in scope.names and not kept:
@@ -249,25 +250,19 @@ class Origins:
                         if head in self._modules:
                             yield from self._members(self._modules[head].survey.top, last, name, depth + 1)
 
-    @cached_property
-    def _surveys(self) -> dict[int, Scope]:
-        return {key: scope for module in self._modules.values() for key, scope in module.survey.scope_of.items()}
-
-    @cached_property
-    def _kept(self) -> dict[int, dict[str, list[Binding]]]:
-        """What methods assign to attributes of `self`, by the id of the class."""
-        found: dict[int, dict[str, list[Binding]]] = {}
-        for module in self._modules.values():
-            for node in module.all(ast.Assign, ast.AnnAssign):
+    def _kept(self, module: Scope, owner: ast.AST, name: str) -> list[Binding]:
+        """What methods of the class assign to the attribute of `self`."""
+        if module.name not in self._attributes_of:
+            found = self._attributes_of[module.name] = {}
+            for node in self._modules[module.name].all(ast.Assign, ast.AnnAssign):
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     if not (isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name)):
                         continue
                     function = scope_at(node).function
-                    owner = function.parent.node if function and function.parent else None
-                    if target.value.id in {"self", "cls"} and isinstance(owner, ast.ClassDef) and node.value:
-                        places = found.setdefault(id(owner), {}).setdefault(target.attr, [])
-                        places.append(Binding("value", node.value))
-        return found
+                    holder = function.parent.node if function and function.parent else None
+                    if target.value.id in {"self", "cls"} and isinstance(holder, ast.ClassDef) and node.value:
+                        found.setdefault((id(holder), target.attr), []).append(Binding("value", node.value))
+        return self._attributes_of[module.name].get((id(owner), name), [])
 
     def _path_of(self, node: ast.AST) -> str:
         """The dotted name of a function or class of this project."""
@@ -276,11 +271,7 @@ class Origins:
         while scope is not None and scope.parent is not None:
             name = f"{getattr(scope.node, 'name', '<lambda>')}.{name}"
             scope = scope.parent
-        return f"{self._names.get(id(scope), '')}.{name}"
-
-    @cached_property
-    def _names(self) -> dict[int, str]:
-        return {id(module.survey.top): module.dotted for module in self._modules.values()}
+        return f"{scope.name if scope else ''}.{name}"
 
     def _called(self, node: ast.Call) -> Iterator[str]:
         for origin in self.origins(node.func):
@@ -304,7 +295,7 @@ class Origins:
         for _, bindings in self.definitions(origin):
             for binding in bindings:
                 if binding.kind == "def" and isinstance(binding.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    yield from scope_of(binding.node, self._surveys).returns
+                    yield from opened(binding.node).returns
 
     def _subscript(self, node: ast.Subscript) -> Iterator[str]:
         if isinstance(node.value, (ast.Dict, ast.List, ast.Tuple)):
@@ -320,8 +311,3 @@ class Origins:
     def texts(self, node: ast.AST) -> frozenset[str]:
         """The texts that the expression may hold."""
         raise NotImplementedError
-
-
-def scope_of(node: ast.AST, scopes: dict[int, Scope]) -> Scope:
-    """The scope that a function or class opens."""
-    return scopes[id(node)]

@@ -89,7 +89,7 @@ class Module(File):
     def survey(self) -> Survey:
         """The result of the one walk over the syntax tree: its nodes by kind, and the scopes of its names."""
         package = self.dotted if self.name == "__init__.py" else self.dotted.rpartition(".")[0]
-        return survey(self.tree, package)
+        return survey(self.tree, self.dotted, package)
 
     @overload
     def all(self, one: type[A], /) -> Iterator[A]: ...

@@ -53,6 +53,7 @@ class Scope:
     names: dict[str, list[Binding]] = field(default_factory=dict)
     outer: set[str] = field(default_factory=set)  # declared `global` or `nonlocal`
     returns: list[ast.expr] = field(default_factory=list)
+    name: str = ""  # of a module
 
     def bind(self, name: str, binding: Binding) -> None:
         self.names.setdefault(name, []).append(binding)
@@ -85,12 +86,11 @@ class Scope:
 
 @dataclass(slots=True)
 class Survey:
-    """`nodes` are in the order of the walk; `scope_of` the scopes of definitions by the ids of their nodes."""
+    """`nodes` are in the order of the walk; `top` is the scope of the module."""
 
     nodes: list[ast.AST]
     by_kind: dict[type[ast.AST], list[ast.AST]]
     top: Scope
-    scope_of: dict[int, Scope]
 
 
 def scope_at(node: ast.AST) -> Scope:
@@ -99,10 +99,16 @@ def scope_at(node: ast.AST) -> Scope:
     return scope
 
 
-def survey(tree: ast.Module, package: str) -> Survey:
-    """Walk the tree once. `package` is the one that relative imports start from."""
-    top = Scope(tree, None)
-    found = Survey([], {}, top, {id(tree): top})
+def opened(node: ast.AST) -> Scope:
+    """The scope that a function or class of a surveyed tree opens."""
+    scope: Scope = node.__dict__["opens"]
+    return scope
+
+
+def survey(tree: ast.Module, name: str, package: str) -> Survey:
+    """Walk the tree of the module once. `package` is the one that relative imports start from."""
+    top = Scope(tree, None, name=name)
+    found = Survey([], {}, top)
     nodes, by_kind, parts = found.nodes, found.by_kind, package.split(".")
     stack: list[tuple[ast.AST, Scope]] = [(tree, top)]
     while stack:
@@ -118,13 +124,13 @@ def survey(tree: ast.Module, package: str) -> Survey:
             continue
         body = scope
         if kind in DEFINITIONS:
-            body = found.scope_of[id(node)] = Scope(node, scope)
+            body = node.__dict__["opens"] = Scope(node, scope)
             _define(node, scope, body)
         elif kind in STATEMENTS:
             _bind(node, scope, parts)
-        for name in node._fields:
-            value = getattr(node, name)
-            within = body if name == "body" else scope
+        for field_name in node._fields:
+            value = getattr(node, field_name)
+            within = body if field_name == "body" else scope
             if type(value) is list:
                 stack += [(item, within) for item in reversed(value) if isinstance(item, ast.AST)]
             elif type(value) not in PLAIN:

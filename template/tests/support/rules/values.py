@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from .origins import DEEPEST, HOLE, MOST, Origins, scope_of
-from .scopes import Binding, Scope, scope_at
+from .origins import DEEPEST, HOLE, MOST, Origins
+from .scopes import Binding, Scope, opened, scope_at
 
 if TYPE_CHECKING:
     from .project import Module
@@ -106,7 +106,7 @@ class Values(Origins):
     def _defined(self, dotted: str) -> Iterator[object]:
         for scope, bindings in self.defined_once(dotted):
             if bindings[0].kind == "def" and self.is_property(bindings[0].node):
-                returned = scope_of(bindings[0].node, self._surveys).returns
+                returned = opened(bindings[0].node).returns
                 yield from (value for each in returned for value in self.values(each))
             else:
                 yield from self._held(scope, bindings)
@@ -161,7 +161,7 @@ class Values(Origins):
             elif binding.kind in {"value", "added", "entered"} and isinstance(binding.node, ast.expr):
                 yield binding.node
             elif binding.kind == "def" and self.is_property(binding.node):
-                yield from scope_of(binding.node, self._surveys).returns
+                yield from opened(binding.node).returns
 
     def _joined(self, parts: Sequence[ast.expr], between: str = "") -> Iterator[str]:
         choices = [list(map(str, self.values(part))) or [HOLE] for part in parts]
