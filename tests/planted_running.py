@@ -144,6 +144,13 @@ if "coverage" not in sys.modules:
         "from ..project import SLUG, VERSION\n",
         "from ..config import Settings, load\nfrom ..project import SLUG, VERSION\n\nload(Settings)\n",
     ),
+    "every-route-refuses-a-stranger": Edit(
+        3,
+        13,
+        "app.py",
+        "    serve_either_slash(app.router)\n",
+        "    getattr(app, 'get')('/planted', include_in_schema=False)(lambda: {})\n    serve_either_slash(app.router)\n",
+    ),
     "tokens-are-verified": Edit(
         2, 13, "security/tokens.py", '"require": ["exp", "iss", "aud", "sub"]', '"require": ["iss", "aud", "sub"]'
     ),

@@ -344,29 +344,6 @@ def test_a_rule_of_ones_own_is_checked_and_listed(copy: Path) -> None:
 
 
 @pytest.mark.agent
-def test_rules_of_a_package_are_checked_and_listed(copy: Path) -> None:
-    package = copy / "acme_rules"
-    package.mkdir()
-    (package / "__init__.py").write_text("", "utf-8")
-    document = (copy / "rules/local/01-tools.md").read_text("utf-8").replace("id: local-1", "id: acme-1")
-    (package / "01-names.md").write_text(document.replace("tools-have-docstrings", "names-are-short"), "utf-8")
-    (package / "test_01_names.py").write_text(
-        "from tests.support.rules.check import check\n\n\n"
-        '@check("Shorten it.")\n'
-        "def test_names_are_short(project):\n"
-        '    yield project.known("Procfile").at(2, "is long")\n',
-        "utf-8",
-    )
-    pyproject = copy / "pyproject.toml"
-    text = pyproject.read_text("utf-8")
-    pyproject.write_text(text.replace("[tool.rules]\n", '[tool.rules]\npackages = ["acme_rules"]\n'), "utf-8")
-    done = run(copy, "--fast", "--rule", "acme-1")
-    assert "Procfile:2: rule acme-1 (names-are-short): is long. Shorten it." in done.stdout, done.stdout + done.stderr
-    pyproject.write_text(text.replace("[tool.rules]\n", '[tool.rules]\npackages = ["no_rules"]\n'), "utf-8")
-    assert "the package no_rules of [tool.rules] packages is not installed" in run(copy, "--fast").stderr
-
-
-@pytest.mark.agent
 def test_a_rule_that_there_is_not_is_refused(project: Path) -> None:
     done = run(project, "--rule", "15")
     assert done.returncode == 2

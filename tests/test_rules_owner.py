@@ -245,3 +245,26 @@ def test_an_exception_of_another_form_is_told(copy: Path, entry: str, words: str
 def test_what_the_rulebook_says_of_exceptions_names_their_check(render: Render) -> None:
     for language in ("en", "zh"):
         assert "`exceptions-are-in-order`" in (render(rules_language=language) / "rules/README.md").read_text("utf-8")
+
+
+@pytest.mark.agent
+def test_rules_of_a_package_are_checked_and_listed(copy: Path) -> None:
+    package = copy / "acme_rules"
+    package.mkdir()
+    (package / "__init__.py").write_text("", "utf-8")
+    document = (copy / "rules/local/01-tools.md").read_text("utf-8").replace("id: local-1", "id: acme-1")
+    (package / "01-names.md").write_text(document.replace("tools-have-docstrings", "names-are-short"), "utf-8")
+    (package / "test_01_names.py").write_text(
+        "from tests.support.rules.check import check\n\n\n"
+        '@check("Shorten it.")\n'
+        "def test_names_are_short(project):\n"
+        '    yield project.known("Procfile").at(2, "is long")\n',
+        "utf-8",
+    )
+    pyproject = copy / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    pyproject.write_text(text.replace("[tool.rules]\n", '[tool.rules]\npackages = ["acme_rules"]\n'), "utf-8")
+    done = run(copy, "--fast", "--rule", "acme-1")
+    assert "Procfile:2: rule acme-1 (names-are-short): is long. Shorten it." in done.stdout, done.stdout + done.stderr
+    pyproject.write_text(text.replace("[tool.rules]\n", '[tool.rules]\npackages = ["no_rules"]\n'), "utf-8")
+    assert "the package no_rules of [tool.rules] packages is not installed" in run(copy, "--fast").stderr
