@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SEVERAL = re.compile(
     r"\b(?:supervisord|honcho|foreman|overmind|circusd|s6-svscan|runit|pm2|gunicorn|nohup)\b"
-    r"|--workers[ =](?:[2-9]|\d\d)"
+    r"|--workers[ =]+(?:[2-9]|\d\d)"
     r"|(?:^|\s)-w[ =]?(?:[2-9]|\d\d)\b|\bprocesses \w+\s*&|&\s*wait\b|[^&>]&\s+(?:exec |python |my-)|\bcrond?\b(?: -f)?"
 )
 MAX_CONNECTIONS = 100  # PostgreSQL's own default

@@ -51,7 +51,7 @@ RESERVED = re.compile(
 )
 CONFIG = (".yml", ".yaml", ".toml", ".json", ".ini", ".cfg", ".conf", ".properties", ".tf", ".tfvars", ".env", ".xml")
 CODE = (".py", ".js", ".ts", ".tsx", ".jsx", ".go", ".rs", ".java", ".rb", ".md", ".mdc", ".rst", ".txt")
-COUNTED = re.compile(r"0123456789|abcdefghij")  # in a test, made to be seen
+COUNTED = re.compile(r"0123456789abcdef|abcdefghijklmnop")  # in a test, made to be seen
 LARGEST = 500_000  # characters: what is larger was made by a program
 WEAK = {
     "password",
