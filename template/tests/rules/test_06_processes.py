@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 OWN = "observability/"  # what a process tells of itself is its own: counters, and where spans are sent
 MAKES_THE_APP = "app.py"  # whose lifespan puts there what lives as long as the process
-# Commands, and the servers of `dev`, may write files: they are no part of the service.
-LAPTOP = ("management/", "agent/commands")
+# Commands, and the servers of `dev`, may write files: they are no part of the service. A process and its children share
+# their counters in files of the time that they run.
+LAPTOP = ("management/", "agent/commands", "observability/shared_metrics.py")
 # Write, move or delete files, whatever their arguments are.
 WRITERS = {
     "dbm.open",
