@@ -156,7 +156,9 @@ class Rendering:
     def own(self) -> Iterable[tuple[str, str]]:
         """The files that are about this project: checks of rules look for whatever a project may come to have."""
         return (
-            (path, text) for path, text in self.written if not path.startswith(("tests/rules/", "tests/support/rules/"))
+            (path, text)
+            for path, text in self.written
+            if not path.startswith(("tests/rules/", "tests/support/rules/", "rules/messages.yaml"))
         )
 
     @property
