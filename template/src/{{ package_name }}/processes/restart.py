@@ -1,7 +1,7 @@
 """Stops a process whose settings have changed, so that its container starts it again with the new ones (rule 5.1).
 
-`compose.yaml` keeps the digest of the settings in a file that no process can write. Where there is no such file, as in a
-cluster, which replaces the containers instead, nothing is watched.
+`compose.yaml` keeps the digest of the settings in a file that no process can write. Where there is no such file, as in
+a cluster, which replaces the containers instead, nothing is watched.
 """
 
 from __future__ import annotations
