@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.rules.catalogue import say
 from tests.support.rules.check import check
 from tests.support.rules.containers import containers
 from tests.support.rules.deployment import documents
@@ -79,7 +80,7 @@ def imports_checked(project: Project) -> list[dict[str, Any]] | str:
         command = [sys.executable, "-m", "deptry", ".", "--json-output", str(found)]
         done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
         if not found.exists():
-            return f"deptry said: {(done.stdout + done.stderr).strip().splitlines()[-1]}"
+            return say("deptry said: {text}", text=(done.stdout + done.stderr).strip().splitlines()[-1])
         issues: list[dict[str, Any]] = json.loads(found.read_text("utf-8"))
         return issues
 

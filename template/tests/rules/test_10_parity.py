@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tests.support.rules.catalogue import say
 from tests.support.rules.check import Broken, check
 from tests.support.rules.deployment import COMPOSE
 from tests.support.rules.flow import Call
@@ -178,7 +179,7 @@ def test_development_has_the_version_of_production(project: Project, environment
         "redis": None if "valkey_version" in server else server["redis_version"],
     }
     for _, name, tag in {found for file in project.files(*WHERE) for found in IMAGE.findall(file.text)}:
-        version = str(versions[name] or f"not on {name}")
+        version = str(versions[name] or say("not on {name}", name=name))
         if tag.split(".")[0].split("-")[0] != version.split(".", maxsplit=1)[0]:
             raise Broken(
                 "the tests run on {name} {version}, and what is deployed is {name}:{tag}",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from tests.support.rules import gates, strictness
+from tests.support.rules.catalogue import say
 from tests.support.rules.check import ROOT, Broken, check
 from tests.support.rules.project import Module, Project, Violation, named
 from tests.support.rules.routes import Routes
@@ -76,7 +77,7 @@ def test_what_you_add_is_tested(project: Project) -> Iterator[Violation]:
 def test_tests_have_three_levels(project: Project) -> Iterator[Violation]:
     for level in LEVELS:
         if not any("def test_" in module.text for module in project.modules(f"tests/{level}")):
-            yield Violation(f"tests/{level}", 1, f"there is no {level} test")
+            yield Violation(f"tests/{level}", 1, say("there is no {level} test", level=level))
 
 
 @check("Write a test that sends the request.")

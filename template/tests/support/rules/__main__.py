@@ -7,6 +7,7 @@ import gc
 import json
 import sys
 
+from .catalogue import say
 from .changed import run_changed
 from .check import ROOT
 from .documents import DocumentError
@@ -40,7 +41,7 @@ def main() -> int:
             case []:
                 results = run(options.rule, fast=options.fast)
             case _:
-                parser.error("say `explain RULE`, `--changed [COMMIT]`, or no more than options")
+                parser.error(say("say `explain RULE`, `--changed [COMMIT]`, or no more than options"))
     except (RunFailed, DocumentError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

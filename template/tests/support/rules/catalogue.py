@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TypeGuard
 
 import yaml
 
@@ -17,6 +18,15 @@ def _translations() -> dict[str, str]:
 
 
 def say(message: str, /, **values: object) -> str:
-    """The message in the project's language; `values` fill its braces. One without a translation stays in English."""
-    text = _translations().get(message, message)
-    return text.format(**values) if values else text
+    """The message in the project's language, or in English where it has no translation.
+
+    `values` fill its braces; a value that is a phrase, such as "no token", is translated as well.
+    """
+    known = _translations()
+    given = {name: known.get(value, value) if _is_phrase(value) else value for name, value in values.items()}
+    text = known.get(message, message)
+    return text.format(**given) if given else text
+
+
+def _is_phrase(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and " " in value

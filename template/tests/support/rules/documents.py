@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from .catalogue import say
+
 if TYPE_CHECKING:
     from .project import Project
 
@@ -23,7 +25,10 @@ NAMES = ("[0-9][0-9]-*.md", "local/[0-9][0-9]-*.md")
 
 
 class DocumentError(Exception):
-    """A rule's document cannot be read: where, and what to do."""
+    """A rule's document cannot be read. The message has its place and what to do."""
+
+    def __init__(self, place: str, message: str, /, **values: object) -> None:
+        super().__init__(f"{place}:1: {say(message, **values)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,16 @@ def read(place: str, text: str, tests: str = "") -> Rule:
     """The rule of the document at `place`. Raises `DocumentError` where the front matter is not that of a rule."""
     found = re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL)
     if not found:
-        raise DocumentError(f"{place}:1: there is no front matter: begin with --- and copy that of another rule.")
+        raise DocumentError(place, "there is no front matter: begin with --- and copy that of another rule.")
     matter: Any = yaml.load(found[1], yaml.CSafeLoader)
     expected = {"id", "title", "level", "since", "changed", "checks"}
     if not isinstance(matter, dict) or matter.keys() != expected:
-        raise DocumentError(f"{place}:1: the front matter must have {', '.join(sorted(expected))}, and nothing else.")
+        names = ", ".join(sorted(expected))
+        raise DocumentError(place, "the front matter must have {names}, and nothing else.", names=names)
     if matter["level"] not in LEVELS:
-        raise DocumentError(f"{place}:1: the level must be one of {', '.join(sorted(LEVELS))}.")
+        raise DocumentError(place, "the level must be one of {names}.", names=", ".join(sorted(LEVELS)))
     if not isinstance(matter["checks"], list) or not matter["checks"]:
-        raise DocumentError(f"{place}:1: `checks` must list the names of the rule's checks.")
+        raise DocumentError(place, "`checks` must list the names of the rule's checks.")
     path = PurePosixPath(place)
     module = PurePosixPath(*path.parts[1:]).with_name(f"test_{path.stem.replace('-', '_')}.py")
     return Rule(
@@ -94,7 +100,9 @@ def shared_folders(root: Path) -> list[Path]:
     for name in found:
         spec = find_spec(name)
         if spec is None or not spec.submodule_search_locations:
-            raise DocumentError(f"pyproject.toml:1: the package {name} of [tool.rules] packages is not installed.")
+            raise DocumentError(
+                "pyproject.toml", "the package {name} of [tool.rules] packages is not installed.", name=name
+            )
         folders.append(Path(next(iter(spec.submodule_search_locations))))
     return folders
 

@@ -60,7 +60,7 @@ class Checked:
     violations: list[Violation] = field(default_factory=list)
     excepted: list[tuple[Violation, str]] = field(default_factory=list)
     warned: list[Violation] = field(default_factory=list)
-    remedy: str = "Look at the check."
+    remedy: str = field(default_factory=lambda: say("Look at the check."))
 
     @property
     def outcome(self) -> str:
@@ -124,7 +124,7 @@ def _why(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):
         return say("the check was skipped: {reason}", reason=report.longrepr[2].removeprefix("Skipped: "))
     crash = getattr(report.longrepr, "reprcrash", None)
-    lines = str(crash.message if crash else report.longrepr).strip().splitlines() or ["no reason given"]
+    lines = str(crash.message if crash else report.longrepr).strip().splitlines() or [say("no reason given")]
     # Of code that cannot be parsed, the place stands first, and what is wrong last.
     why = f"{lines[0]}: {lines[-1]}" if lines[0].startswith("File ") else lines[0]
     return say("the check did not finish: {reason}", reason=why)
@@ -143,7 +143,7 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
     with redirect_stdout(said):
         code = pytest.main([*QUIET, *(FAST if fast else WHOLE), RULEBOOK.tests, *modules], plugins=[collector])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        raise RunFailed(said.getvalue().strip() or f"pytest ended with {code}")
+        raise RunFailed(said.getvalue().strip() or say("pytest ended with {code}", code=code))
     return list(_results(chosen, collector.by_module))
 
 
