@@ -55,8 +55,9 @@ def test_garbage_is_collected_though_not_in_what_was_imported() -> None:
     assert gc.get_freeze_count() > 10_000
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="older Pythons report no branches to sys.monitoring")
 def test_coverage_measures_branches_through_sys_monitoring(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("no_cov"):
         pytest.skip("coverage is switched off by --no-cov")
+    if sys.version_info < (3, 14):
+        pytest.skip("older Pythons report no branches to sys.monitoring")
     assert sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID) == "coverage.py"
