@@ -102,7 +102,7 @@ def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
             yield file.at(1, "does not send its reader to AGENTS.md")
         line = READ_ALWAYS.get(path)
         if line and line not in (_front_matter(file) if ":" in line else file.lines):
-            where = "its front matter" if ":" in line else "it"
+            where = "its front matter" if ":" in line else "the file"
             yield file.at(1, "is not read with every task: {where} lacks `{line}`", where=where, line=line)
         if len(file.text) > limit:
             yield file.at(
