@@ -263,7 +263,8 @@ STATIC = {
     "tables-of-owners-are-exported-and-erased": Plant(
         "migrations/agent/0001_notes.py",
         "owner text NOT NULL",
-        "        );\n        CREATE TABLE planted_items (\n            owner text NOT NULL\n        );\n",
+        "        );\n        CREATE TABLE planted_items (\n            owner text NOT NULL "
+        "REFERENCES users ON DELETE CASCADE\n        );\n",
         old="        );\n",
     ),
     "data-is-not-run": code(

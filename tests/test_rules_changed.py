@@ -157,3 +157,55 @@ def test_what_the_owner_adds_without_tests_is_missed(copy: Path) -> None:
     shutil.rmtree(copy / "tests/agent")
     told = checks(run(copy, "--fast", "--json", "--rule", "14"))["what-you-add-is-tested"]["violations"]
     assert [violation["message"] for violation in told] == ["tests/agent has no test of what agent/ adds"]
+
+
+# Runs the command here, and prints the files that it parses, the programs that it starts, and whether it loads pytest.
+WATCHED = """
+import ast, io, json, sys
+from contextlib import redirect_stdout
+parse, parsed, started = ast.parse, [], []
+ast.parse = lambda text, path="", *more, **options: parsed.append(path) or parse(text, path, *more, **options)
+sys.addaudithook(lambda name, found: started.append(list(map(str, found[1]))) if name == "subprocess.Popen" else None)
+sys.argv[0] = "my-agent"
+from my_agent.management.__main__ import main
+try:
+    with redirect_stdout(io.StringIO()):
+        main()
+except SystemExit as ended:
+    files = [path for path in parsed if path.endswith(".py")]
+    print(json.dumps([ended.code, files, started, "pytest" in sys.modules]))
+"""
+
+
+def watched(project: Path, *options: str) -> tuple[int, list[str], list[list[str]], bool]:
+    command = [".venv/bin/python", "-c", WATCHED, "rules", *options]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    code, parsed, started, pytest_runs = json.loads(done.stdout.splitlines()[-1])
+    return code, parsed, started, pytest_runs
+
+
+def test_it_starts_nothing_but_git_and_parses_what_differs_and_what_that_imports(copy: Path) -> None:
+    add(copy / "src/my_agent/agent/tools.py", "\n")
+    add(copy / "tests/agent/test_notes.py", "\n")
+    code, parsed, started, pytest_runs = watched(copy, "--changed")
+    assert code == 0
+    assert not pytest_runs
+    assert {command[0] for command in started} == {"git"}
+    assert len(parsed) == len(set(parsed)), "a file is parsed twice"
+    differ = {"src/my_agent/agent/tools.py", "tests/agent/test_notes.py"}
+    assert differ <= set(parsed)
+    imports = "\n".join((copy / path).read_text("utf-8") for path in differ)
+    for path in set(parsed) - differ:
+        is_imported = re.search(rf"import.*\b{Path(path).stem}\b|\.{Path(path).stem} import", imports)
+        declares_settings = re.search(r"^class \w*Settings\b", (copy / path).read_text("utf-8"), re.MULTILINE)
+        assert is_imported or declares_settings, path
+
+
+def test_all_static_checks_parse_each_file_once_and_start_no_pytest(copy: Path) -> None:
+    code, parsed, started, pytest_runs = watched(copy, "--fast")
+    assert code == 0
+    assert not pytest_runs
+    assert len(parsed) == len(set(parsed)), "a file is parsed twice"
+    assert sorted("deptry" in command for command in started).count(True) == 1
+    assert len(started) == 3, f"Git, uv and deptry are all that they need: {started}"

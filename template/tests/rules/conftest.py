@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.support.rules.beside import Beside, started
 from tests.support.rules.check import OUTCOMES, ROOT, name_of
 from tests.support.rules.project import Project
-from tests.support.rules.run import properties
+from tests.support.rules.run import LAST, properties
 
 
 @pytest.fixture(scope="session")
 def project() -> Project:
     return Project(ROOT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs(request: pytest.FixtureRequest, project: Project) -> Iterator[Beside | None]:
+    """The programs that run beside all checks, where one of the checks needs them."""
+    if any(LAST in getattr(item, "fixturenames", ()) for item in request.session.items):
+        with started(project) as beside:
+            yield beside
+    else:
+        yield None
+
+
+@pytest.fixture
+def beside(programs: Beside | None) -> Beside:
+    assert programs
+    return programs
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and getattr(item.function, "running", False):
+        item.add_marker("running")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
-
-from tests.support.rules.catalogue import say
+from tests.support.rules.beside import Beside, imports_checked, lock_checked
 from tests.support.rules.check import check
 from tests.support.rules.containers import containers
 from tests.support.rules.deployment import documents
@@ -63,40 +56,6 @@ BOUNDED = re.compile(
 MANAGERS = ("npm", "pnpm", "yarn", "bun")
 
 
-def lock_checked(project: Project) -> str | None:
-    """What is wrong with uv.lock, if anything is."""
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if not uv:
-        return "uv is not there to tell whether uv.lock is in step with this"
-    command = [uv, "lock", "--check", "--offline", "--quiet"]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
-    return "uv.lock is missing, or out of step with what is declared here" if done.returncode else None
-
-
-def imports_checked(project: Project) -> list[dict[str, Any]] | str:
-    """deptry's findings, or what it said instead."""
-    with TemporaryDirectory() as folder:
-        found = Path(folder) / "deptry.json"
-        command = [sys.executable, "-m", "deptry", ".", "--json-output", str(found)]
-        done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
-        if not found.exists():
-            return say("deptry said: {text}", text=(done.stdout + done.stderr).strip().splitlines()[-1])
-        issues: list[dict[str, Any]] = json.loads(found.read_text("utf-8"))
-        return issues
-
-
-@pytest.fixture(scope="session", autouse=True)
-def started(project: Project) -> Iterator[dict[Callable[..., Any], Future[Any]]]:
-    """The two programs, which run beside the other checks: `rules` asks for what they found at the end."""
-    with ThreadPoolExecutor() as pool:
-        yield {function: pool.submit(function, project) for function in (lock_checked, imports_checked)}
-
-
-@pytest.fixture
-def beside(started: dict[Callable[..., Any], Future[Any]]) -> Callable[[Callable[[Project], Any]], Any]:
-    return lambda function: started[function].result()
-
-
 def imported_by_name(project: Project) -> Iterator[Violation]:
     """Packages that `importlib` imports, which deptry does not see, and no dependency provides."""
     own = {project.package.removeprefix("src/"), "tests", "migrations"}
@@ -122,16 +81,14 @@ def _normal(name: str) -> str:
 
 
 @check("Run `uv lock` and commit uv.lock.")
-def test_lock_is_in_step(project: Project, beside: Callable[..., str | None]) -> Iterator[Violation]:
+def test_lock_is_in_step(project: Project, beside: Beside) -> Iterator[Violation]:
     if fault := beside(lock_checked):
         file = project.known("pyproject.toml")
         yield file.at(file.line_of(r"^dependencies\b"), fault)
 
 
 @check("Declare in pyproject.toml what is imported (`uv add`), and take out what is not (`uv remove`).")
-def test_imports_are_declared(
-    project: Project, beside: Callable[..., list[dict[str, Any]] | str]
-) -> Iterator[Violation]:
+def test_imports_are_declared(project: Project, beside: Beside) -> Iterator[Violation]:
     yield from imported_by_name(project)
     issues = beside(imports_checked)
     if isinstance(issues, str):

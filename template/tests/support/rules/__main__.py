@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import json
 import sys
+from collections.abc import Sequence
 
 from .catalogue import say
 from .changed import run_changed
@@ -17,7 +19,7 @@ from .report import as_code_quality, as_json, as_sarif, changes, table
 from .run import RunFailed, run
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="rules", description="Check that the project keeps its rules.")
     parser.add_argument("--rule", action="append", default=[], help="check this one only: 9 or 9.1; may be repeated")
     parser.add_argument("--fast", action="store_true", help="leave out the checks that start servers and processes")
@@ -27,8 +29,9 @@ def main() -> int:
     form.add_argument("--code-quality", action="store_true", help="print a code-quality report of GitLab")
     parser.add_argument("--changed", action="store_true", help="check what differs from a commit (HEAD), at once")
     parser.add_argument("asked", nargs="*", help="with --changed a commit; or: explain RULE")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.fast or options.changed:
+        atexit.register(gc.freeze)  # nor at the end
         gc.disable()  # syntax trees stay to the end, and looking at them again and again takes a fifth of the time
     paths: set[str] | None = None
     try:

@@ -6,22 +6,20 @@ whole, because one of them may contradict another. Checks that need every module
 
 from __future__ import annotations
 
-import importlib.util
+import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from .catalogue import say
-from .check import OUTCOMES, ROOT, name_of
+from .check import ROOT
+from .direct import Check, checked, is_plain, quiet, tests_of
 from .documents import Rule, rules
 from .flow import Flow
 from .project import File, Module, Project, Violation
-from .run import RULEBOOK, Checked, Result, RunFailed, exceptions_of
+from .run import RULEBOOK, Result, RunFailed
 
 # Ask whether something is there at all, or follow it through every module.
 NEED_ALL = {
@@ -32,6 +30,7 @@ NEED_ALL = {
     "tests-have-three-levels",
     "what-you-add-is-tested",
 }
+DECLARES_SETTINGS = re.compile(r"^class\s+\w*Settings\b", re.MULTILINE)
 
 
 class Changes(Project):
@@ -57,7 +56,7 @@ class Changes(Project):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        return Project(self.root).settings_in([module for module in super().modules() if "Settings" in module.text])
+        return self.settings_in([module for module in super().modules() if DECLARES_SETTINGS.search(module.text)])
 
 
 def _is_named(module: Module, texts: str) -> bool:
@@ -90,45 +89,20 @@ def run_changed(reference: str, wanted: list[str]) -> tuple[list[Result], set[st
     project = Changes(ROOT, paths)
     results = []
     for rule in [RULEBOOK, *rules(ROOT)] if paths else []:
-        if (not wanted or any(map(rule.matches, wanted))) and (ROOT / rule.tests).exists():
-            began = time.perf_counter()
-            checks = [_run(name, function, project) for name, function in static_checks(rule)]
-            results.append(Result(rule, checks, time.perf_counter() - began))
+        if not wanted or any(map(rule.matches, wanted)):
+            with quiet():
+                checks = [checked(rule, name, check, project=project) for name, check in static_checks(rule)]
+            for check in checks:
+                check.violations = [found for found in check.violations if _counts(found, project)]
+            results.append(Result(rule, checks, sum(check.seconds for check in checks)))
     return results, paths
 
 
-def static_checks(rule: Rule) -> Iterator[tuple[str, Callable[[Project], None]]]:
+def static_checks(rule: Rule) -> Iterator[tuple[str, Check]]:
     """The checks of a rule that need the project and nothing else."""
-    path = ROOT / rule.tests
-    spec = importlib.util.spec_from_file_location(f"rules_{path.parent.name}_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise RunFailed(say("{path} cannot be imported.", path=rule.tests))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for name, function in vars(module).items():
-        code = getattr(getattr(function, "__wrapped__", None), "__code__", None)
-        if not name.startswith("test_") or code is None or code.co_varnames[: code.co_argcount] != ("project",):
-            continue
-        if not getattr(function, "pytestmark", None) and name_of(name) not in NEED_ALL:
-            yield name_of(name), function
-
-
-def _run(name: str, function: Callable[[Project], None], project: Changes) -> Checked:
-    began, checked = time.perf_counter(), Checked(name, running=False)
-    try:
-        function(project)
-    except pytest.fail.Exception:
-        pass  # what it found is in OUTCOMES
-    except Exception as error:  # noqa: BLE001 - of whatever kind, such as a module that cannot be parsed
-        what = say("the check could not be run to its end: {error}", error=f"{type(error).__name__}: {error}")
-        checked.violations.append(Violation(getattr(error, "filename", None) or "tests/rules", 1, what))
-        return checked
-    outcome = OUTCOMES[name]
-    checked.remedy = outcome.remedy
-    checked.violations = [found for found in outcome.violations if _counts(found, project)]
-    checked.excepted, checked.warned = exceptions_of(outcome), outcome.warned
-    checked.seconds = time.perf_counter() - began
-    return checked
+    for name, check in tests_of(rule):
+        if not getattr(check, "running", False) and is_plain(check, {"project"}) and name not in NEED_ALL:
+            yield name, check
 
 
 def _counts(violation: Violation, project: Changes) -> bool:

@@ -10,8 +10,6 @@ from pathlib import Path
 from posixpath import normpath
 from typing import ParamSpec
 
-import pytest
-
 from .catalogue import say
 from .documents import SHARED, Rule, rules
 from .exceptions import Granted, granted
@@ -60,9 +58,8 @@ def check(
     def decorate(function: Callable[Parameters, Iterable[Violation] | None]) -> Callable[Parameters, None]:
         name = name_of(function.__name__)
 
-        @wraps(function)
-        def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-            OUTCOMES[name] = outcome = Outcome(say(remedy))
+        def find(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Outcome:
+            outcome = Outcome(say(remedy))
             try:
                 found = list(function(*args, **kwargs) or ())
             except Exception as error:  # whatever ends a running check is told where to begin to look
@@ -80,13 +77,21 @@ def check(
                     outcome.warned.append(violation)
                 else:
                     outcome.violations.append(violation)
+            return outcome
+
+        @wraps(function)
+        def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            OUTCOMES[name] = outcome = find(*args, **kwargs)
             if outcome.violations:
+                import pytest
+
                 rule = rule_of(Path(function.__code__.co_filename), name)
                 pytest.fail(
                     "\n".join(told(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
                 )
 
-        return pytest.mark.running(checked) if at else checked
+        checked.__dict__.update(find=find, running=at is not None)
+        return checked
 
     return decorate
 

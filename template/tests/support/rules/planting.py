@@ -56,7 +56,6 @@ def static_checks() -> dict[str, Check]:
 
 def _checks(module: ModuleType) -> Iterable[tuple[str, Check]]:
     for name, check in vars(module).items():
-        running = any(mark.name == "running" for mark in getattr(check, "pytestmark", ()))
-        static = name.startswith("test_") and hasattr(check, "__wrapped__") and not running
+        static = name.startswith("test_") and not getattr(check, "running", True)
         if static and list(signature(check).parameters) == ["project"]:
             yield name, check

@@ -27,6 +27,13 @@ STATEMENTS = {
 }
 LEAVES = {ast.Constant, ast.Name}
 PLAIN = {int, str, bool, type(None), ast.Load, ast.Store, ast.Del}  # values of fields that are no nodes to look at
+# The names of fields that hold nothing but such values.
+PLAIN_FIELDS = {"arg", "attr", "conversion", "ctx", "id", "is_async", "level", "module", "simple", "type_comment"}
+FIELDS = {
+    kind: tuple(name for name in kind._fields if name not in PLAIN_FIELDS)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
 
 
 @dataclass(slots=True)
@@ -128,13 +135,14 @@ def survey(tree: ast.Module, name: str, package: str) -> Survey:
             _define(node, scope, body)
         elif kind in STATEMENTS:
             _bind(node, scope, parts)
-        for field_name in node._fields:
+        for field_name in FIELDS[kind]:
             value = getattr(node, field_name)
-            within = body if field_name == "body" else scope
             if type(value) is list:
-                stack += [(item, within) for item in reversed(value) if isinstance(item, ast.AST)]
+                if value:
+                    within = body if field_name == "body" else scope
+                    stack += [(item, within) for item in reversed(value) if type(item) not in PLAIN]
             elif type(value) not in PLAIN:
-                stack.append((value, within))
+                stack.append((value, body if field_name == "body" else scope))
     return found
 
 
