@@ -344,34 +344,6 @@ def test_a_rule_of_ones_own_is_checked_and_listed(copy: Path) -> None:
 
 
 @pytest.mark.agent
-@pytest.mark.parametrize(
-    ("imports", "parameters", "body", "said"),
-    [
-        (
-            "import pytest\n",
-            "project, tmp_path",
-            "yield project.file('Procfile').at(2, str(tmp_path.is_dir()))",
-            "True",
-        ),
-        ("import pytest\n", "project", "pytest.skip('later')\n    yield", "later"),
-        ("", "project", "yield project.nothing", "AttributeError"),
-        ("import nothing_at_all\n", "project", "yield", "nothing_at_all"),
-    ],
-)
-def test_a_check_of_ones_own_may_need_pytest_or_break(
-    copy: Path, imports: str, parameters: str, body: str, said: str
-) -> None:
-    (copy / "tests/rules/local/test_01_tools.py").write_text(
-        f"{imports}from tests.support.rules.check import check\n\n\n"
-        f"@check('Take it out.')\ndef test_tools_have_docstrings({parameters}):\n    {body}\n",
-        "utf-8",
-    )
-    done = run(copy, "--fast", "--rule", "local-1")
-    assert done.returncode in {1, 2}
-    assert said in done.stdout + done.stderr
-
-
-@pytest.mark.agent
 def test_a_rule_that_there_is_not_is_refused(project: Path) -> None:
     done = run(project, "--rule", "15")
     assert done.returncode == 2
