@@ -215,4 +215,4 @@ def test_a_request_is_followed_to_its_worker(processes: Processes, api: Callable
     for process in (web, worker):
         process.terminate()
         if not any(event.get("trace_id") == TRACE for event in events(process)):
-            raise Broken("no line of the {name} bears the trace of the request that it worked for", name=process.name)
+            raise Broken("no log line of the {name} has the trace of the request that it worked for", name=process.name)

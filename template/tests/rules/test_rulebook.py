@@ -73,10 +73,10 @@ def test_documents_list_their_checks(project: Project) -> Iterator[Violation]:
     owned = {rule.tests for rule in rules_in(project)} | {SHARED}
     for file in project.files("tests/rules/*test_[0-9]*.py"):
         if file.path not in owned:
-            yield file.at(1, "checks a rule that no document tells of")
+            yield file.at(1, "checks a rule that no document describes")
 
 
-@check("Give it check, reason, owner and expires (paths, if for some files only); take out what expired, or ask anew.")
+@check("Give it check, reason, owner and expires (paths, if for some files only); remove or renew expired ones.")
 def test_exceptions_are_in_order(project: Project) -> Iterator[Violation]:
     known = {name for rule in rules(project.root) for name in rule.checks}
     yield from problems(project.root, known)

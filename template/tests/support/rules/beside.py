@@ -24,7 +24,7 @@ def lock_checked(project: Project) -> str | None:
     """What is wrong with uv.lock, if anything is."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if not uv:
-        return "uv is not there to tell whether uv.lock is in step with this"
+        return "uv is not installed, so nothing checks uv.lock against this"
     command = [uv, "lock", "--check", "--offline", "--quiet"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
     return "uv.lock is missing, or out of step with what is declared here" if done.returncode else None

@@ -36,7 +36,7 @@ class Outcome:
     warned: list[Violation] = field(default_factory=list)
 
 
-ENDED = "the check came to no end: {error}"
+ENDED = "the check did not finish: {error}"
 OUTCOMES: dict[str, Outcome] = {}
 
 

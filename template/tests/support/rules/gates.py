@@ -53,7 +53,7 @@ FORGIVING = [
     (r"[^&>|]&\s*$", "`{gate}` runs in the background, where its failure is lost"),
     (
         r"--exit-zero\b|--exit-code[ =]0\b|--no-fail\b|--suppress-no-test-exit-code|--soft-fail\b",
-        "`{gate}` is told to succeed whatever it finds",
+        "`{gate}` succeeds whatever it finds",
     ),
 ]
 HOOKLESS = re.compile(r"\bgit (?:commit|push|merge)\b.*(?:--no-verify|\s-n\b)|\bSKIP=\w+.*\bgit commit")
