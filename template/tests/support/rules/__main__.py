@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("asked", nargs="*", help="with --changed a commit; or: explain RULE")
     options = parser.parse_args(arguments)
     if options.fast or options.changed:
-        atexit.register(gc.freeze)  # nor at the end
         gc.disable()  # syntax trees stay to the end, and looking at them again and again takes a fifth of the time
+        atexit.register(gc.freeze)  # not at the end either
     paths: set[str] | None = None
     try:
         match options.asked:
