@@ -58,6 +58,7 @@ def test_garbage_is_collected_though_not_in_what_was_imported() -> None:
 def test_coverage_measures_branches_through_sys_monitoring(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("no_cov"):
         pytest.skip("coverage is switched off by --no-cov")
-    if sys.version_info < (3, 14):
+    if sys.version_info >= (3, 14):
+        assert sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID) == "coverage.py"
+    else:
         pytest.skip("older Pythons report no branches to sys.monitoring")
-    assert sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID) == "coverage.py"
