@@ -315,7 +315,8 @@ def plant_all(project: Path) -> None:
         plant.into(project)
     (project / "browser/package-lock.json").write_text(PACKAGE_LOCK, "utf-8")
     workflow = project / ".github/workflows/ci.yml"  # no job runs long tests in other folders from now on
-    workflow.write_text(workflow.read_text("utf-8").replace("-m long", "-m long tests/e2e", 1), "utf-8")
+    narrower = workflow.read_text("utf-8").replace("-m long", "-m long tests/e2e tests/integration", 1)
+    workflow.write_text(narrower, "utf-8")
     openapi = project / "openapi.json"
     described = json.loads(openapi.read_text("utf-8"))
     del described["paths"]["/chat/sessions"]["get"]["security"]
