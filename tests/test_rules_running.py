@@ -41,10 +41,12 @@ GROUPS = {group: list(names) for group, names in groupby(sorted(RUNNING, key=gro
 @pytest.mark.mutation
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_running_checks_find_their_violations_and_nothing_else(group: int, project: Path) -> None:
+    """Static checks may see the same."""
     edits = {check: RUNNING[check] for check in GROUPS[group]}
     rules = sorted({edit.rule for edit in edits.values()}) if group in ALONE else []
     found = planted_and_run(project, edits, *(f"--rule={rule}" for rule in rules))
-    assert {name for name, check in found.items() if check["violations"]} == edits.keys()
+    broken = {name for name, check in found.items() if check["kind"] == "running" and check["violations"]}
+    assert broken == edits.keys()
     for name in edits:
         [violation] = found[name]["violations"]
         lines = (project / violation["path"]).read_text("utf-8").splitlines()
