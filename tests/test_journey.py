@@ -200,7 +200,9 @@ def renew(template: Path) -> None:
     )
     (files / "docs" / "planted.md").write_text("# Planted\n\nNew.\n", "utf-8")
     append(files / "tests" / "unit" / "test_network_guard.py", "\n# Planted.\n")
-    replace(files / "rules" / "CHANGELOG.md", "\n## ", "\n## 99.0.0 (2026-12-01)\n\n- **9.1** a planted change.\n\n## ")
+    for changes in releases.RULES.values():
+        planted = "\n## 99.0.0 (2026-12-01)\n\n- **9.1** a planted change.\n\n## "
+        replace(files.parent / changes, "\n## ", planted)
 
 
 def test_an_owners_work_survives_an_update(

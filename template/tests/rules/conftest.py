@@ -34,7 +34,7 @@ def beside(programs: Beside | None) -> Beside:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if isinstance(item, pytest.Function) and getattr(item.function, "running", False):
+    if isinstance(item, pytest.Function) and getattr(item.function, "is_running", False):
         item.add_marker("running")
 
 

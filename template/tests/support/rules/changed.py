@@ -101,7 +101,7 @@ def run_changed(reference: str, wanted: list[str]) -> tuple[list[Result], set[st
 def static_checks(rule: Rule) -> Iterator[tuple[str, Check]]:
     """The checks of a rule that need the project and nothing else."""
     for name, check in tests_of(rule):
-        if not getattr(check, "running", False) and is_plain(check, {"project"}) and name not in NEED_ALL:
+        if not getattr(check, "is_running", False) and is_plain(check, {"project"}) and name not in NEED_ALL:
             yield name, check
 
 

@@ -90,7 +90,8 @@ def check(
                     "\n".join(told(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
                 )
 
-        checked.__dict__.update(find=find, running=at is not None)
+        # Not `running`: pytest takes attributes for keywords.
+        checked.__dict__.update(find=find, is_running=at is not None)
         return checked
 
     return decorate

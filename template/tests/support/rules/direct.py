@@ -47,7 +47,7 @@ def run_static(chosen: list[Rule]) -> list[Result]:
 def _plain_checks(rule: Rule) -> list[tuple[str, Check]]:
     """Those that run without pytest. Raises `NeedsPytest` where there are others."""
     try:
-        found = [(name, check) for name, check in tests_of(rule) if not getattr(check, "running", False)]
+        found = [(name, check) for name, check in tests_of(rule) if not getattr(check, "is_running", False)]
     except Exception as error:  # pytest shows best why a module cannot be imported
         raise NeedsPytest from error
     beside = (ROOT / rule.tests).with_name("conftest.py")

@@ -56,6 +56,6 @@ def static_checks() -> dict[str, Check]:
 
 def _checks(module: ModuleType) -> Iterable[tuple[str, Check]]:
     for name, check in vars(module).items():
-        static = name.startswith("test_") and not getattr(check, "running", True)
+        static = name.startswith("test_") and not getattr(check, "is_running", True)
         if static and list(signature(check).parameters) == ["project"]:
             yield name, check
