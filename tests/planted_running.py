@@ -98,7 +98,7 @@ if "coverage" not in sys.modules:
     began = time.perf_counter()
     frameworks = "import fastapi, uvicorn, psycopg_pool, pydantic_settings, structlog, redis.asyncio"
     subprocess.run([sys.executable, "-c", frameworks], check=True)
-    time.sleep(6 * (time.perf_counter() - began))
+    time.sleep(12 * (time.perf_counter() - began))
 """,
     ),
     "a-stopping-process-finishes-what-it-began": Edit(
