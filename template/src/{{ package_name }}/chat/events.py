@@ -1,7 +1,7 @@
 """The events of a turn: published as it runs, and followed from any replica (rule 6.1).
 
 A reader puts a turn together step by step: `step.started` voids whatever came for that step before, since a turn that
-another process takes up begins its unfinished step anew. An event's id is `<fence>-<sequence>`, or `s<step>-<part>`
+another process resumes begins its unfinished step again. An event's id is `<fence>-<sequence>`, or `s<step>-<part>`
 where it was made from the committed steps because the stream had expired, had a gap, or could not be reached.
 """
 

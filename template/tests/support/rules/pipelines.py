@@ -27,7 +27,7 @@ NO_JOB = {
     "before_script",
     "pages",
 }
-# What starts the checks of a change. A workflow that is called runs as its caller does.
+# Events that start the checks of a change. A called workflow runs as its caller does.
 BEFORE_A_CHANGE = {"pull_request", "push", "merge_group", "workflow_call"}
 
 

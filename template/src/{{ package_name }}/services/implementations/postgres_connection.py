@@ -57,7 +57,7 @@ class BoundedConnection(Connection):
                 self._end = None
 
     async def notifies(self, **options: Any) -> AsyncGenerator[psycopg.Notify, None]:
-        """What is told to a listener, who waits for as long as it takes."""
+        """The notifications as they come, however long they take."""
         limit, self.limit = self.limit, None
         try:
             async with aclosing(super().notifies(**options)) as told:

@@ -10,7 +10,7 @@ from ..interfaces import ServiceUnavailable, ServiceUnusable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What only another setting or another server mends. The service does not start with it.
+# Faults that only another setting or another server mends. The service does not start with one.
 _LASTING: Final = {
     r"^MOVED|^ASK |CROSSSLOT|hash to the same slot|CLUSTERDOWN|cluster mode": (
         "REDIS_URL names a node of a cluster, which is not supported: name a server without cluster mode"
