@@ -4,13 +4,13 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent once containers tools mutation long bench fuzz unattached middleware matrix covering lock upgrade docs alerts release
+.PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs alerts release
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(UV) ## scaffold an agent, start it, talk to it, stop it
-	$(RUN) python tests/demo.py
+	$(RUN) python -m tests.programs.demo
 
 test: $(UV) lint ## lint, render and update tests, and the archetypes built, tested and run in containers
 	$(PYTEST)
@@ -25,7 +25,7 @@ once: $(UV) ## what takes long and is of no variant: an owner's month of work, t
 	$(PYTEST) -m "(slow or (agent or update) and not variant) and not long"
 
 tools: $(UV) ## hold manifests and dashboards to the schemas and checks of others, fetched for it
-	$(PYTEST) -m "agent and not long" tests/test_manifests.py tests/test_monitoring.py
+	$(PYTEST) -m "agent and not long" tests/deploy/test_manifests.py tests/deploy/test_monitoring.py
 
 mutation: $(UV) ## break the template in ten ways and the rules in all, and see the tests and checks catch each
 	$(PYTEST) -m mutation
@@ -37,38 +37,38 @@ long: $(UV) ## the long tests of a rendered project: processes killed at random,
 	$(PYTEST) -m "long and not container"
 
 bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
-	$(RUN) python tests/bench.py --write
+	$(RUN) python -m tests.programs.bench --write
 
-unattached: $(UV) ## take away each metric, header and limit of a project in turn; tells those that its tests do not miss
-	$(RUN) python tests/unattached.py $(WORDS)
+detached: $(UV) ## take away each metric, header and limit of a project in turn; tells those that its tests do not miss
+	$(RUN) python -m tests.programs.detached $(WORDS)
 
 middleware: $(UV) ## measure what stands before a route, all of it and without each part; prints the figures of docs/testing.md
-	$(RUN) python tests/middleware.py
+	$(RUN) python -m tests.programs.middleware
 
 fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, and as nobody
-	$(PYTEST) tests/test_fuzz.py
+	$(PYTEST) tests/build/test_fuzz.py
 
 matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
-	@$(RUN) python tests/variants.py
+	@$(RUN) python -m tests.support.variants
 
 covering: $(UV) ## search for fewer variants in which every pair of choices occurs, after a change of the questions
-	$(RUN) python tests/covering.py
+	$(RUN) python -m tests.programs.covering
 
 lock: $(UV) ## bring template/uv.lock.jinja in step with template/pyproject.toml.jinja
-	$(RUN) python tests/lock.py
+	$(RUN) python -m tests.programs.lock
 
 upgrade: $(UV) ## move the template's lock, and that of its tooling, to the newest versions in range
-	$(RUN) python tests/lock.py --upgrade
+	$(RUN) python -m tests.programs.lock --upgrade
 	$(UV) lock --upgrade
 
 release: $(UV) ## make a release: make release VERSION=1.2.0 (docs/releasing.md)
-	$(RUN) python tests/releases.py $(VERSION)
+	$(RUN) python -m tests.programs.releases $(VERSION)
 
 docs: $(UV) ## write docs/questions.md from copier.yml
-	$(RUN) python tests/documentation.py
+	$(RUN) python -m tests.programs.documentation
 
 alerts: $(UV) ## write the Prometheus Operator's form of the alert rules
-	$(RUN) python tests/alerts.py
+	$(RUN) python -m tests.programs.alerts
 
 .PHONY: lint
 lint: $(UV)

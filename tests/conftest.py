@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-import quick
-import releases
-import summary
-from releases import git
 
-from template import FILES, ROOT, SUFFIX, asking, export, working_tree
-from template import render as render_template
+from tests.programs import releases
+from tests.support import fast_copier, summary
+from tests.support.git import git
+from tests.support.template import FILES, ROOT, SUFFIX, asking, export, working_tree
+from tests.support.template import render as render_template
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -27,9 +26,7 @@ class Render(Protocol):
     def __call__(self, **answers: Any) -> Path: ...  # noqa: ANN401
 
 
-__all__ = ["Render", "git"]
-
-quick.install()
+fast_copier.install()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

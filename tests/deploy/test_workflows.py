@@ -1,0 +1,366 @@
+"""CI and deployment of rendered projects, and of this template: by the tools, and by what they cannot see."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from itertools import chain, combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from _pytest.mark.expression import Expression, ExpressionMatcher
+
+from tests.support.template import ROOT, answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Render
+
+LAYERS: dict[str, dict[str, Any]] = {"whole": {}, "bare": {"layers": []}}
+GITHUB = {name: {"ci": "github", **chosen} for name, chosen in LAYERS.items()}
+GITLAB = {name: {"ci": "gitlab", **chosen} for name, chosen in LAYERS.items()}
+USES = re.compile(r"uses: (\S+?)(@\S+)?( # v\d+\.\d+\.\d+)?$", re.MULTILINE)
+# Programs that runners have. Whatever else is run is a file of the project, or comes with its environment.
+RUNNER = {
+    "apt-get",
+    "cd",
+    "cut",
+    "docker",
+    "echo",
+    "exit",
+    "gh",
+    "git",
+    "grep",
+    "make",
+    "mkdir",
+    "test",
+    "tr",
+    "uv",
+    "uvx",
+}
+IMAGE_PROGRAMS = {"/grype"}
+SHELL = {"done", "fi", "for", "if"}
+MADE = {"build.json", "gl-code-quality-report.json"}  # by the commands themselves
+UV_COMMANDS = {"audit", "lock", "sync"}
+# What brings the command of each name that `uv run` is given.
+BROUGHT_BY = {"lint-imports": "import-linter"}
+
+
+@pytest.fixture(params=[*GITHUB, "template"])
+def workflows(request: pytest.FixtureRequest, render: Render) -> Path:
+    """The folder of a rendered project's workflows, or of this template's."""
+    project = ROOT if request.param == "template" else render(**GITHUB[request.param])
+    return project / ".github" / "workflows"
+
+
+@pytest.fixture(params=GITLAB)
+def pipeline(request: pytest.FixtureRequest, render: Render) -> Path:
+    return render(**GITLAB[request.param]) / ".gitlab-ci.yml"
+
+
+def ran(*command: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def passes(*command: str | Path, folder: Path = ROOT) -> None:
+    done = ran(*command, folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def schema(name: str, *files: Path) -> list[str]:
+    extra = ["--data-transform", "gitlab-ci"] if name == "gitlab-ci" else []
+    return ["check-jsonschema", "--builtin-schema", f"vendor.{name}", *extra, *map(str, files)]
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return loaded
+
+
+def jobs(workflows: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path in sorted(workflows.glob("*.yml")):
+        yield from ((path.name, name, job) for name, job in load(path)["jobs"].items())
+
+
+def commands(folder: Path) -> Iterator[str]:
+    """Every line that a workflow or pipeline of a project runs."""
+    for _, _, job in jobs(folder / ".github" / "workflows"):
+        for step in job.get("steps", []):
+            yield from step.get("run", "").splitlines()
+    if (folder / ".gitlab-ci.yml").exists():
+        for job in load(folder / ".gitlab-ci.yml").values():
+            if isinstance(job, dict):
+                for text in chain(job.get("before_script", []), job.get("script", [])):
+                    yield from text.splitlines()
+
+
+def test_zizmor_finds_nothing(workflows: Path) -> None:
+    passes("zizmor", "--offline", "--quiet", "--persona", "auditor", workflows)
+
+
+def test_workflows_have_their_schema(workflows: Path) -> None:
+    passes(*schema("github-workflows", *workflows.glob("*.yml")))
+
+
+def test_actionlint_finds_nothing(workflows: Path) -> None:
+    passes("actionlint", *workflows.glob("*.yml"), folder=workflows.parent.parent)
+
+
+def test_a_pipeline_has_its_schema(pipeline: Path) -> None:
+    passes(*schema("gitlab-ci", pipeline))
+
+
+def test_renovate_has_its_schema_and_follows_the_tools_of_ci(render: Render) -> None:
+    for chosen in (GITHUB["whole"], GITLAB["whole"]):
+        project = render(**chosen)
+        passes(*schema("renovate", project / "renovate.json"))
+        manager = json.loads((project / "renovate.json").read_text("utf-8"))["customManagers"][0]
+        pattern = re.compile(manager["matchStrings"][0].replace("(?<", "(?P<"))
+        used = [line for line in commands(project) if "uvx" in line]
+        assert used, "CI uses no tool"
+        for line in used:
+            assert pattern.search(line), f"Renovate does not see what is pinned in {line!r}"
+
+
+@pytest.mark.parametrize(
+    ("tool", "good", "bad"),
+    [
+        ("zizmor", "run: uv sync --locked", "run: echo ${{ github.event.pull_request.title }}"),
+        ("zizmor", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
+        ("actionlint", "github.event_name", "github.event_nam"),
+        ("schema", "timeout-minutes: 15", "timeout: 15"),
+    ],
+)
+def test_each_tool_sees_what_is_wrong(render: Render, tmp_path: Path, tool: str, good: str, bad: str) -> None:
+    text = (render(**GITHUB["whole"]) / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert good in text
+    planted = tmp_path / ".github" / "workflows" / "ci.yml"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(text.replace(good, bad), "utf-8")
+    tools = {
+        "zizmor": ["zizmor", "--offline", "--quiet", "--persona", "auditor", str(planted.parent)],
+        "actionlint": ["actionlint", str(planted)],
+        "schema": schema("github-workflows", planted),
+    }
+    assert ran(*tools[tool], folder=tmp_path).returncode != 0
+
+
+def test_what_a_tool_is_told_to_ignore_is_argued(workflows: Path) -> None:
+    for path in workflows.glob("*.yml"):
+        for line in path.read_text("utf-8").splitlines():
+            if "ignore[" in line or "actionlint" in line or "shellcheck disable" in line:
+                assert re.search(r"ignore\[[a-z-]+\] \S+", line), f"{path.name}: {line.strip()}"
+
+
+def test_actions_are_pinned_by_commit_and_agree(workflows: Path) -> None:
+    versions: dict[str, set[str]] = {}
+    for path in workflows.glob("*.yml"):
+        for action, commit, comment in USES.findall(path.read_text("utf-8")):
+            if action.startswith("$/"):
+                assert (workflows.parent.parent / action.removeprefix("$/")).is_file(), action
+                continue
+            assert comment, f"{path.name}: {action} names no version"
+            assert re.fullmatch(r"@[0-9a-f]{40}", commit), f"{path.name}: {action}{commit}"
+            versions.setdefault(action, set()).add(commit)
+    assert {action: found for action, found in versions.items() if len(found) > 1} == {}
+
+
+def test_the_template_and_its_projects_use_the_same_actions(render: Render) -> None:
+    def used(folder: Path) -> dict[str, str]:
+        text = "".join(path.read_text("utf-8") for path in (folder / ".github" / "workflows").glob("*.yml"))
+        return {action: commit for action, commit, _ in USES.findall(text)}
+
+    mine, theirs = used(ROOT), used(render(**GITHUB["whole"]))
+    assert {action: mine[action] for action in set(mine) & set(theirs)} == {
+        action: theirs[action] for action in set(mine) & set(theirs)
+    }
+
+
+def test_nothing_is_permitted_that_a_job_does_not_ask_for(workflows: Path) -> None:
+    for path in workflows.glob("*.yml"):
+        document = load(path)
+        assert document["permissions"] == {}, path.name
+        assert "concurrency" in document, path.name
+        for name, job in document["jobs"].items():
+            assert "permissions" in job, f"{path.name}: {name}"
+            assert "uses" in job or job["timeout-minutes"] <= 60, f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("chosen", [*GITHUB.values(), *GITLAB.values()])
+def test_every_command_names_something_that_exists(render: Render, chosen: dict[str, Any]) -> None:
+    project = render(**chosen)
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    installed = {re.split(r"[^\w.-]", name)[0] for name in pyproject["dependency-groups"]["dev"]}
+    slug, package = (answers(project)[name] for name in ("project_slug", "package_name"))
+    seen = set()
+    for line in commands(project):
+        for command in re.split(r" && | \| ", line):
+            words = shlex.split(re.sub(r"^\s*(case \S+ in \S+ |\w+=\$\(|\w+=\S+$)", "", command)) or ["echo"]
+            seen.add(words[0])
+            match words:
+                case ["uv", "run", name, *rest]:
+                    if name == slug:
+                        assert (project / "src" / package / "management" / "commands" / f"{rest[0]}.py").is_file()
+                    else:
+                        assert BROUGHT_BY.get(name, name) in installed, command
+                case ["uv", name, *_]:
+                    assert name in UV_COMMANDS, command
+                case ["uvx", *rest]:
+                    assert any(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", word) for word in rest), f"not pinned: {command}"
+                case [name, *_] if name.startswith("deploy/"):
+                    assert (project / name).stat().st_mode & 0o111, f"{name} is not executable"
+                case _:
+                    assert words[0] in RUNNER | IMAGE_PROGRAMS | SHELL, command
+            for word in words[1:]:
+                if word not in MADE and re.fullmatch(r"[\w.-]+\.(json|yml|toml)|Dockerfile|\.github/workflows", word):
+                    assert (project / word).exists(), f"{command}: {word}"
+    releases = "kubernetes" in answers(project)["layers"]
+    assert ("deploy/release" in seen) == ("deploy/kubeconfig" in seen) == releases
+
+
+@pytest.mark.parametrize("chosen", GITHUB.values())
+def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict[str, Any]) -> None:
+    document = load(render(**chosen) / ".github" / "workflows" / "deploy.yml")
+    found = document["jobs"]
+    assert found["build"]["needs"] == "ci"
+    assert "staging" in found or chosen.get("layers") == []
+    if "staging" in found:
+        assert found["image"]["needs"] == "build"
+        assert found["staging"]["needs"] == "image"
+        assert set(found["production"]["needs"]) == {"image", "staging"}
+        for name in ("staging", "production"):
+            steps = [step["run"] for step in found[name]["steps"] if "run" in step]
+            assert found[name]["environment"] == name
+            assert found[name]["concurrency"]["cancel-in-progress"] is False
+            assert found[name]["env"]["IMAGE"] == "${{ needs.image.outputs.image }}"
+            look = "echo" if name == "staging" else "newest=$(gh"
+            assert [step.split()[0] for step in steps] == ["gh", "deploy/kubeconfig", look, "deploy/release"]
+            assert steps[-1] == f'deploy/release {name} --image "$IMAGE"'
+            uses = [step["uses"].partition("@")[0] for step in found[name]["steps"] if "uses" in step]
+            assert "docker/login-action" in uses, (
+                "the image may be private, and its attestation is read from the registry"
+            )
+        # No commit waits for another, and none is released after one that is newer.
+        assert document["concurrency"]["group"] == "deploy-${{ github.sha }}"
+        assert found["staging"]["outputs"]["main"] == "${{ steps.main.outputs.sha }}"
+        assert found["staging"]["steps"][-1]["if"] == "steps.main.outputs.sha == github.sha"
+        assert found["production"]["if"] == "needs.staging.outputs.main == github.sha"
+
+
+@pytest.mark.parametrize(
+    ("ci", "before"),
+    [("github", "github:repo:acme/it"), ("gitlab", "gitlab:project_path:acme/it:ref_type:branch:ref:main")],
+)
+def test_only_the_job_of_an_environment_releases_to_it(render: Render, ci: str, before: str) -> None:
+    project = render(ci=ci, repository_url=f"https://{ci}.com/acme/it")
+    for environment in ("staging", "production"):
+        text = (project / "deploy/kubernetes/overlays" / environment / "setup.yaml").read_text("utf-8")
+        assert re.findall(r'name: "(git(?:hub|lab):.+)"', text) == [f"{before}:environment:{environment}"]
+    if ci == "gitlab":  # whose tokens do not name it by themselves
+        said = "'gitlab:' + claims.sub + ':environment:' + claims.environment"
+        assert said in (project / "docs" / "releases.md").read_text("utf-8")
+
+
+def test_commits_of_main_are_checked_beside_each_other_and_updates_may_change_workflows(render: Render) -> None:
+    workflows = render(**GITHUB["whole"]) / ".github" / "workflows"
+    group = load(workflows / "ci.yml")["concurrency"]["group"]
+    assert "github.event_name == 'pull_request' && github.ref || github.sha" in group
+    steps = load(workflows / "template-update.yml")["jobs"]["update"]["steps"]
+    assert steps[-1]["env"]["GH_TOKEN"] == "${{ secrets.TEMPLATE_UPDATE_TOKEN || github.token }}"
+
+
+def test_the_secrets_that_the_docs_have_made_are_ignored_by_git(render: Render) -> None:
+    project = render()
+    assert "/secrets/" in (project / ".gitignore").read_text("utf-8").splitlines()
+    text = (project / "docs" / "kubernetes.md").read_text("utf-8").partition("Once for each environment")[2]
+    blocks = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "--from-file" in block]
+    assert len(blocks) == 2
+    for block in blocks:
+        assert "(cd secrets && " in block or set(re.findall(r"--from-file=(\w+)/", block)) == {"secrets"}, block
+
+
+def test_a_pipeline_releases_in_the_order_of_its_stages(render: Render) -> None:
+    found = load(render(**GITLAB["whole"]) / ".gitlab-ci.yml")
+    assert found["stages"] == ["check", "build", "scan", "staging", "production"]
+    for name in ("staging", "production"):
+        job = found[f"release to {name}"]
+        assert job["environment"] == job["resource_group"] == job["stage"] == name
+        assert job["script"] == [f'deploy/release {name} --image "$IMAGE"']
+    assert found["release to production"]["rules"][0]["when"] == "manual"
+
+
+def test_violations_appear_in_the_pull_request(render: Render) -> None:
+    """They are uploaded although the checks have failed, by the one job that may write them."""
+    project = render(**GITHUB["whole"])
+    for name, _, job in jobs(project / ".github" / "workflows"):
+        uploads = [step for step in job.get("steps", []) if "upload-sarif" in step.get("uses", "")]
+        assert bool(uploads) == (job["permissions"].get("security-events") == "write"), name
+        for step in uploads:
+            assert step["if"] == "always()"
+            said = [other["run"] for other in job["steps"] if "--sarif" in other.get("run", "")]
+            assert [line.rpartition("> ")[2] for line in said] == [step["with"]["sarif_file"]]
+    text = (project / ".github" / "workflows" / "code-scanning.yml").read_text("utf-8")
+    assert "  pull_request:\n  push:\n    branches: [main]\n" in text
+    pipeline = load(render(**GITLAB["whole"]) / ".gitlab-ci.yml")
+    [job] = [job for job in pipeline.values() if isinstance(job, dict) and "codequality" in str(job.get("artifacts"))]
+    assert job["artifacts"]["when"] == "always"
+    assert job["script"][-1].endswith(f"--code-quality > {job['artifacts']['reports']['codequality']}")
+    assert job["stage"] == "check"
+    assert "rules" not in job
+
+
+def test_where_nothing_runs_there_is_nothing(render: Render) -> None:
+    project = render(ci="none")
+    assert not (project / ".github" / "workflows").exists()
+    assert not (project / ".gitlab-ci.yml").exists()
+    assert not (project / "renovate.json").exists()
+    assert not (project / "deploy" / "kubeconfig").exists()
+    assert (project / "deploy" / "release").exists()
+
+
+def test_the_matrix_is_that_of_the_variants() -> None:
+    """The template's own workflow takes it from tests/support/variants.py, and its last job needs all others."""
+    own = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    assert own["agent"]["strategy"]["matrix"] == "${{ fromJSON(needs.check.outputs.matrix) }}"
+    assert set(own["green"]["needs"]) == set(own) - {"green"}
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for line in commands(ROOT):
+        words = shlex.split(line)
+        assert (words[0] == "make" and words[1] in targets) or words[0] == "echo" or (ROOT / words[0]).is_file(), line
+
+
+def test_every_target_that_the_documents_name_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        named = set(re.findall(r"`make ([a-z]+)", path.read_text("utf-8")))
+        assert named <= targets, path.name
+
+
+def bearing(marks: tuple[str, ...]) -> ExpressionMatcher:
+    """A test with these marks, as expressions of `pytest -m` ask for them."""
+
+    def bears(name: str, /, **_: str | int | bool | None) -> bool:
+        return name in marks
+
+    return bears
+
+
+def test_every_test_is_part_of_a_job() -> None:
+    """Whatever marks a test bears, a target that the template's own workflow makes selects it."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    selections = re.findall(r'^([a-z]+):.*\n\t\$\(PYTEST\) -m (?:"([^"]+)"|(\w+))', makefile, re.MULTILINE)
+    made = {shlex.split(line)[1] for line in commands(ROOT) if line.startswith("make ")}
+    texts = {name: re.sub(r"\$\(if .*\)$", "", several or one) for name, several, one in selections if name in made}
+    texts["agent"] += " and variant"  # a machine for each
+    jobs = [Expression.compile(text) for text in texts.values()]
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["markers"]
+    marks = [line.partition(":")[0] for line in declared]
+    for size in range(len(marks) + 1):
+        for borne in combinations(marks, size):
+            assert any(job.evaluate(bearing(borne)) for job in jobs), borne

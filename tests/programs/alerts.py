@@ -1,0 +1,35 @@
+"""Writes the rules of Prometheus as a resource of the Prometheus Operator: one source, in two forms.
+
+    python -m tests.programs.alerts    take up changes of deploy/prometheus/rules (`make alerts`)
+
+What stands in monitoring.yml is left out: it is about an Alertmanager of our own.
+"""
+
+from __future__ import annotations
+
+from tests.support.template import FILES
+
+RULES = FILES / "deploy/{% if 'monitoring' in layers %}prometheus{% endif %}/rules"
+KUBERNETES = FILES / "deploy/{% if 'kubernetes' in layers %}kubernetes{% endif %}"
+RESOURCE = KUBERNETES / "components/{% if 'monitoring' in layers %}monitoring{% endif %}/rules.yaml.jinja"
+SOURCES = ["recording.yml", "alerts.yml.jinja"]
+HEAD = """\
+# The rules of deploy/prometheus/rules, for the Prometheus Operator. A test holds that they are the same.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: agent
+spec:
+  groups:
+"""
+
+
+def resource() -> str:
+    """The resource's text, with Jinja in it."""
+    texts = [(RULES / name).read_text("utf-8").partition("groups:\n")[2] for name in SOURCES]
+    lines = "\n".join(texts).rstrip("\n").split("\n")
+    return HEAD + "".join(f"  {line}".rstrip() + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    RESOURCE.write_text(resource(), "utf-8")

@@ -1,0 +1,242 @@
+"""Writes template/uv.lock.jinja: byte for byte what `uv lock` writes, for every answer, in one file.
+
+Each combination of answers that changes a dependency is locked by uv itself, all from one resolution of everything, so
+that they agree on versions. The results are merged line by line; a line that some lack stands under `{% if %}`. The
+project's own block is put where its slug sorts.
+
+    python -m tests.programs.lock             lock the dependencies of pyproject.toml.jinja; keep locked versions
+    python -m tests.programs.lock --upgrade   move to the newest versions in range
+    python -m tests.programs.lock --check     exit 1 if the file is out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import tomllib
+from difflib import SequenceMatcher
+from itertools import chain, starmap
+from pathlib import Path
+from typing import Any
+
+from jinja2 import meta
+
+from tests.support.template import FILES, answers, asking, environment, export, render
+from tests.support.variants import Row, answers_of, combine, options
+
+LOCK = FILES / "uv.lock.jinja"
+PYPROJECT = FILES / "pyproject.toml.jinja"
+SLUG = "my-agent"
+SEPARATOR = "\n[[package]]\n"
+
+# How the parts become one file. `packages` holds all but the project's own block, which goes before the first package
+# whose name sorts after the slug.
+TEMPLATE = """\
+{# Written by `make lock`. #}
+{% set packages %}
+@PACKAGES@
+{% endset %}
+{% set project %}
+@PROJECT@
+{% endset %}
+{% set lock = namespace(blocks=[], due=true) %}
+{% for block in packages.split('\\n[[package]]\\n') %}
+{% if lock.due and not loop.first and project_slug < block.split('"')[1] %}
+{% set lock.blocks = lock.blocks + [project] %}
+{% set lock.due = false %}
+{% endif %}
+{% set lock.blocks = lock.blocks + [block] %}
+{% endfor %}
+{{ (lock.blocks + [project] if lock.due else lock.blocks) | join('\\n[[package]]\\n') -}}
+"""
+
+
+def dependencies(pyproject: str) -> dict[str, Any]:
+    """What of a pyproject.toml decides its lock."""
+    document = tomllib.loads(pyproject)
+    project = document["project"]
+    found = {key: project.get(key) for key in ("requires-python", "dependencies", "optional-dependencies")}
+    return {**found, "groups": document.get("dependency-groups"), "uv": document["tool"].get("uv")}
+
+
+def mentions(option: str) -> bool:
+    """Whether pyproject.toml might depend on it."""
+    question, _, choice = option.partition("=")
+    text = PYPROJECT.read_text("utf-8")
+    return question in meta.find_undeclared_variables(environment().parse(text)) and choice in text
+
+
+def pyprojects() -> list[tuple[Row, str]]:
+    """One combination of answers, with its pyproject.toml, for each way in which dependencies differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = export(asking(), Path(folder, "source"))
+        defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
+    template = environment().from_string(PYPROJECT.read_text("utf-8"))
+    space = {option: values for option, values in options().items() if mentions(option)}
+    rendered = {tuple(row.values()): template.render(defaults | answers_of(row)) for row in combine(space)}
+    differs = {values: dependencies(text) for values, text in rendered.items()}
+
+    def decides(position: int) -> bool:
+        alike: dict[tuple[str, ...], Any] = {}  # of rows that differ in nothing but this option
+        others = ((values[:position] + values[position + 1 :], found) for values, found in differs.items())
+        return any(alike.setdefault(rest, found) != found for rest, found in others)
+
+    deciding = [option for position, option in enumerate(space) if decides(position)]
+    fixed = {option: values[0] for option, values in space.items() if option not in deciding}
+    rows = combine({option: space[option] for option in deciding})
+    return [(row, rendered[tuple({**fixed, **row}[option] for option in space)]) for row in rows]
+
+
+def union(pyprojects: list[str]) -> str:
+    """A pyproject.toml that depends on whatever any of them depends on."""
+    parsed = [tomllib.loads(text) for text in pyprojects]
+
+    def every(lists: list[list[str]]) -> str:
+        return json.dumps(sorted(set(chain.from_iterable(lists))))
+
+    lines = [
+        "[project]",
+        f'name = "{SLUG}"',
+        'version = "0"',
+        f'requires-python = "{parsed[0]["project"]["requires-python"]}"',
+        f"dependencies = {every([document['project']['dependencies'] for document in parsed])}",
+        "[dependency-groups]",
+    ]
+    for group in parsed[0]["dependency-groups"]:
+        lines += [f"{group} = {every([document['dependency-groups'][group] for document in parsed])}"]
+    return "\n".join(lines) + "\n"
+
+
+def uv_lock(pyproject: str, seed: str) -> str:
+    """What `uv lock` writes, with the versions of `seed`: a lock without the project's own block, so it is redone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "pyproject.toml").write_text(pyproject, "utf-8")
+        if seed:
+            Path(folder, "uv.lock").write_text(seed, "utf-8")
+        command = ["uv", "lock", "--quiet", "--no-build"]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            sys.exit(f"uv lock failed:\n{ran.stderr}")
+        return Path(folder, "uv.lock").read_text("utf-8")
+
+
+def split(lock: str) -> tuple[list[str], str]:
+    """The header and the blocks of others, and the project's own block."""
+    blocks = lock.split(SEPARATOR)
+    (own,) = [block for block in blocks[1:] if block.startswith(f'name = "{SLUG}"\n')]
+    return [block for block in blocks if block is not own], own
+
+
+def seeds(locks: list[str]) -> str:
+    """One lock with every package of all of them."""
+    blocks = {tuple(block.splitlines()[:3]): block for lock in locks for block in split(lock)[0]}
+    header, *packages = blocks.values()
+    return SEPARATOR.join([header, *sorted(packages)])
+
+
+def merge(sequences: list[list[str]]) -> list[tuple[str, set[int]]]:
+    """Each element once, in an order that agrees with every sequence, and which sequences have it."""
+    merged = [(element, {0}) for element in sequences[0]]
+    for number, sequence in enumerate(sequences[1:], start=1):
+        result: list[tuple[str, set[int]]] = []
+        matcher = SequenceMatcher(None, [element for element, _ in merged], sequence, autojunk=False)
+        for kind, low, high, start, stop in matcher.get_opcodes():
+            if kind == "equal":
+                result += [(element, members | {number}) for element, members in merged[low:high]]
+            else:
+                result += merged[low:high] + [(element, {number}) for element in sequence[start:stop]]
+        merged = result
+    return merged
+
+
+def equality(option: str, value: str) -> str:
+    """A Jinja expression that is true for one value of an option."""
+    question, several, choice = option.partition("=")
+    if several:
+        return f"'{choice}' {'in' if value == 'yes' else 'not in'} {question}"
+    return f"{option} == '{value}'"
+
+
+def condition(members: set[int], rows: list[Row]) -> str:
+    """A Jinja expression that is true for those of the rows, or nothing if it is all of them."""
+    if len(members) == len(rows):
+        return ""
+    values = {option: {rows[number][option] for number in members} for option in rows[0]}
+    for option, own in values.items():
+        others = set(options()[option]) - own
+        if {number for number, row in enumerate(rows) if row[option] in own} == members:
+            if len(own) == 1 or "=" in option:
+                return equality(option, min(own))
+            return f"{option} != '{others.pop()}'" if len(others) == 1 else f"{option} in {sorted(own)}"
+    shared = {option: min(own) for option, own in values.items() if len(own) == 1}
+    if {number for number, row in enumerate(rows) if shared.items() <= row.items()} == members:
+        return " and ".join(starmap(equality, shared.items()))
+    each = (" and ".join(starmap(equality, rows[number].items())) for number in members)
+    return " or ".join(f"({row})" for row in sorted(each))
+
+
+def guarded(elements: list[tuple[str, set[int]]], rows: list[Row]) -> list[str]:
+    """Lines, with `{% if %}` around each run of lines that only some of the rows have."""
+    lines: list[str] = []
+    current = ""
+    for text, members in elements:
+        wanted = condition(members, rows)
+        if wanted != current:
+            lines += ["{% endif %}"] * bool(current) + [f"{{% if {wanted} %}}"] * bool(wanted)
+            current = wanted
+        lines.append(text)
+    return lines + ["{% endif %}"] * bool(current)
+
+
+def merge_blocks(locks: list[list[str]], rows: list[Row]) -> list[str]:
+    """The lines of all blocks: those that all have as they are, others guarded as a whole or line by line."""
+
+    def key(block: str) -> str:
+        return "\n".join(block.splitlines()[:2])
+
+    contents = [{key(block): block for block in lock} for lock in locks]
+    elements: list[tuple[str, set[int]]] = []
+    for name, members in merge([[key(block) for block in lock] for lock in locks]):
+        some = sorted(members)
+        inner = merge([contents[number][name].splitlines() for number in some])
+        separator = [("", members), ("[[package]]", members)] if elements else []
+        elements += separator + [(line, {some[number] for number in found}) for line, found in inner]
+    return guarded(elements, rows)
+
+
+def generate(upgrade: bool = False) -> str:
+    """The text of template/uv.lock.jinja."""
+    variants = pyprojects()
+    rows = [row for row, _ in variants]
+    seed = ""
+    if LOCK.exists() and not upgrade:
+        template = environment().from_string(LOCK.read_text("utf-8"))
+        seed = seeds([template.render(answers_of(row), project_slug=SLUG) for row in rows])
+    seed = seeds([uv_lock(union([text for _, text in variants]), seed)])
+    locks = [split(uv_lock(text, seed)) for _, text in variants]
+    packages = merge_blocks([blocks for blocks, _ in locks], rows)
+    project = merge_blocks([[own] for _, own in locks], rows)
+    project[0] = 'name = "{{ project_slug }}"'
+    return TEMPLATE.replace("@PACKAGES@", "\n".join(packages)).replace("@PROJECT@", "\n".join(project))
+
+
+def main() -> int:
+    """Write or check the file."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--upgrade", action="store_true")
+    arguments.add_argument("--check", action="store_true")
+    chosen = arguments.parse_args()
+    text = generate(chosen.upgrade)
+    if chosen.check:
+        same = LOCK.exists() and LOCK.read_text("utf-8") == text
+        print("template/uv.lock.jinja is in step" if same else "template/uv.lock.jinja is stale: run `make lock`")
+        return not same
+    LOCK.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

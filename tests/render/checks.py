@@ -1,0 +1,281 @@
+"""What must hold of every rendering: each check returns what it found wrong, as sentences that begin with the file.
+
+They read files alone and run nothing, so that they are quick; a text that was found to parse is not parsed again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import PurePosixPath
+from symtable import symtable
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tests.support import variants
+from tests.support.template import ANSWERS_FILE, answers, marker, rendered_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+MAY_BE_EMPTY = {"__init__.py", "py.typed"}
+LOCK = "uv.lock"
+# Words that a project has no business with, by the choice that it made.
+FOREIGN = {
+    ("llm_provider", "openai"): "anthropic",
+    ("llm_provider", "openai_compatible"): "anthropic",
+    ("llm_provider", "anthropic"): "openai",
+    ("task_queue", "procrastinate"): "celery",
+    ("task_queue", "celery"): "procrastinate",
+    ("layers=kubernetes", "no"): "kubernetes|kubectl|kustomize|configmap",
+    ("layers=monitoring", "no"): "grafana|alertmanager|promtool|with `monitoring`",
+    ("layers=logging", "no"): "filebeat|elasticsearch|kibana",
+    ("layers=tracing", "no"): "otel_|opentelemetry-sdk|opentelemetry\\.(?:sdk|trace)",
+    ("ci", "github"): "gitlab",
+    ("ci", "gitlab"): "github actions|\\.github/workflows|dependencies, actions",
+    ("ci", "none"): "github actions|\\.github/workflows|gitlab|renovate",
+    ("assistants=claude", "no"): "claude\\.md|claude code",
+    ("assistants=cursor", "no"): "\\.cursor/",
+    ("assistants=copilot", "no"): "copilot",
+    ("assistants=augment", "no"): "augment code|\\.augment/",
+    ("assistants=devin", "no"): "\\bdevin\\b",
+    ("assistants=gemini", "no"): "gemini\\.md|gemini cli",
+}
+# Names that Windows cannot have: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file.
+HOSTILE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
+LONGEST_PATH = 180  # of the 260 that Windows allows, the rest for the folder that the project stands in
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|!\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`\n]*`")
+
+
+class Loader(yaml.CSafeLoader):
+    """YAML's own, which lets GitLab's tags be."""
+
+
+Loader.add_multi_constructor("!", lambda _, __, node: node.value)
+
+
+def load_yaml(text: str) -> None:
+    """Every document of a YAML file."""
+    list(yaml.load_all(text, Loader=Loader))
+
+
+def load_python(text: str) -> None:
+    """A module. The compiler reads it as far as its names, which takes less than a tree of Python objects does."""
+    symtable(text, "", "exec")
+
+
+def load_json_lines(text: str) -> None:
+    """Each line of a JSON-Lines file."""
+    for line in text.splitlines():
+        json.loads(line)
+
+
+def load_front_matter(text: str) -> None:
+    """The YAML at the head of a Markdown file, if there is any."""
+    if text.startswith("---\n"):
+        load_yaml(text.split("---\n", 2)[1])
+
+
+def load_shell(text: str) -> None:
+    """A script, without running it."""
+    shell = "bash" if "bash" in text.split("\n", 1)[0] else "sh"
+    ran = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise ValueError(ran.stderr.strip())
+
+
+def load_dockerfile(text: str) -> None:
+    """A Dockerfile's instructions, each of a known name, the first but ARG being FROM. hadolint reads more."""
+    known = (
+        "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR"
+    )
+    whole = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+    names = [line.split()[0] for line in whole.splitlines() if line.strip()]
+    for name in names:
+        if name not in known.split():
+            raise ValueError(f"{name} is no instruction")
+    if [name for name in names if name != "ARG"][:1] != ["FROM"]:
+        raise ValueError("does not begin with FROM")
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".py": load_python,
+    ".toml": tomllib.loads,
+    ".lock": tomllib.loads,
+    ".json": json.loads,
+    ".jsonl": load_json_lines,
+    ".yml": load_yaml,
+    ".yaml": load_yaml,
+    ".md": load_front_matter,
+    ".mdc": load_front_matter,
+    ".sh": load_shell,
+    "Dockerfile": load_dockerfile,
+}
+
+
+@cache
+def parse(kind: str, text: str) -> str:
+    """Why a text is not of this kind; nothing if it is."""
+    try:
+        PARSERS[kind](text)
+    except (ValueError, SyntaxError, yaml.YAMLError) as error:
+        return str(error).replace("\n", " ") or type(error).__name__
+    return ""
+
+
+def kind(path: str, text: str) -> str:
+    """The parser that a file needs, by its name or by its first line."""
+    name = PurePosixPath(path)
+    if name.name.startswith("Dockerfile"):
+        return "Dockerfile"
+    if re.match(r"#!.*\b(?:ba)?sh\b", text):
+        return ".sh"
+    if re.match(r"#!.*\bpython", text):
+        return ".py"
+    return name.suffix if name.suffix in PARSERS else ""
+
+
+class Rendering:
+    """The texts of a project that nothing has been run in, and its answers."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self.answers = answers(project)
+        self.texts = {
+            path.relative_to(project).as_posix(): path.read_bytes().decode() for path in rendered_files(project)
+        }
+
+    @property
+    def own(self) -> Iterable[tuple[str, str]]:
+        """The files that are about this project: checks of rules look for whatever a project may come to have."""
+        return (
+            (path, text)
+            for path, text in self.written
+            if not path.startswith(("tests/rules/", "tests/support/rules/", "rules/messages.yaml"))
+        )
+
+    @property
+    def written(self) -> Iterable[tuple[str, str]]:
+        """The files that people write and read: all but the answers and the lock."""
+        return ((path, text) for path, text in self.texts.items() if path not in {ANSWERS_FILE, LOCK})
+
+
+def unparsed(rendering: Rendering) -> list[str]:
+    """Files that are not what their name says."""
+    found = ((path, parse(form, text)) for path, text in rendering.texts.items() if (form := kind(path, text)))
+    return [f"{path}: {reason}" for path, reason in found if reason]
+
+
+def lines_with(pattern: re.Pattern[str], texts: Iterable[tuple[str, str]]) -> list[str]:
+    """The lines in which a pattern is found."""
+    return [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts
+        if pattern.search(text)
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def markers(rendering: Rendering) -> list[str]:
+    """Lines that show that there was a template."""
+    pattern = re.compile(f"{marker().pattern}|copier-twelve-factor")
+    return lines_with(pattern, rendering.written)
+
+
+def foreign(rendering: Rendering) -> list[str]:
+    """Lines, and names of files, about something that was not chosen."""
+    words = [FOREIGN[choice] for choice in variants.row_of(rendering.answers).items() if choice in FOREIGN]
+    pattern = re.compile("|".join(words) or r"(?!)")  # in small letters, which is quicker than to ignore case
+    names = [f"{path}: its name" for path in rendering.texts if pattern.search(path.lower())]
+    return names + lines_with(pattern, ((path, text.lower()) for path, text in rendering.own))
+
+
+def untidy(rendering: Rendering) -> list[str]:
+    """White space out of place, and files or folders with nothing in them."""
+    found = []
+    for path, text in rendering.texts.items():
+        if not text:
+            found += [f"{path}: is empty"] if path.rsplit("/", 1)[-1] not in MAY_BE_EMPTY else []
+            continue
+        if not text.endswith("\n") or text.endswith("\n\n"):
+            found.append(f"{path}: does not end with one newline")
+        if "\n\n\n\n" in text or text.startswith("\n"):
+            found.append(f"{path}: empty lines too many")
+        if "\r" in text or "\t\n" in text or " \n" in text:
+            found += [
+                f"{path}:{n}: trailing space" for n, line in enumerate(text.split("\n"), 1) if line != line.rstrip()
+            ]
+    folders = (path for path in rendering.project.rglob("*") if path.is_dir())
+    return found + [
+        f"{path.relative_to(rendering.project)}: is an empty folder" for path in folders if not any(path.iterdir())
+    ]
+
+
+def modes(rendering: Rendering) -> list[str]:
+    """Files that are executable and are no scripts, or the other way round."""
+    found = ((path, (rendering.project / path).stat().st_mode & 0o111, text) for path, text in rendering.texts.items())
+    return [
+        f"{path}: {'is executable and has' if mode else 'has'} {'a' if text.startswith('#!') else 'no'} `#!`"
+        for path, mode, text in found
+        if bool(mode) != text.startswith("#!")
+    ]
+
+
+def hostile(paths: Iterable[str]) -> list[str]:
+    """Paths that cannot be on Windows, or not beside one another where case does not count."""
+    paths = list(paths)
+    found = [f"{path}: a name that Windows cannot have" for path in paths if any(map(HOSTILE.search, path.split("/")))]
+    found += [f"{path}: longer than {LONGEST_PATH} characters" for path in paths if len(path) > LONGEST_PATH]
+    lower = [path.lower() for path in paths]
+    return found + [f"{path}: stands there in other case" for path in paths if lower.count(path.lower()) > 1]
+
+
+def anchors(text: str) -> set[str]:
+    """The fragments that a Markdown file has, as GitHub makes them of its headings."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).strip().lower() for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
+
+
+def dead_links(texts: dict[str, str]) -> list[str]:
+    """Links between files of one tree that lead nowhere."""
+    folders = {str(parent) for path in texts for parent in PurePosixPath(path).parents}
+    found = []
+    for path, text in texts.items():
+        if not path.endswith((".md", ".mdc")):
+            continue
+        for link, image in LINK.findall(CODE.sub("", FENCE.sub("", text))):
+            target, _, fragment = (link or image).partition("#")
+            if re.match(r"[a-z][a-z0-9+.-]*:", target):
+                continue
+            parts: list[str] = []
+            for part in (
+                [*PurePosixPath(path).parent.parts, *PurePosixPath(target).parts]
+                if target
+                else [*PurePosixPath(path).parts]
+            ):
+                if part == ".." and parts:
+                    parts.pop()
+                elif part != ".":
+                    parts.append(part)
+            whole = "/".join(parts) or "."
+            if whole not in texts and whole not in folders:
+                found.append(f"{path}: {link or image} leads nowhere")
+            elif fragment and whole.endswith(".md") and fragment not in anchors(texts[whole]):
+                found.append(f"{path}: {link or image} names no heading of {whole}")
+    return found
+
+
+def problems(rendering: Rendering) -> list[str]:
+    """All that is wrong with a rendering, as far as its files tell."""
+    checks = (unparsed, markers, foreign, untidy, modes)
+    found = [problem for check in checks for problem in check(rendering)]
+    return found + hostile(rendering.texts) + dead_links(rendering.texts)

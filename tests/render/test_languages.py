@@ -1,0 +1,82 @@
+"""The words of the command `rules` in the project's language: its help, its table and its messages."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tests.support.template import FILES
+
+if TYPE_CHECKING:
+    from tests.conftest import Render
+
+
+def test_the_report_is_translated() -> None:
+    """Each text of the machinery's that is looked up has a translation with the same names in braces."""
+    folder = FILES / "tests" / "support" / "rules"
+    used = {
+        *ast.literal_eval(re.findall(r"^HEADINGS = (.*)$", (folder / "report.py").read_text("utf-8"), re.MULTILINE)[0])
+    }
+    for name in ("check.py", "report.py", "run.py"):
+        tree = ast.parse((folder / name).read_text("utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "say"]
+        used |= {argument.value for call in calls for argument in call.args if isinstance(argument, ast.Constant)}
+    messages = FILES / "{% if rules_language == 'zh' %}rules{% endif %}" / "messages.yaml"
+    translations = yaml.safe_load(messages.read_text("utf-8"))
+    assert used - translations.keys() == set()
+    for english, chinese in translations.items():
+        assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), english
+
+
+# Functions, and which of their arguments is the text.
+SPOKEN = {"check": 0, "say": 0, "Broken": 0, "at": 1, "found": 1, "DocumentError": 1}
+SENTENCE = re.compile(r"(?:[\w`'{}-]+,? ){4}")  # five words and more
+CODE = re.compile(r"(async def|def|for|import|get post) |[A-Z]{6} |.*\\", re.DOTALL)  # also of five words, SQL included
+
+
+def spoken(text: str) -> set[str]:
+    """The texts of a module of checks that people read: those said at once, and sentences that a name holds."""
+    found: set[str] = set()
+    tree = ast.parse(text)
+    silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    silent |= {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg in {"help", "description"}
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            given = node.args[SPOKEN[name] : SPOKEN[name] + 1] if name in SPOKEN else []
+            found |= {part.value for part in given if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+            found |= {node.value} if SENTENCE.search(node.value) and not CODE.match(node.value.strip()) else set()
+    return found - {":"}  # of an f-string: where a document's error is
+
+
+def test_every_message_of_a_check_is_translated(render: Render) -> None:
+    project = render(rules_language="zh")
+    translations = yaml.safe_load((project / "rules/messages.yaml").read_text("utf-8"))
+    paths = [*(project / "tests/rules").glob("test_*.py"), *(project / "tests/support/rules").glob("*.py")]
+    texts = {text for path in paths for text in spoken(path.read_text("utf-8"))}
+    assert len(texts) > 200
+    assert texts - translations.keys() == set()
+
+
+def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
+    project = render(rules_language="zh")
+    catalogue = runpy.run_path(str(project / "tests/support/rules/catalogue.py"))
+    said = catalogue["say"]("a request with {what} is not refused by 401", what="no token")
+    assert not re.search(r"[a-z]", said), said
+
+
+def test_the_help_of_the_command_is_in_the_language_of_the_rules(render: Render) -> None:
+    for language, chinese in (("en", 0), ("zh", 8)):
+        text = (render(rules_language=language) / "src/my_agent/management/commands/rules.py").read_text("utf-8")
+        helps = re.findall(r'(?:help=|    """)"?([^"\n]+)"', text)
+        assert len(helps) == 8
+        assert sum(bool(re.search(r"[\u4e00-\u9fff]", one)) for one in helps) == chinese

@@ -1,0 +1,212 @@
+"""Renderings: every variant parses, is linted and formatted, and bears no trace of the template."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.render import checks
+from tests.support import variants
+from tests.support.git import git
+from tests.support.template import ANSWERS_FILE, FILES, README, environment, rendered_files
+from tests.support.template import render as render_template
+
+if TYPE_CHECKING:
+    from tests.conftest import Render
+
+# The longest and the shortest name: neither moves a line break or the order of imports.
+NAMES = {"long-name": {"project_slug": "zzz-the-longest-name-that-a-project-gets"}, "short-name": {"project_slug": "a"}}
+ROWS = variants.rows() | variants.flips() | NAMES
+
+
+@pytest.fixture
+def project(render: Render, row: str) -> Path:
+    return render(**ROWS[row])
+
+
+QUICK = {*variants.ARCHETYPES, *NAMES}
+# The tests of one variant run in one process of pytest-xdist, which renders it once.
+each_variant = pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=[pytest.mark.xdist_group(row), *([] if row in QUICK else [pytest.mark.slow])])
+        for row in ROWS
+    ],
+)
+
+
+def contents(project: Path) -> dict[str, tuple[int, bytes]]:
+    """The mode and the bytes of every file by its path."""
+    return {
+        path.relative_to(project).as_posix(): (path.stat().st_mode, path.read_bytes())
+        for path in rendered_files(project)
+    }
+
+
+def succeeds(command: list[str], project: Path) -> None:
+    """Run a command there."""
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@each_variant
+def test_its_files_are_sound(project: Path) -> None:
+    """They parse, bear no trace of the template nor of what was not chosen, and are tidy: checks.py."""
+    assert checks.problems(checks.Rendering(project)) == []
+
+
+def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
+    """In time of the processor, with nothing read or parsed before, beside how slow the machine is just then."""
+    project = render()
+    took = []
+    for _ in range(3):
+        checks.parse.cache_clear()
+        began = time.process_time()
+        checks.problems(checks.Rendering(project))
+        took.append((time.process_time() - began) / slowness())
+    assert median(took) < 0.5
+
+
+def slowness() -> float:
+    """How much longer than on the machine of the budgets some work takes here and now; at least 1."""
+    began = time.process_time()
+    for _ in range(20):
+        ast.parse("f(a, b)[c] = {d: e for d, e in g}\n" * 100)
+    took: float = time.process_time() - began
+    return max(1.0, took / 0.05)
+
+
+@each_variant
+def test_linting_and_formatting_change_nothing(project: Path) -> None:
+    for command in (["check"], ["format", "--check"]):
+        succeeds(["ruff", *command, "--no-cache", "--quiet"], project)
+
+
+@each_variant
+def test_the_lock_is_in_step(project: Path) -> None:
+    succeeds(["uv", "lock", "--check"], project)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", variants.options())
+def test_every_choice_changes_a_file(varying: Path, tmp_path: Path, option: str) -> None:
+    files = [
+        without_answers(render_template(varying, tmp_path / value, variants.answers_of({option: value}), vcs_ref=None))
+        for value in variants.options()[option]
+    ]
+    assert all(one != other for one, other in combinations(files, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("project_name", "Order Desk"),
+        ("project_description", "Answers questions about orders"),
+        ("author_name", "Acme Ltd"),
+        ("repository_url", "https://github.com/acme/order-desk"),
+        ("project_slug", "order-desk"),
+        ("package_name", "order_desk"),
+    ],
+)
+def test_every_text_changes_a_file(varying: Path, tmp_path: Path, name: str, value: str) -> None:
+    default = render_template(varying, tmp_path / "default", vcs_ref=None)
+    changed = render_template(varying, tmp_path / "changed", {name: value}, vcs_ref=None)
+    assert without_answers(default) != without_answers(changed)
+
+
+def without_answers(project: Path) -> dict[str, str]:
+    """Every file but the answers, in which every answer changes something."""
+    return {path: text for path, text in checks.Rendering(project).texts.items() if path != ANSWERS_FILE}
+
+
+@pytest.mark.slow
+def test_a_rendering_in_process_is_what_copier_copy_writes(
+    copier_template: Path, render: Render, tmp_path: Path
+) -> None:
+    """Tests render in their own process, and quicker: quick.py."""
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet", "--vcs-ref", "HEAD"]
+    subprocess.run([*command, str(copier_template), str(tmp_path / "project")], check=True, capture_output=True)
+    assert contents(tmp_path / "project") == contents(render())
+
+
+def test_a_second_copy_over_itself_changes_nothing(copier_template: Path, tmp_path: Path) -> None:
+    project = render_template(copier_template, tmp_path)
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Scaffold")
+    render_template(copier_template, project, overwrite=True)
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_what_is_the_users_survives_a_second_copy(copier_template: Path, tmp_path: Path) -> None:
+    project = render_template(copier_template, tmp_path)
+    mine = min((project / "src" / "my_agent" / "agent").iterdir())
+    mine.write_text("mine\n", "utf-8")
+    (project / "README.md").write_text("mine\n", "utf-8")
+    render_template(copier_template, project, overwrite=True)
+    assert mine.read_text("utf-8") == "mine\n"
+    assert (project / "README.md").read_text("utf-8") != "mine\n"
+
+
+def test_an_existing_repository_keeps_its_files(
+    copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "notes.txt").write_text("mine\n", "utf-8")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "Before")
+    render_template(copier_template, tmp_path, quiet=False)
+    assert (tmp_path / "notes.txt").read_text("utf-8") == "mine\n"
+    assert (tmp_path / "src" / "my_agent").is_dir()
+    assert "git init" not in capsys.readouterr().err
+
+
+def test_uncommitted_changes_are_rendered_from_head(copier_template: Path, tmp_path: Path) -> None:
+    dirty = tmp_path / "template"
+    shutil.copytree(copier_template, dirty)
+    (dirty / FILES.name / README).write_text("# Changed {{ project_name }}\n", "utf-8")
+    project = render_template(dirty, tmp_path / "project")
+    assert (project / "README.md").read_text("utf-8") == "# Changed My Agent\n"
+
+
+def test_the_next_commands_are_told(copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = render_template(copier_template, tmp_path / "my agent's", quiet=False)
+    told = capsys.readouterr().err
+    commands = [line.strip() for line in told.splitlines() if line.startswith("    ")]
+    changed = subprocess.run(f"{commands[0]} && pwd", shell=True, capture_output=True, text=True, check=True)
+    assert changed.stdout.strip() == str(project)
+    assert commands[1].startswith("uv run my-agent dev")
+    assert commands[2] == "uv run pytest"
+    assert "git init" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("gh:acme/it", "https://github.com/acme/it.git"),
+        ("gh:acme/it.git", "https://github.com/acme/it.git"),
+        ("gl:acme/desks/it", "https://gitlab.com/acme/desks/it.git"),
+        ("git@github.com:acme/it.git", "git@github.com:acme/it.git"),
+        ("git+https://git.acme.test/it", "git+https://git.acme.test/it"),
+        ("https://someone:secret@git.acme.test/it.git", "https://git.acme.test/it.git"),
+        ("git+https://secret@git.acme.test/it", "git+https://git.acme.test/it"),
+        ("/srv/it", "/srv/it"),
+        ("~/it", "~/it"),
+        ("../it", str(Path.cwd().parent / "it")),
+    ],
+)
+def test_the_address_of_a_template_is_recorded_whole(given: str, recorded: str) -> None:
+    """Renovate's copier manager follows https addresses only, and a relative path would lead from another folder."""
+    source = FILES / "{{ _copier_conf.answers_file }}.jinja"
+    text = environment().from_string(source.read_text("utf-8")).render(_copier_answers={"_src_path": given})
+    assert yaml.safe_load(text) == {"_src_path": recorded}

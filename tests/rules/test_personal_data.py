@@ -1,0 +1,116 @@
+"""The check of tables that hold what is an owner's: which ones it sees, and what it takes for exported and erased."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.rules.test_rules import installed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Render
+
+pytestmark = pytest.mark.xdist_group("rules")
+
+MIGRATION = "from alembic import op\nimport sqlalchemy as sa\n\n\ndef upgrade():\n    {statement}\n"
+ASK = """
+import json, sys
+from pathlib import Path
+from tests.support.rules import belongings
+from tests.support.rules.project import Project
+project = Project(Path.cwd()).planted(json.load(sys.stdin))
+known = belongings.tables(project)
+exported, erased = belongings.reached(project, "kind"), belongings.reached(project, "erasure")
+print(json.dumps({
+    name: [belongings.reads(exported, name), belongings.is_erased(erased, name, known)] for name in known
+}))
+"""
+EXPORTS = """
+from ..extensions import ExportRegistry
+from . import planted_store
+
+registry = ExportRegistry()
+
+
+@registry.kind("planted")
+async def planted_of(executor, owner):
+    for row in await planted_store.find(executor, owner):
+        yield row
+
+
+@registry.erasure("planted")
+async def erase_planted(executor, owner):
+    return await planted_store.forget(executor, owner)
+"""
+STORE = """
+ERASE = "DELETE FROM planted WHERE owner = %(owner)s"
+
+
+async def find(executor, owner):
+    return await executor.fetch_all(dict, "SELECT * FROM planted WHERE owner = %(owner)s", {"owner": owner})
+
+
+async def forget(executor, owner):
+    return await executor.execute(ERASE, {"owner": owner})
+"""
+
+
+@pytest.fixture(scope="module")
+def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return installed(render(), tmp_path_factory.mktemp("belongings") / "project")
+
+
+def found(project: Path, statement: str, **files: str) -> dict[str, list[bool]]:
+    """The tables with an owner, and for each whether it is exported and whether it is erased."""
+    planted = {"migrations/agent/0001_notes.py": MIGRATION.format(statement=statement)}
+    planted |= {f"src/my_agent/agent/{name}.py": text for name, text in files.items()}
+    command = [".venv/bin/python", "-c", ASK]
+    done = subprocess.run(command, cwd=project, input=json.dumps(planted), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, list[bool]] = json.loads(done.stdout)
+    return answer
+
+
+SEEN = {
+    "sql": 'op.execute("CREATE TABLE planted (id int, owner text NOT NULL)")',
+    "quoted": """op.execute('CREATE TABLE IF NOT EXISTS public."planted" ("user_id" text, PRIMARY KEY (user_id))')""",
+    "reference": 'op.execute("CREATE TABLE planted (whose text REFERENCES users (subject))")',
+    "alter": 'op.execute("ALTER TABLE planted ADD COLUMN session_id uuid")',
+    "alembic": 'op.create_table("planted", sa.Column("id", sa.Integer), sa.Column("owner", sa.Text))',
+    "column": 'op.add_column("planted", sa.Column("created_by", sa.Text))',
+    "key": 'op.create_table("planted", sa.Column("of", sa.Text, sa.ForeignKey("users.subject")))',
+}
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_a_table_with_an_owner_is_seen_however_it_is_made(project: Path, kind: str) -> None:
+    assert found(project, SEEN[kind]) == {"planted": [False, False]}
+    assert found(project, SEEN[kind], exports=EXPORTS, planted_store=STORE) == {"planted": [True, True]}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'op.execute("CREATE TABLE planted (id int, city text)")',
+        'op.execute("CREATE TABLE planted (id int -- the owner\\n, city text)")',
+        "op.execute('CREATE TABLE planted (owner text); DROP TABLE planted')",
+    ],
+)
+def test_a_table_without_an_owner_is_let_pass(project: Path, statement: str) -> None:
+    assert found(project, statement) == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'op.execute("CREATE TABLE planted (of uuid REFERENCES chat_sessions (id) ON DELETE CASCADE)")',
+        'op.create_table("planted", sa.Column("of", sa.Uuid, sa.ForeignKey("turns.id", ondelete="CASCADE")))',
+    ],
+)
+def test_what_goes_with_a_session_is_erased_and_still_has_to_be_exported(project: Path, statement: str) -> None:
+    assert found(project, statement) == {"planted": [False, True]}

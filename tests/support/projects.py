@@ -1,0 +1,53 @@
+"""Commands run in rendered projects as their owners run them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import variants
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Longest first, so that no processor waits for the last variant.
+ROWS = dict(sorted(variants.rows().items(), key=lambda row: row[1].get("task_queue") != "celery"))
+
+
+def variant_marks(row: str) -> list[pytest.MarkDecorator]:
+    """One takes minutes on two cores: `make test` has the archetypes, `make agent` all, and CI a machine for each."""
+    return [pytest.mark.variant] if row in variants.ARCHETYPES else [pytest.mark.variant, pytest.mark.matrix]
+
+
+each_row = pytest.mark.parametrize(
+    "row", [pytest.param(row, marks=[*variant_marks(row), pytest.mark.xdist_group(row)]) for row in ROWS]
+)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user's shell: without variables of this test run, or that disable bytecode caches."""
+    inherited = ("VIRTUAL_ENV", "PYTEST_", "COV", "UV_PYTHON=", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
+
+
+def share() -> dict[str, str]:
+    """The environment of a variant that is built beside others: its share of three workers per processor.
+
+    With two per processor, the default of a suite that runs alone, processors were idle for a tenth of the time.
+    """
+    others = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return environment() | {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(max(1, 3 * (os.cpu_count() or 1) // others))}
+
+
+def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> None:
+    """Run a command in a project and append its output to a log, which is shown if the command fails."""
+    with log.open("a", encoding="utf-8") as output:
+        print("$", command, file=output, flush=True)
+        ran = subprocess.run(
+            command.split(), cwd=project, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+    if ran.returncode:
+        pytest.fail(f"{command} exited {ran.returncode}\n{log.read_text('utf-8')}", pytrace=False)

@@ -1,0 +1,103 @@
+"""The template as data: its questions, its files, its Jinja environment, and a rendering of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import warnings
+from functools import cache
+from pathlib import Path
+from shutil import copy2
+from typing import TYPE_CHECKING, Any
+
+import copier
+import yaml
+from copier.errors import DirtyLocalWarning, ShallowCloneWarning
+from jinja2 import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+FILES = ROOT / "template"
+README = "{% if rules_language == 'en' %}README.md{% endif %}.jinja"
+ANSWERS_FILE = ".copier-answers.yml"
+SUFFIX = ".jinja"
+
+
+@cache
+def config() -> dict[str, Any]:
+    """copier.yml, settings and questions."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    return loaded
+
+
+def questions() -> dict[str, dict[str, Any]]:
+    """The questions and, with `when: false`, the computed values."""
+    return {name: value for name, value in config().items() if not name.startswith("_")}
+
+
+def environment() -> SandboxedEnvironment:
+    """Jinja as Copier sets it up for this template."""
+    settings = {**config()["_envops"], "undefined": StrictUndefined}
+    return SandboxedEnvironment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"], **settings)
+
+
+def working_tree() -> list[Path]:
+    """What would be committed now, relative to ROOT: tracked and new files, without ignored and deleted ones."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [Path(path) for path in sorted(set(listed.stdout.split("\0"))) if path and (ROOT / path).is_file()]
+
+
+def asking() -> list[Path]:
+    """The files that a template needs to ask and to record: copier.yml, its messages and the answers file."""
+    return [
+        path
+        for path in working_tree()
+        if path.name == "copier.yml" or path.parts[0] == "messages" or "answers_file" in path.name
+    ]
+
+
+def export(paths: list[Path], target: Path) -> Path:
+    """Copy files of the working tree, given relative to ROOT."""
+    for path in paths:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        copy2(ROOT / path, target / path)
+    return target
+
+
+def render(source: Path, target: Path, answers: Mapping[str, Any] | None = None, **options: Any) -> Path:  # noqa: ANN401
+    """`copier copy --defaults`, with no trust. Unknown answers are an error, where Copier ignores them."""
+    answers = answers or {}
+    if unknown := set(answers) - set(questions()):
+        raise KeyError(f"no such question: {', '.join(sorted(unknown))}")
+    settings = {"defaults": True, "quiet": True, "unsafe": False, "vcs_ref": "HEAD", **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DirtyLocalWarning)
+        warnings.simplefilter("ignore", ShallowCloneWarning)
+        copier.run_copy(str(source), target, data=dict(answers), **settings)
+    return target
+
+
+def answers(project: Path) -> dict[str, Any]:
+    """The answers that a rendered project recorded."""
+    loaded: dict[str, Any] = yaml.safe_load((project / ANSWERS_FILE).read_text("utf-8"))
+    return loaded
+
+
+def rendered_files(project: Path) -> list[Path]:
+    """Every file of a rendering that nothing has been run in."""
+    return sorted(path for path in project.rglob("*") if path.is_file())
+
+
+def marker() -> re.Pattern[str]:
+    """What a text bears that is to be rendered: a statement, a comment, or the name of an answer."""
+    names = "|".join([*questions(), "_copier_answers", "_copier_conf", "_copier_operation"])
+    return re.compile(r"{%|{#|{{-?\s*(?:dict\()?(?:" + names + r")\b")

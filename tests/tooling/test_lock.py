@@ -1,0 +1,45 @@
+"""uv.lock is in step for every answer, byte for byte what uv itself writes."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import lock
+from tests.support.template import answers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Render
+
+
+@pytest.mark.slow
+def test_the_lock_is_what_the_script_would_write() -> None:
+    assert lock.LOCK.read_text("utf-8") == lock.generate(), "stale: run `make lock`"
+
+
+# The project's own block comes first, in the middle and last among the packages.
+@pytest.mark.parametrize(
+    ("slug", "provider"),
+    [
+        ("my-agent", "anthropic"),
+        pytest.param("a-first", "openai", marks=pytest.mark.slow),
+        pytest.param("agent-7", "anthropic", marks=pytest.mark.slow),
+        pytest.param("zz-last", "openai_compatible", marks=pytest.mark.slow),
+    ],
+)
+def test_uv_writes_the_same_bytes(render: Render, tmp_path: Path, slug: str, provider: str) -> None:
+    project = render(project_slug=slug, llm_provider=provider)
+    rendered = (project / "uv.lock").read_text("utf-8")
+    own = f'[[package]]\nname = "{slug}"\n'
+    before, after = rendered.split(own)
+    # Without the project's own block uv has to write the lock again; versions are taken from what is left.
+    (tmp_path / "uv.lock").write_text(before + after[after.find("[[package]]") :] * ("[[package]]" in after), "utf-8")
+    (tmp_path / "pyproject.toml").write_text((project / "pyproject.toml").read_text("utf-8"), "utf-8")
+    subprocess.run(["uv", "lock", "--quiet"], cwd=tmp_path, check=True)
+    assert (tmp_path / "uv.lock").read_text("utf-8") == rendered
+    subprocess.run(["uv", "lock", "--check", "--quiet"], cwd=project, check=True)
+    assert answers(project)["project_slug"] == slug

@@ -1,0 +1,100 @@
+"""An update of a project that nobody touched is a fresh copy of the new version, for every variant of the array."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.programs import releases
+from tests.support import variants
+from tests.support.git import commit, git
+from tests.support.projects import each_row
+from tests.support.template import FILES, README, answers, config, render, rendered_files
+from tests.support.updating import owned, update
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.update
+
+ROWS = variants.rows()
+NEXT = dict(zip(ROWS, [*list(ROWS)[1:], *ROWS], strict=False))
+RELEASES = [release.version for release in releases.releases()]
+OLDER = f"{RELEASES[-1]}.1"  # a release of the tests' own, from which no hook lies before the next
+
+
+@pytest.fixture(scope="session")
+def history(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with one more release, of which the working tree differs in every way that a file can."""
+    template = shutil.copytree(copier_template, tmp_path_factory.mktemp("history") / "template", symlinks=True)
+    newest, branch = git(template, "rev-parse", "HEAD"), git(template, "branch", "--show-current")
+    git(template, "checkout", "--quiet", "--orphan", "older")
+    files = template / FILES.name
+    (files / "gone.txt").write_text("gone\n", "utf-8")
+    (files / "{% if task_queue == 'celery' %}gone-celery.txt{% endif %}").write_text("gone\n", "utf-8")
+    (files / "docs" / "api.md").unlink()
+    (files / "docs" / "settings.md.jinja").rename(files / "docs" / "configuration.md.jinja")
+    (files / "migrations" / "script.py.mako").chmod(0o755)
+    for name in (
+        README,
+        "pyproject.toml.jinja",
+        "src/{{ package_name }}/app.py.jinja",
+        "{% if rules_language == 'en' %}rules{% endif %}/CHANGELOG.md",
+    ):
+        lines = (files / name).read_text("utf-8").splitlines(keepends=True)
+        (files / name).write_text("".join([*lines[:5], lines[5], *lines[7:], "# older\n"]), "utf-8")
+    commit(template, OLDER)
+    git(template, "tag", OLDER)
+    git(template, "checkout", "--quiet", "--force", branch)
+    assert git(template, "rev-parse", "HEAD") == newest
+    return template
+
+
+def contents(project: Path, mine: bool) -> dict[str, tuple[int, bytes]]:
+    """The mode and the bytes of the files that are the user's, or of all others."""
+    paths = owned(config()["_skip_if_exists"], answers(project))
+    found = {}
+    for path in rendered_files(project):
+        name = path.relative_to(project).as_posix()
+        is_mine = any(name == start or name.startswith(f"{start}/") for start in paths)
+        if is_mine == mine and not name.startswith(".git/"):
+            found[name] = (path.stat().st_mode & 0o777, path.read_bytes())
+    return found
+
+
+def scaffold(template: Path, target: Path, given: Mapping[str, Any], version: str) -> Path:
+    project = render(template, target, given, vcs_ref=version)
+    commit(project, "Scaffold")
+    return project
+
+
+def is_a_fresh_copy(project: Path, template: Path, fresh: Path) -> None:
+    given = {name: value for name, value in answers(project).items() if not name.startswith("_")}
+    render(template, fresh, given, vcs_ref=releases.following())
+    updated, copied = contents(project, mine=False), contents(fresh, mine=False)
+    assert updated.keys() == copied.keys()
+    assert [name for name in copied if updated[name] != copied[name]] == []
+
+
+@each_row
+def test_an_update_is_a_fresh_copy(row: str, history: Path, tmp_path: Path) -> None:
+    """From the newest release, the default from each, and from one that differs in every way."""
+    releases.require_history()
+    for version in [OLDER, *(RELEASES if row == "default" else RELEASES[-1:])]:
+        project = scaffold(history, tmp_path / version, ROWS[row], version)
+        mine = contents(project, mine=True)
+        update(project, unsafe=version != OLDER)  # a release may have a hook
+        is_a_fresh_copy(project, history, tmp_path / f"fresh-{version}")
+        assert contents(project, mine=True) == mine
+
+
+@each_row
+def test_an_update_with_other_answers_is_a_fresh_copy_with_these(row: str, history: Path, tmp_path: Path) -> None:
+    """Every option is answered as the next variant answers it; names stay."""
+    project = scaffold(history, tmp_path / "project", ROWS[row], OLDER)
+    update(project, variants.answers_of(variants.row_of(ROWS[NEXT[row]])))
+    assert variants.row_of(answers(project)) == variants.row_of(ROWS[NEXT[row]])
+    is_a_fresh_copy(project, history, tmp_path / "fresh")

@@ -1,0 +1,57 @@
+"""docs/walkthrough.md is a real run: its commands are run in order, and say what it says that they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from tests.programs import releases
+from tests.support.git import git
+from tests.support.projects import environment
+from tests.support.template import ROOT
+
+pytestmark = pytest.mark.agent
+
+TEXT = (ROOT / "docs" / "walkthrough.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", TEXT, re.MULTILINE | re.DOTALL)
+ADDRESS = "/path/to/copier-twelve-factor-agent"
+NEWEST = Version("1.1.0")  # when it was written
+REFUSED = 4  # Copier's exit code where it asks for trust
+
+
+def pattern(expected: str) -> str:
+    """What a block shows, with `…` for anything."""
+    return ".*".join(re.escape(part.strip("\n")) for part in expected.split("…"))
+
+
+def test_the_walkthrough_is_a_real_run(tmp_path: Path) -> None:
+    releases.require_history()
+    template = tmp_path / "template"
+    git(tmp_path, "clone", "--quiet", str(ROOT), str(template))
+    releases.tag(template)
+    later = [release.version for release in releases.releases() if release.order > NEWEST]
+    git(template, "tag", "--delete", *later)
+    directory, cwd = tmp_path, tmp_path / "cwd"
+    assert len(BLOCKS) == TEXT.count("```sh\n")
+    for script, expected in BLOCKS:
+        commands = script.replace(ADDRESS, str(template)).replace("uvx copier", f"{sys.executable} -m copier")
+        ran = subprocess.run(
+            ["bash", "-e", "-u", "-o", "pipefail", "-c", f"trap 'pwd > {cwd}' EXIT\n{commands}"],
+            cwd=directory,
+            env=environment() | {"COLUMNS": "240"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        directory = Path(cwd.read_text("utf-8").strip())
+        wanted = REFUSED if "unsafe feature" in expected else 1 if "1 of 7" in expected else 0
+        assert ran.returncode == wanted, f"{script}\n{ran.stdout}"
+        assert re.search(pattern(expected), ran.stdout, re.DOTALL), f"{script}\nsays\n{ran.stdout}"
+    assert "SESSION_RETENTION_DAYS=365" in (tmp_path / "order-desk" / ".env").read_text("utf-8")
+    assert git(tmp_path / "order-desk", "status", "--porcelain") == ""
