@@ -36,15 +36,15 @@ UNWANTED = ("PYTEST_", "VIRTUAL_", "PYTHONDONTWRITEBYTECODE")
 COUNTS = re.compile(r"^ +((?:metrics\.)?[A-Z_]+(?:\.labels\(.*\))?\.(?:inc|dec|observe|set)|\w+\.add_metric)\(.*\)$")
 # By the module that counts: the tests that say that they see it.
 COUNTED = {
-    "observability/operations.py": f"{INTEGRATION}metrics.py tests/e2e/test_vitals.py",
-    "observability/requests.py": f"{INTEGRATION}metrics.py",
-    "observability/metrics.py": f"{INTEGRATION}metrics.py tests/e2e/test_vitals.py",
-    "observability/backlog.py": "tests/e2e/test_vitals.py::test_the_scheduler_tells_what_waits",
-    "processes/scheduler.py": f"{INTEGRATION}scheduler.py tests/e2e/test_vitals.py",
+    "observability/instrumentation.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
+    "observability/access_log.py": f"{INTEGRATION}metrics.py",
+    "observability/metrics.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
+    "observability/queue_metrics.py": "tests/e2e/test_health_server.py::test_the_scheduler_tells_what_waits",
+    "processes/scheduler.py": f"{INTEGRATION}scheduler.py tests/e2e/test_health_server.py",
     "chat/budgets.py": f"{INTEGRATION}budgets.py",
     "chat/runner.py": f"{INTEGRATION}budgets.py",
-    "security/admission.py": f"{INTEGRATION}rate_limits.py",
-    "processes/protocol.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
+    "security/rate_limit.py": f"{INTEGRATION}rate_limits.py",
+    "processes/http_protocol.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
 }
 # By the name of the setting: what it is without effect, and the tests.
 HUGE = "10**9"
@@ -92,16 +92,16 @@ LIMITS = {
 }
 # Limits that are no settings: the line, what stands there instead, and the tests.
 CONSTANTS = [
-    ("security/issuer.py", r"len\(body\) > MAX_BYTES", "False", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", r"self\._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", r"now - self\._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}issuer.py"),
-    ("security/issuer.py", r"key\.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}issuer.py"),
+    ("security/jwks.py", r"len\(body\) > MAX_BYTES", "False", f"{INTEGRATION}issuer.py"),
+    ("security/jwks.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}issuer.py"),
+    ("security/jwks.py", r"self\._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}issuer.py"),
+    ("security/jwks.py", r"now - self\._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}issuer.py"),
+    ("security/jwks.py", r"key\.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}issuer.py"),
     ("security/tokens.py", r"len\(self\._found\) >= CACHE_SIZE", "False", "tests/unit/test_tokens.py"),
     ("security/tokens.py", r"time\.time\(\) < until", "True", "tests/unit/test_tokens.py"),
-    ("security/keys.py", r"len\(self\._found\) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
-    ("security/keys.py", r"time\.monotonic\(\) < until", "True", f"{INTEGRATION}access.py"),
-    ("security/refusals.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
+    ("security/api_keys.py", r"len\(self\._found\) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
+    ("security/api_keys.py", r"time\.monotonic\(\) < until", "True", f"{INTEGRATION}access.py"),
+    ("security/failed_logins.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
     ("security/tokens.py", r"0 < len\(subject\) <= MAX_SUBJECT", "len(subject) > 0", "tests/unit/test_tokens.py"),
 ]
 # Headers of responses: the line, what stands there instead, and the tests.
@@ -113,10 +113,10 @@ HEADERS = [
     ("security/headers.py", r'^    "cache-control": .*\n', "", f"{INTEGRATION}requests.py"),
     ("security/headers.py", r"; frame-ancestors 'none'", "", f"{INTEGRATION}requests.py"),
     ("security/headers.py", r'scope\["scheme"\] == "https"', "True", f"{INTEGRATION}requests.py"),
-    ("security/admission.py", r'^        "RateLimit-Policy": .*\n', "", f"{INTEGRATION}rate_limits.py"),
-    ("security/admission.py", r'^        "RateLimit": .*\n', "", f"{INTEGRATION}rate_limits.py"),
-    ("security/admission.py", r', "Retry-After": str\(math', ', "X-Later": str(math', f"{INTEGRATION}rate_limits.py"),
-    ("security/admission.py", r'headers=\{"Retry-After": "5"\}', "headers={}", f"{INTEGRATION}rate_limits.py"),
+    ("security/rate_limit.py", r'^        "RateLimit-Policy": .*\n', "", f"{INTEGRATION}rate_limits.py"),
+    ("security/rate_limit.py", r'^        "RateLimit": .*\n', "", f"{INTEGRATION}rate_limits.py"),
+    ("security/rate_limit.py", r', "Retry-After": str\(math', ', "X-Later": str(math', f"{INTEGRATION}rate_limits.py"),
+    ("security/rate_limit.py", r'headers=\{"Retry-After": "5"\}', "headers={}", f"{INTEGRATION}rate_limits.py"),
     ("security/authentication.py", r'"WWW-Authenticate": header\}\)$', '"X-W": header})', f"{INTEGRATION}access.py"),
     (
         "security/authentication.py",
@@ -125,15 +125,15 @@ HEADERS = [
         f"{INTEGRATION}access.py",
     ),
     ("security/authentication.py", r'\{"WWW-Authenticate": "Bearer"\}', "{}", f"{INTEGRATION}requests.py"),
-    ("security/limits.py", r"title, detail, headers=_CLOSE", "title, detail", f"{INTEGRATION}requests.py"),
-    ("security/limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
-    ("observability/server.py", r"\*\*self\.added_headers, ", "", "tests/e2e/test_vitals.py"),
+    ("security/request_limits.py", r"title, detail, headers=_CLOSE", "title, detail", f"{INTEGRATION}requests.py"),
+    ("security/request_limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
+    ("observability/health_server.py", r"\*\*self\.added_headers, ", "", "tests/e2e/test_health_server.py"),
     ("processes/web.py", r"\*\*HEADERS, ", "", COUNTED["processes/web.py"]),
-    ("security/limits.py", r'headers=\{"Accept": "application/json"\}', "headers={}", f"{INTEGRATION}requests.py"),
+    ("security/request_limits.py", r'headers=\{"Accept": "application/json"\}', "headers={}", f"{INTEGRATION}requests.py"),
     ("problems.py", r'\{"Retry-After": "5"\}', "{}", f"{INTEGRATION}issuer.py"),
     ("chat/routes.py", r'headers = \{"Retry-After": str\(math.*\}', "headers = {}", f"{INTEGRATION}budgets.py"),
     ("chat/routes.py", r'\{"Retry-After": str\(round.*\} if', "{} if", f"{INTEGRATION}model_failures.py"),
-    ("observability/requests.py", r', \(b"x-request-id", request_id\)', "", f"{INTEGRATION}chat_api.py"),
+    ("observability/access_log.py", r', \(b"x-request-id", request_id\)', "", f"{INTEGRATION}chat_api.py"),
 ]
 
 

@@ -215,8 +215,8 @@ STATIC = {
     "no-state-in-modules": code(
         "chat/models.py", "    PLANTED[key] = 1", "PLANTED: dict[str, int] = {}\n\n\ndef planted(key: str) -> None:\n"
     ),
-    "no-file-written": code("chat/conversation.py", "    path.write_text('planted')", "def planted(path):\n"),
-    "no-port-in-code": code("processes/common.py", "PLANTED_PORT = 9100"),
+    "no-file-written": code("chat/message_history.py", "    path.write_text('planted')", "def planted(path):\n"),
+    "no-port-in-code": code("processes/lifecycle.py", "PLANTED_PORT = 9100"),
     "process-types-agree": Plant("compose.planted.yaml", "web:", COMPOSE),
     "connections-fit-the-database": Plant("compose.planted.yaml", "worker:", ""),
     "work-goes-to-the-queue": code(
@@ -232,7 +232,7 @@ STATIC = {
         "import asyncio\n\n\nasync def planted():\n    while True:\n        try:\n            await planted()\n",
     ),
     "no-signal-handler-of-its-own": code(
-        "chat/leases.py", "    signal.signal(15, print)", "def planted():\n    import signal\n\n"
+        "chat/turn_store.py", "    signal.signal(15, print)", "def planted():\n    import signal\n\n"
     ),
     "platforms-wait-for-a-stopping-process": Plant(
         "deploy/kubernetes/planted.yaml", "terminationGracePeriodSeconds: 5", DEPLOYMENT
@@ -242,14 +242,14 @@ STATIC = {
     "environments-differ-little": Plant(
         f"{PACKAGE}/config.py", '"TURN_MAX_STEPS": 3', '"TURN_MAX_STEPS": 3,\n    "DEBUG": True,', old='"DEBUG": True,'
     ),
-    "no-print": code("chat/turns.py", "print('planted')"),
+    "no-print": code("chat/supervisor.py", "print('planted')"),
     "no-log-file": code("chat/events.py", "PLANTED = logging.FileHandler('planted')", "import logging\n\n"),
     "no-secret-is-logged": code(
         "chat/admin.py",
         "    logging.getLogger().info(settings.SECRET_KEY.get_secret_value())",
         "import logging\n\n\ndef planted(settings):\n",
     ),
-    "the-schema-is-changed-by-migrations": code("chat/repository.py", "PLANTED = 'CREATE TABLE planted (id int)'"),
+    "the-schema-is-changed-by-migrations": code("chat/session_store.py", "PLANTED = 'CREATE TABLE planted (id int)'"),
     "administration-is-a-command": Plant(
         "scripts/planted.py", "if __name__", "import my_agent\n\nif __name__ == '__main__':\n    print(my_agent)\n"
     ),
@@ -258,7 +258,7 @@ STATIC = {
     "every-route-asks-who-is-there": Plant("openapi.json", '"/chat/sessions"', ""),
     "http-goes-through-the-guard": code("problems.py", "    httpx2.get(url)", "import httpx2\n\n\ndef planted(url):\n"),
     "sql-is-constant": code(
-        "chat/conversation.py", "    return f'DELETE FROM turns WHERE id = {planted}'", "def planted_sql(planted):\n"
+        "chat/message_history.py", "    return f'DELETE FROM turns WHERE id = {planted}'", "def planted_sql(planted):\n"
     ),
     "tables-of-owners-are-exported-and-erased": Plant(
         "migrations/agent/0001_notes.py",

@@ -109,7 +109,7 @@ if "coverage" not in sys.modules:
         "timeout_graceful_shutdown=0",
     ),
     "a-killed-process-loses-nothing": Edit(
-        3, 9, "chat/leases.py", "status = 'running' AND lease_until < now()", "status = 'running' AND false"
+        3, 9, "chat/turn_store.py", "status = 'running' AND lease_until < now()", "status = 'running' AND false"
     ),
     "development-has-the-version-of-production": Edit(
         1, 10, "/compose.yaml", "image: postgres:18", "image: postgres:17"
@@ -122,12 +122,12 @@ if "coverage" not in sys.modules:
         '    __import__("os").write(1, b"planted\\n")\n    zone = ZoneInfo(',
     ),
     "no-secret-in-logs": Edit(
-        2, 11, "observability/requests.py", 'path=scope["path"],', 'path=scope["path"], planted=str(scope["headers"]),'
+        2, 11, "observability/access_log.py", 'path=scope["path"],', 'path=scope["path"], planted=str(scope["headers"]),'
     ),
     "a-request-is-followed-to-its-worker": Edit(
         3,
         11,
-        "observability/requests.py",
+        "observability/access_log.py",
         'below(headers.get(b"traceparent", b"").decode("latin-1"))',
         'below("")',
     ),
@@ -135,7 +135,7 @@ if "coverage" not in sys.modules:
         2, 12, "management/migrations.py", "SELECT pg_try_advisory_xact_lock(:lock)", "SELECT :lock IS NOT NULL"
     ),
     "seeding-twice-adds-nothing": Edit(
-        1, 12, "management/conversations.py", "ON CONFLICT (id) DO NOTHING RETURNING id", "RETURNING id"
+        1, 12, "management/conversation_archive.py", "ON CONFLICT (id) DO NOTHING RETURNING id", "RETURNING id"
     ),
     "help-needs-nothing": Edit(
         3,
@@ -157,16 +157,16 @@ if "coverage" not in sys.modules:
     "a-session-is-its-owners": Edit(
         3,
         13,
-        "chat/repository.py",
+        "chat/session_store.py",
         "SELECT 1 FROM chat_sessions WHERE id = %(id)s AND owner = %(owner)s",
         "SELECT 1 FROM chat_sessions WHERE id = %(id)s AND %(owner)s::text IS NOT NULL",
     ),
     "answers-carry-security-headers": Edit(1, 13, "security/headers.py", '    "referrer-policy": "no-referrer",\n', ""),
     "requests-are-limited-across-replicas": Edit(
-        2, 13, "security/admission.py", "= settings.RATE_LIMIT_PER_MINUTE", "= settings.RATE_LIMIT_PER_MINUTE * 10"
+        2, 13, "security/rate_limit.py", "= settings.RATE_LIMIT_PER_MINUTE", "= settings.RATE_LIMIT_PER_MINUTE * 10"
     ),
     "metrics-do-not-grow-with-paths": Edit(
-        3, 13, "observability/requests.py", "route_path(scope) if is_plain else OTHER", "route_path(scope)"
+        3, 13, "observability/access_log.py", "route_path(scope) if is_plain else OTHER", "route_path(scope)"
     ),
     "export-and-erase-reach-every-table-of-owners": Edit(
         2,

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.support.databases import rows
-from tests.support.planted import EFFECTS
+from tests.support.fake_tools import EFFECTS
 
 if TYPE_CHECKING:
     from tests.support.api import Api

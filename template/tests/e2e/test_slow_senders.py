@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.test_vitals import address_of
+from tests.e2e.test_health_server import address_of
 from tests.support.metrics import scrape
 
 if TYPE_CHECKING:

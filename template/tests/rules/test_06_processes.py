@@ -130,8 +130,8 @@ def _is_folder(project: Project, node: ast.AST) -> bool:
 
 
 @check(
-    "Read and write the conversation through chat/repository.py at each request; keep no copy.",
-    at=("chat/repository.py", "^class "),
+    "Read and write the conversation through chat/session_store.py at each request; keep no copy.",
+    at=("chat/session_store.py", "^class "),
 )
 def test_replicas_share_conversations(replicas: list[RunningProcess], api: Callable[[RunningProcess], Api]) -> None:
     one, other = map(api, replicas)

@@ -32,12 +32,12 @@ SUPERVISORS = (
     "chat/events.py",
     "chat/routes.py",
     "chat/runner.py",
-    "chat/turns.py",
+    "chat/supervisor.py",
     "management/",
-    "observability/server.py",
+    "observability/health_server.py",
     "processes/",
-    "security/issuer.py",
-    "security/refusals.py",
+    "security/jwks.py",
+    "security/failed_logins.py",
     "services/",
 )
 TASKS = {"asyncio.create_task", "asyncio.ensure_future", "asyncio.run_coroutine_threadsafe"}
@@ -203,12 +203,14 @@ def _names_of(node: ast.AST, call: ast.Call) -> Iterator[str]:
         yield from [node.func.value.id] if held and isinstance(node.func.value, ast.Name) else []
 
 
-@check("Queue with a key, and make each step of a task safe to repeat.", at=("processes/turns.py", "^async def|^def"))
+@check(
+    "Queue with a key, and make each step of a task safe to repeat.", at=("processes/turn_tasks.py", "^async def|^def")
+)
 def test_two_workers_do_each_task_once(
     environment: dict[str, str], processes: Processes, api: Callable[[RunningProcess], Api]
 ) -> None:
     from tests.support.databases import rows
-    from tests.support.planted import EFFECTS
+    from tests.support.fake_tools import EFFECTS
 
     rows(environment["DATABASE_URL"], EFFECTS)
     planted = processes.with_tools()

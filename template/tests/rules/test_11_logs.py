@@ -202,7 +202,7 @@ def test_no_secret_in_logs(processes: Processes, token: str) -> None:
 
 @check(
     "Pass the request's id and trace on with the task, and bind them where it runs.",
-    at=("observability/requests.py", "trace"),
+    at=("observability/access_log.py", "trace"),
 )
 def test_a_request_is_followed_to_its_worker(processes: Processes, api: Callable[[RunningProcess], Api]) -> None:
     web, worker = (processes.start(name, wait=False, LOG_FORMAT="json") for name in ("web", "worker"))

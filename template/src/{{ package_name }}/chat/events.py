@@ -20,7 +20,7 @@ from .models import Approval, Status, Step, Turn
 
 if TYPE_CHECKING:
     from ..services.interfaces import EventStream
-    from .repository import ChatRepository
+    from .session_store import ChatRepository
 
 log = structlog.get_logger()
 

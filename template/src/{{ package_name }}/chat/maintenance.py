@@ -10,8 +10,8 @@ import structlog
 
 from ..extensions import TaskContext, TaskRegistry
 from ..security import audit
-from ..services.interfaces import TooSlow
-from .repository import IDEMPOTENCY_KEY_HOURS
+from ..services.interfaces import StatementTimeout
+from .session_store import IDEMPOTENCY_KEY_HOURS
 
 if TYPE_CHECKING:
     from datetime import date
@@ -77,7 +77,7 @@ async def _in_batches(database: Database, statement: LiteralString, parameters: 
     while True:
         try:
             rows = await database.execute(statement, {**parameters, "batch": batch})
-        except TooSlow:
+        except StatementTimeout:
             if batch == 1:
                 raise
             batch = max(1, batch // 5)

@@ -21,7 +21,6 @@ from ..security.authentication import Owner, UserPrincipal
 from ..services.interfaces import Event
 from .budgets import BudgetSpent
 from .models import Status, Turn
-from .repository import SessionNotFound, TurnInProgress
 from .schemas import (
     Approvals,
     ApprovalView,
@@ -35,7 +34,8 @@ from .schemas import (
     TurnView,
     Usage,
 )
-from .service import ChatService, KeyReused, NoDecisionOpen
+from .service import ApprovalNotPending, ChatService, IdempotencyKeyReused
+from .session_store import SessionNotFound, TurnInProgress
 
 KEEPALIVE_SECONDS = 15.0
 EVENT_ID = r"^([0-9]{1,18}-[0-9]{1,18}|s[0-9]{1,18}(-[0-9]{1,18})?)$"
@@ -187,7 +187,7 @@ async def send_message(
         headers = {"Retry-After": str(math.ceil(error.retry_after))}
         title = "The budget of the day is spent."
         raise Problem(429, "budget-spent", title, str(error), headers=headers, resets=error.resets) from None
-    except KeyReused:
+    except IdempotencyKeyReused:
         title = "The Idempotency-Key came before, with another request."
         raise Problem(422, "idempotency-key-reused", title, "Use a new key for a new request.") from None
     if queued:
@@ -294,7 +294,7 @@ async def decide_approval(
     turn = await _turn(chat, principal.subject, session_id, number)
     try:
         await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
-    except NoDecisionOpen:
+    except ApprovalNotPending:
         title = "The call is unknown, decided already, or expired, or its turn has ended."
         raise Problem(409, "no-decision-open", title) from None
     response.headers["Location"] = _address(root_path, turn)

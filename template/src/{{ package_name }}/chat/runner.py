@@ -19,8 +19,8 @@ import structlog
 
 from .. import agent
 from ..extensions import ToolContext
+from ..observability.instrumentation import ModelOperation, ToolOperation
 from ..observability.metrics import BUDGET_REFUSALS
-from ..observability.operations import ModelOperation, ToolOperation
 from ..services.interfaces import (
     ConversationItem,
     ModelError,
@@ -34,16 +34,16 @@ from ..services.interfaces import (
 )
 from . import events
 from .budgets import Budgets, BudgetSpent
-from .conversation import item_of, items_of_past, latest, model_step, tool_step
-from .leases import LeaseLost
+from .message_history import item_of, items_of_past, latest, model_step, tool_step
 from .models import Approval, Turn
+from .turn_store import LeaseLost
 
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.container import ServiceContainer
     from .budgets import Spending
     from .events import Publisher
-    from .repository import ChatRepository
+    from .session_store import ChatRepository
 
 log = structlog.get_logger()
 

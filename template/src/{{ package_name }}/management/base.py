@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config import AdminSettings, load
-from ..project import SLUG
+from ..constants import SLUG
 
 if TYPE_CHECKING:
     from ..services.interfaces import Database

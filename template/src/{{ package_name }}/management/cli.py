@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from ..agent.commands import app as agent_app
-from ..project import SLUG, VERSION
-from . import accountability
+from ..constants import SLUG, VERSION
+from . import command_audit
 from .commands import (
     audit,
     budget,
@@ -34,13 +34,13 @@ from .commands import (
     token,
     transfer,
 )
-from .overview import Overview
+from .help import HelpGroup
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
 app = typer.Typer(
     name=SLUG,
-    cls=Overview,
+    cls=HelpGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -82,21 +82,21 @@ def dev(
 app.command(rich_help_panel=RUN)(doctor.doctor)
 app.command(rich_help_panel=RUN)(smoke.smoke)
 app.command(rich_help_panel=DATABASE)(migrate.migrate)
-app.add_typer(migrate.app, name="migrations", cls=Overview, rich_help_panel=DATABASE)
+app.add_typer(migrate.app, name="migrations", cls=HelpGroup, rich_help_panel=DATABASE)
 app.command(rich_help_panel=DATABASE)(seed.seed)
 app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversations)
 app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
 app.command(rich_help_panel=CONVERSATIONS)(erase.erase)
-app.add_typer(token.app, name="token", cls=Overview, rich_help_panel=CONVERSATIONS)
-app.add_typer(key.app, name="key", cls=Overview, rich_help_panel=CONVERSATIONS)
-app.add_typer(budget.app, name="budget", cls=Overview, rich_help_panel=CONVERSATIONS)
+app.add_typer(token.app, name="token", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
+app.add_typer(key.app, name="key", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
+app.add_typer(budget.app, name="budget", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
 app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
-app.add_typer(config.app, name="config", cls=Overview, rich_help_panel=CONFIGURATION)
+app.add_typer(config.app, name="config", cls=HelpGroup, rich_help_panel=CONFIGURATION)
 app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
 app.command(rich_help_panel=CONFIGURATION)(sync.sync)
 app.command(rich_help_panel=CONFIGURATION)(rules.rules)
-app.add_typer(template.app, name="template", cls=Overview, rich_help_panel=CONFIGURATION)
+app.add_typer(template.app, name="template", cls=HelpGroup, rich_help_panel=CONFIGURATION)
 app.add_typer(agent_app)
 
 
@@ -105,11 +105,11 @@ def main() -> None:
     exit_code = 1
     atexit.register(gc.freeze)  # or a last collection takes longer than many a command
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # the command itself says why it failed
-    accountability.begin()
+    command_audit.begin()
     try:
         exit_code = _run()
     finally:
-        accountability.keep(sys.argv[1:], exit_code)
+        command_audit.keep(sys.argv[1:], exit_code)
     sys.exit(exit_code)
 
 
@@ -130,20 +130,20 @@ def _run() -> int:
 def _explained(error: Exception) -> tuple[int, list[str]]:
     # Imported now: nothing of this is needed for --help.
     from ..config import ConfigurationError
-    from ..services.interfaces import ServiceUnavailable, TooSlow
+    from ..services.interfaces import ServiceUnavailable, StatementTimeout
     from .base import CommandFailed, DatabaseUnreachable
 
     match error:
         case ConfigurationError():
             return 2, error.problems
         case DatabaseUnreachable():
-            accountability.note_unreachable()
+            command_audit.note_unreachable()
             return 1, [str(error)]
         case CommandFailed():
             return 1, [str(error)]
         case ServiceUnavailable():
-            if error.service == "database" and not isinstance(error, TooSlow):
-                accountability.note_unreachable()
+            if error.service == "database" and not isinstance(error, StatementTimeout):
+                command_audit.note_unreachable()
             why = error.reason or f"`{SLUG} doctor` says more"
             return 1, [f"The {error.service.replace('_', ' ')} is unavailable: {why}."]
         case _:

@@ -23,8 +23,7 @@ from threading import Event, Thread
 import typer
 
 from ..config import ConfigurationError, Settings, load
-from ..listening import CannotListen, bind
-from ..project import (
+from ..constants import (
     DEVELOPMENT_DATABASE_URL,
     DEVELOPMENT_POSTGRES_PORT,
     DEVELOPMENT_REDIS_URL,
@@ -33,6 +32,7 @@ from ..project import (
     SLUG,
 )
 from ..services.interfaces import ServiceUnavailable
+from ..sockets import CannotListen, bind
 from . import procfile
 from .base import CommandFailed
 from .dev_welcome import welcome
@@ -170,7 +170,7 @@ class Development:
         with self._interruption.held():
             # These prepare the database. They load while the servers start, and so take no time of their own.
             from ..services.implementations import postgres  # noqa: F401
-            from . import conversations, migrations  # noqa: F401
+            from . import conversation_archive, migrations  # noqa: F401
         for started in starting:
             started.result()
         for variable, server in self._servers.items():

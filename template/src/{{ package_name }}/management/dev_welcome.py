@@ -10,8 +10,8 @@ from typing import Any
 import typer
 
 from ..config import Settings
-from ..listening import shown
 from ..security.tokens import issue_token
+from ..sockets import shown
 
 OWNER = "dev"  # one of the users that `seed` adds
 TOKEN_MINUTES = 60 * 24 * 7

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from ..project import PACKAGE
+from ..constants import PACKAGE
 from .unprivileged import Unprivileged, programs_of_a_nameless_user
 
 HOST = "127.0.0.1"

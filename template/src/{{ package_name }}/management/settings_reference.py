@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from ..agent.settings import AgentSettings
 from ..config import DEFAULTS, AdminSettings, CoreSettings, Settings, layers
-from ..guard import GuardSettings
-from ..project import SLUG
+from ..constants import SLUG
+from ..security_settings import SecuritySettings
 
 MASK = "********"
 NOT_SET = "(not set)"
@@ -21,8 +21,8 @@ COMPUTED = {"APP_VERSION": "the package's version"}  # a default that a release 
 SECTIONS: dict[str, tuple[type[BaseSettings], tuple[type[BaseSettings], ...]]] = {
     "Every process and every command": (CoreSettings, ()),
     "The database": (AdminSettings, (CoreSettings,)),
-    "Web, worker and scheduler": (Settings, (AdminSettings, GuardSettings, AgentSettings)),
-    "Limits and access": (GuardSettings, (BaseSettings,)),
+    "Web, worker and scheduler": (Settings, (AdminSettings, SecuritySettings, AgentSettings)),
+    "Limits and access": (SecuritySettings, (BaseSettings,)),
     "The agent's own (`agent/settings.py`)": (AgentSettings, (BaseSettings,)),
 }
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

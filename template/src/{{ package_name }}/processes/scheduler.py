@@ -18,14 +18,14 @@ from prometheus_client import REGISTRY
 from ..config import Settings
 from ..extensions import Schedule
 from ..observability import metrics
-from ..observability.backlog import Backlog
-from ..observability.presence import tell_present
-from ..observability.server import LoopVitals, serve
+from ..observability.health_server import LoopVitals, serve
+from ..observability.heartbeat import tell_present
+from ..observability.queue_metrics import Backlog
 from ..security.headers import HEADERS
-from ..security.scrapers import Scrapers
+from ..security.metrics_access import Scrapers
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
-from .common import SCHEDULES, run_until_stopped
+from .lifecycle import SCHEDULES, run_until_stopped
 
 log = structlog.get_logger()
 

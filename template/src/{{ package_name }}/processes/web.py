@@ -11,9 +11,9 @@ import uvicorn
 
 from ..app import create_app
 from ..config import ConfigurationError, Settings
-from ..listening import CannotListen, bind, shown
 from ..observability.metrics import tell_started
-from .protocol import Protocol
+from ..sockets import CannotListen, bind, shown
+from .http_protocol import Protocol
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ..problems import Problem
-from .issuer import Issuer
-from .keys import PREFIX, ApiKeys
+from .api_keys import PREFIX, ApiKeys
+from .jwks import Issuer
 from .tokens import InvalidToken, Principal, Scope, Tokens
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ def set_(
 ) -> None:
     """Give an owner budgets of their own; one that is not given is that of the settings again."""
     from ...chat.budgets import set_budget
-    from ..accountability import record_act
     from ..base import CommandFailed, check_owner, open_database, run
+    from ..command_audit import record_act
 
     check_owner(owner)
     if usd is not None and not math.isfinite(usd):

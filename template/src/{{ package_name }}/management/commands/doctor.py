@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..examination import Finding
+    from ..diagnostics import Finding
 
 SIGNS = {True: ("ok", typer.colors.GREEN), False: ("fail", typer.colors.RED), None: ("skip", typer.colors.YELLOW)}
 WIDTH = 16
@@ -23,7 +23,7 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from ..examination import examine
+    from ..diagnostics import examine
 
     findings = examine(call_model=call_model)
     failures = sum(finding.ok is False for finding in findings)

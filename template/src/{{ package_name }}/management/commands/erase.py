@@ -15,10 +15,10 @@ def erase(
 
     Who has a token may begin anew: take back their access first.
     """
-    from ..accountability import record_act
     from ..base import CommandFailed, check_owner, open_database, run
-    from ..belongings import NotErasable
-    from ..belongings import erase as erase_all
+    from ..command_audit import record_act
+    from ..personal_data import NotErasable
+    from ..personal_data import erase as erase_all
 
     check_owner(owner)
     if not yes:

@@ -39,13 +39,13 @@ def create(
 
 async def make_key(owner: str, name: str, scopes: Iterable[str], expires_at: datetime | None) -> tuple[str, str]:
     """Make a key and keep in the audit log that it was made; returns its id and the key."""
-    from ...security import keys
-    from ..accountability import record_act
+    from ...security import api_keys
     from ..base import open_database
+    from ..command_audit import record_act
 
     words = [str(word) for word in scopes]
     async with open_database() as database, database.transaction() as transaction:
-        key_id, key = await keys.create(transaction, owner, name, words, expires_at)
+        key_id, key = await api_keys.create(transaction, owner, name, words, expires_at)
         await record_act(transaction, "create.key", key_id, owner=owner, scopes=words)
     return key_id, key
 
@@ -55,12 +55,12 @@ def list_keys(
     owner: Annotated[str | None, typer.Option(help="Whose keys; everybody's when not given.")] = None,
 ) -> None:
     """Print the keys there are, the oldest first; never the secrets in them."""
-    from ...security import keys
+    from ...security import api_keys
     from ..base import open_database, run
 
-    async def find() -> list[keys.ApiKey]:
+    async def find() -> list[api_keys.ApiKey]:
         async with open_database() as database:
-            return await keys.find_all(database, owner)
+            return await api_keys.find_all(database, owner)
 
     def day(moment: datetime | None) -> str:
         return f"{moment:%Y-%m-%d %H:%M}" if moment else NEVER
@@ -85,12 +85,12 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key lis
 
 async def end_key(key_id: str) -> str | None:
     """Revoke a key and keep that in the audit log; returns its owner, or `None` for no valid key."""
-    from ...security import keys
-    from ..accountability import record_act
+    from ...security import api_keys
     from ..base import open_database
+    from ..command_audit import record_act
 
     async with open_database() as database, database.transaction() as transaction:
-        owner = await keys.revoke(transaction, key_id)
+        owner = await api_keys.revoke(transaction, key_id)
         if owner is not None:
             await record_act(transaction, "revoke.key", key_id, owner=owner)
     return owner

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 if TYPE_CHECKING:
-    from ..conversations import SessionRecord
+    from ..conversation_archive import SessionRecord
 
 USERS = {"dev": "Developer", "alice": "Alice", "bob": "Bob"}
 MODEL = "sample"
@@ -23,7 +23,7 @@ def seed() -> None:
 
 async def _seed() -> tuple[int, int]:
     from ..base import open_database
-    from ..conversations import write
+    from ..conversation_archive import write
 
     async with open_database() as database:
         users = await database.execute(
@@ -62,8 +62,8 @@ def sample_sessions() -> list[SessionRecord]:
 
 
 def _session(owner: str, name: str, turns: list[tuple[str, list[dict[str, Any]]]]) -> SessionRecord:
-    from ...project import SLUG
-    from ..conversations import SessionRecord
+    from ...constants import SLUG
+    from ..conversation_archive import SessionRecord
 
     now = datetime.now(UTC).replace(microsecond=0)
     records = []

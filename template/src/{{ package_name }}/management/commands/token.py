@@ -37,8 +37,8 @@ def issue(
     token = issue_token(settings, subject, minutes, scopes)
 
     async def keep() -> None:
-        from ..accountability import record_act
         from ..base import open_database
+        from ..command_audit import record_act
 
         async with open_database() as database, database.transaction() as transaction:
             await upsert(transaction, subject, name)

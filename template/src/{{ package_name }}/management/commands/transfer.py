@@ -16,7 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from ...services.interfaces import Database
-    from ..conversations import SessionRecord
+    from ..conversation_archive import SessionRecord
 
 
 class OnError(StrEnum):
@@ -70,20 +70,20 @@ def export_conversations(
 
 
 async def _export(file: TextIO, owner: str | None) -> tuple[int, int]:
-    from .. import belongings, conversations
-    from ..accountability import record_act
+    from .. import conversation_archive, personal_data
     from ..base import open_database
+    from ..command_audit import record_act
 
     sessions = records = 0
     async with open_database() as database:
-        total = await conversations.count(database, owner)
+        total = await conversation_archive.count(database, owner)
         with _progress("Exporting", total) as advance:
-            async for session in conversations.read(database, owner):
-                file.write(conversations.to_line(session))
+            async for session in conversation_archive.read(database, owner):
+                file.write(conversation_archive.to_line(session))
                 sessions += 1
                 advance(1)
         if owner is not None:
-            async for record in belongings.read(database, owner):
+            async for record in personal_data.read(database, owner):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
                 records += 1
         await record_act(database, "export.data", owner, sessions=sessions, records=records)
@@ -134,7 +134,7 @@ class _Import:
             print(f"Left out, since an import takes sessions only: {kinds}.", file=sys.stderr)
 
     async def _read(self, database: Database) -> None:
-        from ..conversations import PAGE, BadLine, OtherRecord, parse, write
+        from ..conversation_archive import PAGE, BadLine, OtherRecord, parse, write
 
         page: list[SessionRecord] = []
 

@@ -34,7 +34,7 @@ from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, Too
 from .finish_reasons import finish_reason_of
 from .model_messages import to_function_tools, to_messages, to_reply
 from .reasoning import ReasoningFilter, starts_in_reasoning, without_reasoning
-from .storable import StorablePieces
+from .sanitize import StorablePieces
 
 if TYPE_CHECKING:
     from ...config import Settings

@@ -23,7 +23,7 @@ from pydantic_ai.tools import ToolDefinition as FunctionTool
 
 from ..interfaces import ConversationItem, ModelReply, ModelUse, ToolCall, ToolDefinition, ToolResult, UserMessage
 from .finish_reasons import finish_reason_of
-from .storable import storable
+from .sanitize import sanitize
 
 _RESPONSE = TypeAdapter(ModelResponse)
 _INTERRUPTED = "The call was interrupted; its outcome is not known."
@@ -74,16 +74,16 @@ def _is_blank(part: ModelResponsePart) -> bool:
 def to_reply(response: ModelResponse, text: str, used: ModelUse, *, first_token_seconds: float | None) -> ModelReply:
     """The response as the rest of the code sees it; arguments that are not JSON are left for the toolbox to refuse."""
     readable = replace(response, parts=[_readable(part) for part in response.parts])
-    payload = storable(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))
+    payload = sanitize(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))
     return ModelReply(
         text=text,
         tool_calls=tuple(
-            ToolCall(storable(call.tool_call_id), storable(call.tool_name), storable(call.args_as_dict()))
+            ToolCall(sanitize(call.tool_call_id), sanitize(call.tool_name), sanitize(call.args_as_dict()))
             for call in readable.tool_calls
         ),
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,
-        model=storable(response.model_name or ""),
+        model=sanitize(response.model_name or ""),
         payload=payload,
         cost_usd=used.cost_usd,
         first_token_seconds=first_token_seconds,
@@ -98,10 +98,10 @@ def _readable(part: ModelResponsePart) -> ModelResponsePart:
     Its parser takes JSON that escapes half of a character for none, and reads a number that is too large as infinity.
     """
     if isinstance(part, ToolCallPart) and isinstance(part.args, str):
-        arguments = storable(part.args)
+        arguments = sanitize(part.args)
         with suppress(ValueError, RecursionError):
             told = json.loads(arguments)
-            if (kept := storable(told)) != told:
+            if (kept := sanitize(told)) != told:
                 arguments = json.dumps(kept)
         return replace(part, args=arguments)
     return part

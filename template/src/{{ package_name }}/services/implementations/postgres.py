@@ -13,7 +13,7 @@ from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, TooSlow, UniqueConflict
+from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, StatementTimeout, UniqueConflict
 from .postgres_connection import GRACE_SECONDS, BoundedConnection, Connection, parameters
 from .postgres_failures import READ_ONLY, reason
 
@@ -147,7 +147,7 @@ class PostgresDatabase:
                     await connection.close()  # another connection may lead to a server that accepts writes
                     raise
         except QueryCanceled as error:  # the connection is well
-            raise TooSlow("database") from error
+            raise StatementTimeout("database") from error
         except ReadOnlySqlTransaction as error:
             raise ServiceUnavailable("database", READ_ONLY) from error
         except PoolTimeout as error:

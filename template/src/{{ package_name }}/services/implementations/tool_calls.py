@@ -15,9 +15,9 @@ from pydantic_ai.messages import INVALID_JSON_KEY
 from pydantic_ai.usage import RunUsage
 from pydantic_core import to_json, to_jsonable_python
 
-from ..interfaces import ServiceUnavailable, ToolCall, ToolDefinition, ToolOutcome, TooSlow
+from ..interfaces import ServiceUnavailable, StatementTimeout, ToolCall, ToolDefinition, ToolOutcome
 from .offline_model import build_offline_model
-from .storable import storable
+from .sanitize import sanitize
 
 if TYPE_CHECKING:
     from pydantic_ai import FunctionToolset
@@ -83,7 +83,7 @@ class ToolCalls:
     def _text(self, result: object) -> str:
         if isinstance(result, ToolReturn):
             result = result.return_value
-        content = storable(result if isinstance(result, str) else to_jsonable_python(result))
+        content = sanitize(result if isinstance(result, str) else to_jsonable_python(result))
         text = content if isinstance(result, str) else to_json(content).decode()
         if len(text) <= self._longest:
             return text
@@ -97,7 +97,7 @@ def _is_given_up(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
     if isinstance(error, ServiceUnavailable):
-        return error.service == "database" and not isinstance(error, TooSlow)
+        return error.service == "database" and not isinstance(error, StatementTimeout)
     return False
 
 

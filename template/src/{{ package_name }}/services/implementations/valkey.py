@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from ..gathering import Gathering
+from ..batching import Gathering
 from ..interfaces import Event, Quota, ServiceUnavailable, ServiceUnusable
 from .valkey_faults import denied, fault, is_denied
 

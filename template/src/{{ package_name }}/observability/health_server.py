@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from ..listening import bind, plain
+from ..sockets import bind, plain
 from . import metrics
 from .health import check
-from .scraping import may_scrape
+from .metrics_exposition import may_scrape
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -39,7 +39,7 @@ ANSWER_SECONDS = 5.0  # more than any check takes that ends by itself
 READ_SECONDS = 5.0  # for a request to come in
 
 
-class Vitals(Protocol):
+class HealthSource(Protocol):
     """What a process tells of itself, asked from another thread. Each may raise `TimeoutError`: the process hangs."""
 
     def check_alive(self) -> None: ...
@@ -100,7 +100,7 @@ class LoopVitals:
 
 
 @contextmanager
-def serve(settings: Settings, vitals: Vitals, headers: Mapping[str, str]) -> Iterator[None]:
+def serve(settings: Settings, vitals: HealthSource, headers: Mapping[str, str]) -> Iterator[None]:
     """Serve while the block runs; every answer bears the headers. Raises `CannotListen`."""
 
     class Handler(_Handler):
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = READ_SECONDS
     settings: Settings
-    vitals: Vitals
+    vitals: HealthSource
     added_headers: Mapping[str, str]
 
     def handle_one_request(self) -> None:

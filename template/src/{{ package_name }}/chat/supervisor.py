@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from ..observability.operations import TurnOperation
+from ..observability.instrumentation import TurnOperation
 from ..services.interfaces import Event, ModelUse, ServiceUnavailable
 from .events import Publisher
-from .leases import LeaseLost
 from .models import Turn, TurnKey
-from .repository import ChatRepository
 from .runner import TurnRun
+from .session_store import ChatRepository
+from .turn_store import LeaseLost
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,7 +32,7 @@ LOST = "the turn was cancelled, or another process has taken it up"
 HEARTBEATS_PER_LEASE = 8  # so that a cancelled turn stops within a second on default settings
 
 
-class LiveTurn:
+class RunningTurn:
     """A turn that runs in this process."""
 
     def __init__(self, turn: Turn, publisher: Publisher, spending: Spending | None) -> None:
@@ -66,7 +66,7 @@ class Turns:
         self._settings = settings
         self._services = services
         self.repository = ChatRepository(services.database)
-        self._live: dict[TurnKey, LiveTurn] = {}
+        self._live: dict[TurnKey, RunningTurn] = {}
         self._heartbeat: asyncio.Task[None]
         self.draining = asyncio.Event()
         self._until = math.inf  # when what still runs is given up
@@ -101,10 +101,10 @@ class Turns:
             log.warning("turns go on in another process", turns=len(late))
             await asyncio.wait(late)
 
-    def start(self, turn: Turn, spending: Spending | None = None) -> LiveTurn:
+    def start(self, turn: Turn, spending: Spending | None = None) -> RunningTurn:
         """Run a turn whose lease this process holds; `spending` is what was just seen of its owner's."""
         publisher = Publisher(self._services.event_stream, turn)
-        live = LiveTurn(turn, publisher, spending)
+        live = RunningTurn(turn, publisher, spending)
         live.held_until = time.monotonic() + self._settings.TURN_LEASE_SECONDS
         self._live[live.key] = live
         live.task = asyncio.create_task(self._run(live), name=turn.stream)
@@ -116,7 +116,7 @@ class Turns:
         if live is not None:
             live.task.cancel()
 
-    async def take_up(self, key: TurnKey) -> None:
+    async def resume(self, key: TurnKey) -> None:
         """Run a queued or abandoned turn here, if it is still to be had, and wait for it."""
         turn = await self.repository.claim(key, self._settings.TURN_LEASE_SECONDS)
         if turn is None:
@@ -129,7 +129,7 @@ class Turns:
             await asyncio.wait({live.task})
             raise
 
-    async def _run(self, live: LiveTurn) -> Turn | None:
+    async def _run(self, live: RunningTurn) -> Turn | None:
         turn = live.turn
         operation = TurnOperation(session_id=str(turn.session_id), number=turn.number, created_at=turn.created_at)
         with structlog.contextvars.bound_contextvars(session_id=str(turn.session_id), turn=turn.number), operation:
@@ -141,7 +141,7 @@ class Turns:
                 log.info("the turn ended", status=str(ended.status), **tokens, **reason)
             return ended
 
-    async def _run_to_end(self, live: LiveTurn) -> Turn | None:
+    async def _run_to_end(self, live: RunningTurn) -> Turn | None:
         turn = live.turn
         try:
             run = TurnRun(self._settings, self._services, self.repository, turn, live.publisher, live.spending)

@@ -8,15 +8,15 @@ from uuid import UUID
 import structlog
 
 from ..chat.models import TurnKey
-from ..chat.repository import ChatRepository
 from ..chat.service import RUN_TURN
+from ..chat.session_store import ChatRepository
 from ..extensions import Task, TaskContext
-from ..observability.operations import TaskOperation
-from ..observability.presence import tell_present
-from .common import TASKS
+from ..observability.heartbeat import tell_present
+from ..observability.instrumentation import TaskOperation
+from .lifecycle import TASKS
 
 if TYPE_CHECKING:
-    from ..chat.turns import Turns
+    from ..chat.supervisor import Turns
     from ..services.container import ServiceContainer
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ def tasks_with(turns: Turns) -> dict[str, Task]:
     """All tasks of a worker, the one that runs turns among them."""
 
     async def run_turn(context: TaskContext, session_id: str, number: int) -> None:
-        await turns.take_up(TurnKey(UUID(session_id), number))
+        await turns.resume(TurnKey(UUID(session_id), number))
 
     return {name: _measured(task) for name, task in {**TASKS, RUN_TURN: Task(RUN_TURN, run_turn)}.items()}
 

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 from tests.support import ROOT
-from tests.support.leftovers import claim, clear
 from tests.support.processes import process_table
+from tests.support.stale_servers import claim, clear
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.support.leftovers import SERVERS, claim
+from tests.support.stale_servers import SERVERS, claim
 directory = Path(sys.argv[1])
 owner = claim(directory)
 servers = [server_class(directory / server_class.name).start() for server_class in SERVERS.values()]

@@ -34,7 +34,7 @@ Networks = Annotated[str, AfterValidator(_networks)]
 Origins = Annotated[str, AfterValidator(_origins)]
 
 
-class GuardSettings(BaseSettings):
+class SecuritySettings(BaseSettings):
     """Each has a default under which the service is closed to what nobody has asked for."""
 
     RATE_LIMIT_PER_MINUTE: int = Field(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..services.interfaces import ServiceUnavailable
-from .admission import bearer
 from .audit import client_address
 from .authentication import Authenticator
-from .refusals import Refusals
+from .failed_logins import Refusals
+from .rate_limit import bearer
 from .tokens import InvalidToken, Scope
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ..listening import plain
-from ..observability.requests import OTHER, REQUESTS
+from ..observability.access_log import OTHER, REQUESTS
 from ..problems import MEDIA_TYPE, phrase
 from ..security.headers import HEADERS
+from ..sockets import plain
 
 log = structlog.get_logger()
 
@@ -22,8 +22,8 @@ ANSWER_SECONDS = 5.0  # for the application to answer 408 to a body that is late
 class Protocol(HttpToolsProtocol):
     """uvicorn's, which has a deadline between requests (KEEP_ALIVE_SECONDS) but none within one.
 
-    Headers have `read_seconds`, from the first byte or from the connection. `security/limits.py` gives as long to a
-    body, and answers; a connection whose body then still does not end is closed here.
+    Headers have `read_seconds`, from the first byte or from the connection. `security/request_limits.py` gives as
+    long to a body, and answers; a connection whose body then still does not end is closed here.
     """
 
     read_seconds: float

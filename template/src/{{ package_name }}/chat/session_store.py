@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from ..services.interfaces import UniqueConflict
-from .leases import TURN, LeasedTurns
 from .models import Approval, KeyedTurn, PastTurn, Session, Status, Step, Turn
+from .turn_store import TURN, LeasedTurns
 
 if TYPE_CHECKING:
     from ..services.interfaces import Executor

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
 
-class Overview(TyperGroup):
+class HelpGroup(TyperGroup):
     """A group of commands under the headings that their `rich_help_panel` names, each with its first sentence.
 
     Typer prints panels with rich, whose import takes longer than all else that `--help` does.

@@ -13,7 +13,7 @@ from typing import Any
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-def storable(value: Any) -> Any:
+def sanitize(value: Any) -> Any:
     """The text, or JSON value, without NUL characters, and with U+FFFD for each surrogate that has lost its half.
 
     A number that is none becomes its name, such as `inf`, by which a tool that takes floats may know it.
@@ -21,10 +21,10 @@ def storable(value: Any) -> Any:
     if isinstance(value, str):
         return storable_text(value)
     if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
+        return {sanitize(key): sanitize(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return [storable(item) for item in value] if isinstance(value, list) else value
+    return [sanitize(item) for item in value] if isinstance(value, list) else value
 
 
 def storable_text(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from ..services.gathering import Gathering
+from ..services.batching import Gathering
 from .tokens import InvalidToken, Principal
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import structlog
 
 from ..agent.tasks import registry as agent_tasks
 from ..chat.maintenance import registry as chat_tasks
-from ..listening import CannotListen
 from ..services.interfaces import ServiceUnavailable
+from ..sockets import CannotListen
 
 if TYPE_CHECKING:
     from ..config import Settings
