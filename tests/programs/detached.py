@@ -92,11 +92,11 @@ LIMITS = {
 }
 # Limits that are no settings: the line, what stands there instead, and the tests.
 CONSTANTS = [
-    ("security/jwks.py", r"len\(body\) > MAX_BYTES", "False", f"{INTEGRATION}issuer.py"),
-    ("security/jwks.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}issuer.py"),
-    ("security/jwks.py", r"self\._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}issuer.py"),
-    ("security/jwks.py", r"now - self\._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}issuer.py"),
-    ("security/jwks.py", r"key\.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}issuer.py"),
+    ("security/jwks.py", r"len\(body\) > MAX_BYTES", "False", f"{INTEGRATION}jwks.py"),
+    ("security/jwks.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}jwks.py"),
+    ("security/jwks.py", r"self\._fetched > STALE_SECONDS", "self._fetched > 10**9", f"{INTEGRATION}jwks.py"),
+    ("security/jwks.py", r"now - self\._tried < COOLDOWN_SECONDS", "False", f"{INTEGRATION}jwks.py"),
+    ("security/jwks.py", r"key\.algorithm_name in ALGORITHMS", "True", f"{INTEGRATION}jwks.py"),
     ("security/tokens.py", r"len\(self\._found\) >= CACHE_SIZE", "False", "tests/unit/test_tokens.py"),
     ("security/tokens.py", r"time\.time\(\) < until", "True", "tests/unit/test_tokens.py"),
     ("security/api_keys.py", r"len\(self\._found\) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
@@ -130,7 +130,7 @@ HEADERS = [
     ("observability/health_server.py", r"\*\*self\.added_headers, ", "", "tests/e2e/test_health_server.py"),
     ("processes/web.py", r"\*\*HEADERS, ", "", COUNTED["processes/web.py"]),
     ("security/request_limits.py", r'headers=\{"Accept": "application/json"\}', "headers={}", f"{INTEGRATION}requests.py"),
-    ("problems.py", r'\{"Retry-After": "5"\}', "{}", f"{INTEGRATION}issuer.py"),
+    ("problems.py", r'\{"Retry-After": "5"\}', "{}", f"{INTEGRATION}jwks.py"),
     ("chat/routes.py", r'headers = \{"Retry-After": str\(math.*\}', "headers = {}", f"{INTEGRATION}budgets.py"),
     ("chat/routes.py", r'\{"Retry-After": str\(round.*\} if', "{} if", f"{INTEGRATION}model_failures.py"),
     ("observability/access_log.py", r', \(b"x-request-id", request_id\)', "", f"{INTEGRATION}chat_api.py"),

@@ -95,7 +95,7 @@ def test_a_name_without_a_latin_letter_needs_a_slug(questionnaire: Path, name: s
 
 def test_ports_stay_and_differ(render: Render) -> None:
     def port(slug: str) -> int:
-        (module,) = (render(project_slug=slug) / "src").glob("*/project.py")
+        (module,) = (render(project_slug=slug) / "src").glob("*/constants.py")
         (line,) = [line for line in module.read_text("utf-8").splitlines() if line.startswith("DEVELOPMENT_POSTGRES_")]
         return int(line.split(" = ")[1])
 
@@ -148,7 +148,7 @@ def test_any_text_stands_literally_and_breaks_nothing(free_text: Path, given_tex
         assert name in (project / "README.md").read_text("utf-8").splitlines()[0]
         assert description in (project / "README.md").read_text("utf-8").splitlines()
         assert author in (project / "LICENSE").read_text("utf-8")
-        constants = project / "src" / "odd" / "project.py"
+        constants = project / "src" / "odd" / "constants.py"
         assigned = [node for node in ast.walk(ast.parse(constants.read_text("utf-8"))) if isinstance(node, ast.Assign)]
         (value,) = [node.value for node in assigned if ast.unparse(node.targets[0]) == "NAME"]
         assert ast.literal_eval(value) == name

@@ -270,7 +270,7 @@ STATIC = {
     "data-is-not-run": code(
         "chat/models.py", "    return pickle.loads(data)", "import pickle\n\n\ndef planted_data(data):\n"
     ),
-    "no-protection-is-switched-off": code("correlation.py", "PLANTED = dict(verify=False)"),
+    "no-protection-is-switched-off": code("trace_context.py", "PLANTED = dict(verify=False)"),
     "errors-are-not-shown": code(
         "chat/schemas.py",
         "        raise HTTPException(500, str(error)) from error",

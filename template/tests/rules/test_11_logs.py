@@ -34,7 +34,7 @@ PRINTS = {
     "typer.echo",
     "typer.secho",
 }
-TO_PEOPLE = ("management/", "agent/commands", "health.py")  # the command line speaks to people
+TO_PEOPLE = ("management/", "agent/commands", "healthcheck.py")  # the command line speaks to people
 CONFIGURES = "observability/"
 HANDLER = re.compile(r"(logging\.)?(handlers\.)?\w+Handler")
 TO_NOTHING = ("StreamHandler", "NullHandler", "QueueHandler", "MemoryHandler")  # no place of their own

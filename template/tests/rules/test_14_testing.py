@@ -35,7 +35,7 @@ NEEDS_REASON = {
 }
 
 TAKES_REASON_LAST = NEEDS_REASON - {"pytest.importorskip", "pytest.mark.skipif", "pytest.mark.xfail"}
-DOCS = "docs.py"  # shows openapi.json, where DOCS_ENABLED is set
+DOCS = "api_docs.py"  # shows openapi.json, where DOCS_ENABLED is set
 
 
 @check("Demand 80 % of lines and branches of the whole package; write the test, or an exception with reason and date.")
