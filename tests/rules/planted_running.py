@@ -122,7 +122,11 @@ if "coverage" not in sys.modules:
         '    __import__("os").write(1, b"planted\\n")\n    zone = ZoneInfo(',
     ),
     "no-secret-in-logs": Edit(
-        2, 11, "observability/access_log.py", 'path=scope["path"],', 'path=scope["path"], planted=str(scope["headers"]),'
+        2,
+        11,
+        "observability/access_log.py",
+        'path=scope["path"],',
+        'path=scope["path"], planted=str(scope["headers"]),',
     ),
     "a-request-is-followed-to-its-worker": Edit(
         3,
