@@ -129,7 +129,12 @@ HEADERS = [
     ("security/request_limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
     ("observability/health_server.py", r"\*\*self\.added_headers, ", "", "tests/e2e/test_health_server.py"),
     ("processes/web.py", r"\*\*HEADERS, ", "", COUNTED["processes/web.py"]),
-    ("security/request_limits.py", r'headers=\{"Accept": "application/json"\}', "headers={}", f"{INTEGRATION}requests.py"),
+    (
+        "security/request_limits.py",
+        r'headers=\{"Accept": "application/json"\}',
+        "headers={}",
+        f"{INTEGRATION}requests.py",
+    ),
     ("problems.py", r'\{"Retry-After": "5"\}', "{}", f"{INTEGRATION}jwks.py"),
     ("chat/routes.py", r'headers = \{"Retry-After": str\(math.*\}', "headers = {}", f"{INTEGRATION}budgets.py"),
     ("chat/routes.py", r'\{"Retry-After": str\(round.*\} if', "{} if", f"{INTEGRATION}model_failures.py"),
