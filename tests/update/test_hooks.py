@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Render
 
-HOOKS = sorted((ROOT / "hooks").glob("*.py"))
+HOOKS = sorted((ROOT / "hooks").glob("v*.py"))
 OUTSIDE = {"asyncio", "http", "multiprocessing", "socket", "subprocess", "urllib"}  # of the project
 HOOK = '''
 """Renames notes.txt."""
