@@ -87,16 +87,16 @@ def test_an_alert_that_fires_wrongly_is_found_out(render: Render, tmp_path: Path
 def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
     def links(**answers: str) -> set[str]:
         text = (render(**answers) / "deploy/prometheus/rules/alerts.yml").read_text("utf-8")
-        return {link.rpartition("/")[0] for link in re.findall(r"runbook_url: (.*)", text)}
+        return {link.partition("#")[0] for link in re.findall(r"runbook_url: (.*)", text)}
 
-    assert links() == {"docs/runbooks"}
-    assert links(repository_url="https://github.com/acme/it") == {"https://github.com/acme/it/blob/main/docs/runbooks"}
+    assert links() == {"docs/runbooks.md"}
+    assert links(repository_url="https://github.com/acme/it") == {"https://github.com/acme/it/blob/main/docs/runbooks.md"}
     for url in ("https://gitlab.com/acme/it", "https://gitlab.com/acme/it.git"):
-        assert links(repository_url=url) == {"https://gitlab.com/acme/it/-/blob/main/docs/runbooks"}
-    assert links(repository_url="https://example.org/it") == {"docs/runbooks"}
+        assert links(repository_url=url) == {"https://gitlab.com/acme/it/-/blob/main/docs/runbooks.md"}
+    assert links(repository_url="https://example.org/it") == {"docs/runbooks.md"}
     own = links(repository_url="https://code.example.org/acme/desk/it", ci="gitlab")
-    assert own == {"https://code.example.org/acme/desk/it/-/blob/main/docs/runbooks"}
-    assert links(ci="gitlab") == {"docs/runbooks"}
+    assert own == {"https://code.example.org/acme/desk/it/-/blob/main/docs/runbooks.md"}
+    assert links(ci="gitlab") == {"docs/runbooks.md"}
 
 
 def test_the_operators_form_of_the_rules_is_in_step() -> None:

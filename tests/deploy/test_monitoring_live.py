@@ -194,14 +194,14 @@ def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Pat
         os.kill(started["pids"]["worker"], signal.SIGKILL)
         wait_for("WorkerDown fires", lambda: "WorkerDown" in prometheus.firing())
         wait_for("AlertsUndelivered fires", lambda: "AlertsUndelivered" in prometheus.firing())
-        assert "nobody-is-told.invalid" in (tmp_path / "a.log").read_text("utf-8")
+        assert "alert-url-not-set.invalid" in (tmp_path / "a.log").read_text("utf-8")
 
         (configuration / "alert_url").write_text(f"http://127.0.0.1:{chat.server_address[1]}/", "utf-8")
         wait_for("the alert is told", lambda: [text for text in map(json.dumps, Chat.told) if "WorkerDown" in text])
         told = next(text for text in map(json.dumps, Chat.told) if "WorkerDown" in text)
         assert "critical: my-agent" in told
         assert "No worker process answers" in told
-        assert "docs/runbooks/WorkerDown.md" in told
+        assert "docs/runbooks.md#workerdown" in told
 
 
 def talk(started: dict[str, Any]) -> None:
