@@ -90,7 +90,9 @@ def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
         return {link.partition("#")[0] for link in re.findall(r"runbook_url: (.*)", text)}
 
     assert links() == {"docs/runbooks.md"}
-    assert links(repository_url="https://github.com/acme/it") == {"https://github.com/acme/it/blob/main/docs/runbooks.md"}
+    assert links(repository_url="https://github.com/acme/it") == {
+        "https://github.com/acme/it/blob/main/docs/runbooks.md"
+    }
     for url in ("https://gitlab.com/acme/it", "https://gitlab.com/acme/it.git"):
         assert links(repository_url=url) == {"https://gitlab.com/acme/it/-/blob/main/docs/runbooks.md"}
     assert links(repository_url="https://example.org/it") == {"docs/runbooks.md"}
