@@ -38,7 +38,8 @@ MESSAGES = ROOT / "messages"
 CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
 PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_copier_python", "_external_data", "UNSET"}
 LONGEST = 400
-LISTS = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml"}  # generated, or a line for each message
+RUNBOOKS = "{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja"  # a section for each alert
+LISTS = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml", RUNBOOKS}  # generated, or looked up
 
 
 def undeclared(text: str) -> set[str]:
