@@ -13,7 +13,7 @@ import pytest
 from tests.programs import releases
 from tests.support import fast_copier, summary
 from tests.support.git import git
-from tests.support.template import FILES, ROOT, SUFFIX, asking, export, working_tree
+from tests.support.template import FILES, INCLUDED, ROOT, SUFFIX, asking, export, working_tree
 from tests.support.template import render as render_template
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def free_text(varying: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = [
         path
         for path in paths
-        if path.parts[0] == "messages" or any(word in (ROOT / path).read_text("utf-8") for word in words)
+        if path.parts[0] in INCLUDED or any(word in (ROOT / path).read_text("utf-8") for word in words)
     ]
     return export(paths, tmp_path_factory.mktemp("free-text"))
 

@@ -22,7 +22,7 @@ import copier
 
 from tests.support import fast_copier
 from tests.support.git import git
-from tests.support.template import FILES, README, ROOT, asking, export, render, rendered_files, working_tree
+from tests.support.template import FILES, INCLUDED, README, ROOT, asking, export, render, rendered_files, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +60,7 @@ def seconds(work: Callable[[Path], object]) -> float:
 def measure(folder: Path) -> dict[str, float]:
     """The seconds that each takes, and how many files the default project has."""
     tree = working_tree()
-    own = [path for path in tree if path.parts[0] in {"copier.yml", "messages", FILES.name}]
+    own = [path for path in tree if path.parts[0] in {"copier.yml", *INCLUDED, FILES.name}]
     five = [*asking(), *(path for path in own if path.name in FIVE)]
     default = commit(export(own, folder / "default"))
     small = commit(export(five, folder / "five"))

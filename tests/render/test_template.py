@@ -16,6 +16,7 @@ from tests.render import checks
 from tests.support import variants
 from tests.support.template import (
     FILES,
+    INCLUDED,
     README,
     ROOT,
     SUFFIX,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = [ROOT / path for path in working_tree() if path.parts[0] == FILES.name]
 NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
-MESSAGES = ROOT / "messages"
+INCLUDES = [ROOT / path for path in working_tree() if path.parts[0] in INCLUDED]
 CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
 PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_copier_python", "_external_data", "UNSET"}
 LONGEST = 400
@@ -58,7 +59,7 @@ def strings(value: Any) -> Iterator[str]:  # noqa: ANN401
 
 
 def jinja_texts() -> dict[str, str]:
-    """Every Jinja text of the template by where it stands: paths, files, copier.yml, and its messages."""
+    """Every Jinja text of the template by where it stands: paths, files, copier.yml, and the texts they include."""
     paths = {f"path {name}": name for name in NAMES}
     files = {
         name: path.read_text("utf-8") for name, path in zip(NAMES, TEMPLATES, strict=True) if path.suffix == SUFFIX
@@ -68,8 +69,11 @@ def jinja_texts() -> dict[str, str]:
         for key, value in config().items()
         for number, text in enumerate(strings(value))
     }
-    messages = {f"copier.yml {path.name}": path.read_text("utf-8") for path in MESSAGES.iterdir()}
-    return {**paths, **files, **settings, **messages}
+    includes = {
+        f"{'copier.yml' if path.parent.name == 'messages' else 'parts'} {path.name}": path.read_text("utf-8")
+        for path in INCLUDES
+    }
+    return {**paths, **files, **settings, **includes}
 
 
 def test_no_name_is_undefined() -> None:
@@ -120,7 +124,7 @@ def test_paths_can_stand_on_windows() -> None:
 def test_no_name_is_hard_coded() -> None:
     """The default names occur only where an answer puts them."""
     default = re.compile(r"my[-_ ]agent", re.IGNORECASE)
-    named = [name for name, path in zip(NAMES, TEMPLATES, strict=True) if default.search(path.read_text("utf-8"))]
+    named = [path for path in (*TEMPLATES, *INCLUDES) if default.search(path.read_text("utf-8"))]
     assert named == []
 
 

@@ -24,6 +24,7 @@ FILES = ROOT / "template"
 README = "{% if rules_language == 'en' %}README.md{% endif %}.jinja"
 ANSWERS_FILE = ".copier-answers.yml"
 SUFFIX = ".jinja"
+INCLUDED = ("messages", "parts")  # folders of texts that copier.yml and files of the template include
 
 
 @cache
@@ -57,11 +58,11 @@ def working_tree() -> list[Path]:
 
 
 def asking() -> list[Path]:
-    """The files that a template needs to ask and to record: copier.yml, its messages and the answers file."""
+    """The files of any rendering: copier.yml, the answers file, and the folders outside template/ of included texts."""
     return [
         path
         for path in working_tree()
-        if path.name == "copier.yml" or path.parts[0] == "messages" or "answers_file" in path.name
+        if path.name == "copier.yml" or path.parts[0] in INCLUDED or "answers_file" in path.name
     ]
 
 
