@@ -207,10 +207,15 @@ class TurnRun:
         ) as request:
             try:
                 request.reply = reply = await self._services.language_model.respond(
-                    request.instructions, request.conversation, request.tools, on_text, request.give_up, on_discard
+                    request.instructions,
+                    request.conversation,
+                    request.tools,
+                    on_text,
+                    request.record_cancelled,
+                    on_discard,
                 )
             except asyncio.CancelledError:
-                await self._pay(request.given_up)
+                await self._pay(request.cancelled)
                 raise
         step = model_step(number, reply)
         ended = None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..services.container import ServiceContainer
 
     Look = Callable[[ServiceContainer], Awaitable[None]]
-    Admits = Callable[[str, str], Coroutine[Any, Any, bool]]
+    Allows = Callable[[str, str], Coroutine[Any, Any, bool]]
 
 log = structlog.get_logger()
 
@@ -48,25 +48,25 @@ class HealthSource(Protocol):
         """The checks of readiness: `ok`, or what is wrong."""
         ...
 
-    def admits(self, authorization: str, client: str) -> bool:
+    def allows(self, authorization: str, client: str) -> bool:
         """Whether that header, from that address, bears a token or key with the scope `metrics`."""
         ...
 
     def exposition(self) -> bytes: ...
 
 
-class LoopVitals:
+class LoopHealth:
     """Of a process with an event loop, which is the one running now. `stop` is set once the process shall end.
 
-    `admits` tells whose credentials have the scope `metrics`; `look` is awaited before each scrape.
+    `allows` tells whose credentials have the scope `metrics`; `look` is awaited before each scrape.
     """
 
     def __init__(
-        self, services: ServiceContainer, stop: asyncio.Event, admits: Admits, look: Look | None = None
+        self, services: ServiceContainer, stop: asyncio.Event, allows: Allows, look: Look | None = None
     ) -> None:
         self._services = services
         self._stop = stop
-        self._admits = admits
+        self._allows = allows
         self._look = look
         self._loop = asyncio.get_running_loop()
 
@@ -77,8 +77,8 @@ class LoopVitals:
         checks: dict[str, str] = self._ask(check(self._services))
         return {**checks, "process": "stopping"} if self._stop.is_set() else checks
 
-    def admits(self, authorization: str, client: str) -> bool:
-        admitted: bool = self._ask(self._admits(authorization, client))
+    def allows(self, authorization: str, client: str) -> bool:
+        admitted: bool = self._ask(self._allows(authorization, client))
         return admitted
 
     def exposition(self) -> bytes:
@@ -86,7 +86,7 @@ class LoopVitals:
         return metrics.exposition()
 
     async def _prepare(self) -> None:
-        metrics.tell_pool(self._services.database)
+        metrics.record_pool_usage(self._services.database)
         if self._look is not None:
             await self._look(self._services)
 
@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         client, authorization = plain(self.client_address[0]), headers.get("authorization")
         if not may_scrape(self.settings, client, headers) and not (
-            authorization and self.vitals.admits(authorization, client)
+            authorization and self.vitals.allows(authorization, client)
         ):
             return 403, {"status": "refused"}
         return 200, self.vitals.exposition()

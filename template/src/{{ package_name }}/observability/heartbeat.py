@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..services.interfaces import Database
 
-PRESENT_SECONDS = 60.0  # who was seen within them is there; a scheduler may sleep for half of them
+HEARTBEAT_SECONDS = 60.0  # who was seen within them is there; a scheduler may sleep for half of them
 
 
-async def tell_present(database: Database, process: str) -> None:
+async def record_heartbeat(database: Database, process: str) -> None:
     """Note that a process of this type runs now; every few seconds at most, however many there are."""
     await database.execute(
         """

@@ -92,7 +92,7 @@ for _budget in BUDGETS:
 _BEGAN = time.perf_counter()  # this is imported within a few hundredths of a second from the start of the program
 
 
-def tell_started(settings: CoreSettings, process: str) -> float:
+def record_startup(settings: CoreSettings, process: str) -> float:
     """Record that the process is ready now; returns how many seconds that took."""
     seconds = round(time.perf_counter() - _BEGAN, 3)
     STARTUP_DURATION.set(seconds)
@@ -100,7 +100,7 @@ def tell_started(settings: CoreSettings, process: str) -> float:
     return seconds
 
 
-def tell_pool(database: Database) -> None:
+def record_pool_usage(database: Database) -> None:
     """Record how the connections to the database are used now."""
     usage = database.usage()
     POOL_CONNECTIONS.labels("used").set(usage.used)

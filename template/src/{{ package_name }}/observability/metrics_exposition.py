@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from .metrics import CONTENT_TYPE, exposition, tell_pool
+from .metrics import CONTENT_TYPE, exposition, record_pool_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ async def metrics(request: Request) -> Response:
     admitted = request.scope["may_scrape"]  # by a token or key with the scope `metrics`
     if not admitted and not may_scrape(settings, request.client.host if request.client else None, request.headers):
         if (reason := request.scope["refused"]) is not None:
-            request.app.state.refusals.note(reason)
+            request.app.state.failed_logins.note(reason)
         raise HTTPException(403, "Send METRICS_TOKEN, or set METRICS_OPEN=true for private addresses.")
-    tell_pool(request.app.state.services.database)
+    record_pool_usage(request.app.state.services.database)
     return Response(exposition(), media_type=CONTENT_TYPE)

@@ -40,7 +40,7 @@ class LastTick:
     due: float
 
 
-class Backlog(Collector):
+class QueueMetrics(Collector):
     """Tells what `look` saw last. What could not be seen is not told: an old number would pass for a true one."""
 
     def __init__(self, tasks: Sequence[str]) -> None:

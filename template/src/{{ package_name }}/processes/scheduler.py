@@ -18,11 +18,11 @@ from prometheus_client import REGISTRY
 from ..config import Settings
 from ..extensions import Schedule
 from ..observability import metrics
-from ..observability.health_server import LoopVitals, serve
-from ..observability.heartbeat import tell_present
-from ..observability.queue_metrics import Backlog
+from ..observability.health_server import LoopHealth, serve
+from ..observability.heartbeat import record_heartbeat
+from ..observability.queue_metrics import QueueMetrics
 from ..security.headers import HEADERS
-from ..security.metrics_access import Scrapers
+from ..security.metrics_access import MetricsAccess
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
 from .lifecycle import SCHEDULES, run_until_stopped
@@ -35,20 +35,20 @@ RETRY_SECONDS = 2.0
 
 async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     zone = ZoneInfo(settings.SCHEDULE_TIME_ZONE)
-    backlog = Backlog([item.task.name for item in SCHEDULES])
-    REGISTRY.register(backlog)
+    queue_metrics = QueueMetrics([item.task.name for item in SCHEDULES])
+    REGISTRY.register(queue_metrics)
     async with ServiceContainer(settings, with_model=False) as services, AsyncExitStack() as stack:
-        scrapers = Scrapers(settings, services)
-        stack.push_async_callback(scrapers.close)
-        vitals = LoopVitals(services, stop, scrapers.admits, backlog.look)
-        stack.enter_context(serve(settings, vitals, HEADERS))
-        seconds = metrics.tell_started(settings, "scheduler")
+        metrics_access = MetricsAccess(settings, services)
+        stack.push_async_callback(metrics_access.close)
+        health = LoopHealth(services, stop, metrics_access.allows, queue_metrics.look)
+        stack.enter_context(serve(settings, health, HEADERS))
+        seconds = metrics.record_startup(settings, "scheduler")
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():
             now = datetime.now(zone)
             pause = min([LOOK_AGAIN_SECONDS, *(seconds_to_next(item, now) for item in SCHEDULES)])
             try:
-                await tell_present(services.database, "scheduler")
+                await record_heartbeat(services.database, "scheduler")
                 for item in SCHEDULES:
                     await tick(services, item, now)
             except ServiceUnavailable as error:

@@ -11,7 +11,7 @@ from ..chat.models import TurnKey
 from ..chat.service import RUN_TURN
 from ..chat.session_store import ChatRepository
 from ..extensions import Task, TaskContext
-from ..observability.heartbeat import tell_present
+from ..observability.heartbeat import record_heartbeat
 from ..observability.instrumentation import TaskOperation
 from .lifecycle import TASKS
 
@@ -51,7 +51,7 @@ async def sweep(services: ServiceContainer, queued_seconds: float) -> None:
 
     A turn that has been queued for `queued_seconds` may have lost its job. Raises `ServiceUnavailable`.
     """
-    await tell_present(services.database, "worker")
+    await record_heartbeat(services.database, "worker")
     for key in await ChatRepository(services.database).lost_turns(queued_seconds, SWEEP_LIMIT):
         arguments = {"session_id": str(key.session_id), "number": key.number}
         await services.task_queue.enqueue(RUN_TURN, arguments, key=f"{key.session_id}/{key.number}")

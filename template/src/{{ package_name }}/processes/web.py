@@ -11,7 +11,7 @@ import uvicorn
 
 from ..app import create_app
 from ..config import ConfigurationError, Settings
-from ..observability.metrics import tell_started
+from ..observability.metrics import record_startup
 from ..sockets import CannotListen, bind, shown
 from .http_protocol import Protocol
 
@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
             sys.exit(CANNOT_START)
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
-            log.info("listening", host=host, port=port, startup_seconds=tell_started(self._settings, "web"))
+            log.info("listening", host=host, port=port, startup_seconds=record_startup(self._settings, "web"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         turns = self._app.state.turns

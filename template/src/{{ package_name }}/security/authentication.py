@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ..problems import Problem
 from .api_keys import PREFIX, ApiKeys
-from .jwks import Issuer
+from .jwks import KeySet
 from .tokens import InvalidToken, Principal, Scope, Tokens
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ class Authenticator:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._keys = ApiKeys(database)
         self._tokens = Tokens(settings)
-        self._issuer = Issuer(settings.JWKS_URL) if settings.JWKS_URL else None
+        self._key_set = KeySet(settings.JWKS_URL) if settings.JWKS_URL else None
 
     async def principal(self, credentials: str) -> Principal:
         """Raises `InvalidToken`, and `ServiceUnavailable`."""
         if credentials.startswith(PREFIX):
             return await self._keys.principal(credentials)
-        key = await self._issuer.key_of(credentials) if self._issuer else None
+        key = await self._key_set.signing_key(credentials) if self._key_set else None
         return self._tokens.principal(credentials, key)
 
 
@@ -52,7 +52,7 @@ def _demand(scope: Scope) -> Any:
                 detail = f"They must have the scope {scope}."
                 raise Problem(403, "forbidden", title, detail, headers={"WWW-Authenticate": header})
             case InvalidToken() as error:
-                request.app.state.refusals.note(str(error))
+                request.app.state.failed_logins.note(str(error))
                 header = 'Bearer error="invalid_token"'
                 title = "The credentials were refused."
                 raise Problem(401, "unauthenticated", title, str(error), headers={"WWW-Authenticate": header})

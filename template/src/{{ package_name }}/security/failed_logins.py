@@ -20,7 +20,7 @@ GATHER_SECONDS: Final = 1.0
 MOST_AT_ONCE: Final = 100
 
 
-class Refusals:
+class FailedLogins:
     """One entry a second for each address and reason, with how often; what is over MOST_AT_ONCE is one entry more."""
 
     def __init__(self, database: Database) -> None:

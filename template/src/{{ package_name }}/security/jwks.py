@@ -29,7 +29,7 @@ ALGORITHMS: Final = frozenset(
 )
 
 
-class Issuer:
+class KeySet:
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
@@ -37,7 +37,7 @@ class Issuer:
         self._tried: float | None = None
         self._fetching: asyncio.Task[None] | None = None
 
-    async def key_of(self, token: str) -> jwt.PyJWK:
+    async def signing_key(self, token: str) -> jwt.PyJWK:
         """The key that a token says it is signed with. Raises `InvalidToken`, and `ServiceUnavailable`."""
         try:
             key_id = jwt.get_unverified_header(token).get("kid")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..services.interfaces import ServiceUnavailable
 from .audit import client_address
 from .authentication import Authenticator
-from .failed_logins import Refusals
+from .failed_logins import FailedLogins
 from .rate_limit import bearer
 from .tokens import InvalidToken, Scope
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ..services.container import ServiceContainer
 
 
-class Scrapers:
+class MetricsAccess:
     """Asked in the event loop of the process whose metrics they want."""
 
     def __init__(self, settings: Settings, services: ServiceContainer) -> None:
         self._authenticator = Authenticator(settings, services.database)
-        self._refusals = Refusals(services.database)
+        self._failed_logins = FailedLogins(services.database)
 
-    async def admits(self, authorization: str, client: str) -> bool:
+    async def allows(self, authorization: str, client: str) -> bool:
         """Whether that header, from the address `client`, bears credentials with the scope."""
         client_address.set(client)
         credentials = bearer(authorization)
@@ -32,7 +32,7 @@ class Scrapers:
         try:
             principal = await self._authenticator.principal(credentials)
         except InvalidToken as error:
-            self._refusals.note(str(error))
+            self._failed_logins.note(str(error))
             return False
         except ServiceUnavailable:
             return False
@@ -40,4 +40,4 @@ class Scrapers:
 
     async def close(self) -> None:
         """Keep what was refused last."""
-        await self._refusals.close()
+        await self._failed_logins.close()

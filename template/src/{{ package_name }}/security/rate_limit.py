@@ -47,7 +47,7 @@ def limited_client(host: str) -> str:
     return host
 
 
-class AdmissionMiddleware:
+class RateLimitMiddleware:
     """Leaves in `scope["identity"]` whose request it is, or what was wrong with the credentials; `None` without any.
 
     Probes and metrics are never refused. Every other response tells what is left of the limit
