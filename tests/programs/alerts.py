@@ -14,7 +14,7 @@ KUBERNETES = FILES / "deploy/{% if 'kubernetes' in layers %}kubernetes{% endif %
 RESOURCE = KUBERNETES / "components/{% if 'monitoring' in layers %}monitoring{% endif %}/rules.yaml.jinja"
 SOURCES = ["recording.yml", "alerts.yml.jinja"]
 HEAD = """\
-# The rules of deploy/prometheus/rules, for the Prometheus Operator. A test holds that they are the same.
+# The rules of deploy/prometheus/rules for the Prometheus Operator. A test compares the two.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
