@@ -1,4 +1,4 @@
-"""The entry point of the command line: Ctrl-C while it loads ends it without a traceback."""
+"""The entry point of the command line. Ctrl-C while it loads ends it without a traceback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 
 def main() -> None:
     """Load the command line, which takes a moment, and run it."""
-    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell's `&` has the signal ignored
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # `command &` in a shell ignores it
     if is_ours:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .cli import main as run

@@ -1,6 +1,6 @@
-"""The admin command line (rule 12.1): it runs with the same code and settings as the processes, and then ends.
+"""The admin command line (rule 12.1): one-off commands with the code and settings of the processes.
 
-Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong usage or settings, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import typer
 from ..agent.commands import app as agent_app
 from ..constants import SLUG, VERSION
 from . import command_audit
+from .base import CommandFailed, DatabaseUnreachable
 from .commands import (
     audit,
     budget,
     config,
+    credentials,
+    data,
     doctor,
-    erase,
-    key,
     migrate,
     openapi,
     report,
@@ -31,8 +32,6 @@ from .commands import (
     smoke,
     sync,
     template,
-    token,
-    transfer,
 )
 from .help import HelpGroup
 
@@ -60,7 +59,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Run, administer and examine the service."""
+    """Run, administer and check the service."""
 
 
 @app.command(rich_help_panel=RUN)
@@ -84,11 +83,11 @@ app.command(rich_help_panel=RUN)(smoke.smoke)
 app.command(rich_help_panel=DATABASE)(migrate.migrate)
 app.add_typer(migrate.app, name="migrations", cls=HelpGroup, rich_help_panel=DATABASE)
 app.command(rich_help_panel=DATABASE)(seed.seed)
-app.command("export", rich_help_panel=CONVERSATIONS)(transfer.export_conversations)
-app.command("import", rich_help_panel=CONVERSATIONS)(transfer.import_conversations)
-app.command(rich_help_panel=CONVERSATIONS)(erase.erase)
-app.add_typer(token.app, name="token", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
-app.add_typer(key.app, name="key", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
+app.command("export", rich_help_panel=CONVERSATIONS)(data.export_conversations)
+app.command("import", rich_help_panel=CONVERSATIONS)(data.import_conversations)
+app.command(rich_help_panel=CONVERSATIONS)(data.erase)
+app.add_typer(credentials.tokens, name="token", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
+app.add_typer(credentials.keys, name="key", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
 app.add_typer(budget.app, name="budget", cls=HelpGroup, rich_help_panel=CONVERSATIONS)
 app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
@@ -101,15 +100,15 @@ app.add_typer(agent_app)
 
 
 def main() -> None:
-    """Run the command that the arguments name. Only a mistake of our own is told by a traceback."""
+    """Run the command that the arguments name. Only a bug prints a traceback."""
     exit_code = 1
-    atexit.register(gc.freeze)  # or a last collection takes longer than many a command
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # the command itself says why it failed
-    command_audit.begin()
+    atexit.register(gc.freeze)  # a last collection would take longer than many commands
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # the command itself reports the failure
+    command_audit.start_command()
     try:
         exit_code = _run()
     finally:
-        command_audit.keep(sys.argv[1:], exit_code)
+        command_audit.record_command(sys.argv[1:], exit_code)
     sys.exit(exit_code)
 
 
@@ -119,7 +118,7 @@ def _run() -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except Exception as error:
-        exit_code, lines = _explained(error)
+        exit_code, lines = _explain(error)
         if not lines:
             raise
         print(*lines, sep="\n", file=sys.stderr)
@@ -127,11 +126,10 @@ def _run() -> int:
     return 0
 
 
-def _explained(error: Exception) -> tuple[int, list[str]]:
-    # Imported now: nothing of this is needed for --help.
+def _explain(error: Exception) -> tuple[int, list[str]]:
+    """Return the exit code and the lines to print; no lines for a bug."""
     from ..config import ConfigurationError
     from ..services.interfaces import ServiceUnavailable, StatementTimeout
-    from .base import CommandFailed, DatabaseUnreachable
 
     match error:
         case ConfigurationError():
@@ -144,8 +142,8 @@ def _explained(error: Exception) -> tuple[int, list[str]]:
         case ServiceUnavailable():
             if error.service == "database" and not isinstance(error, StatementTimeout):
                 command_audit.note_unreachable()
-            why = error.reason or f"`{SLUG} doctor` says more"
-            return 1, [f"The {error.service.replace('_', ' ')} is unavailable: {why}."]
+            reason = error.reason or f"run `{SLUG} doctor` for details"
+            return 1, [f"The {error.service.replace('_', ' ')} is unavailable: {reason}."]
         case _:
             return 1, []
 

@@ -1,7 +1,7 @@
-"""Commands of administrators in the audit log: each that used the database leaves one entry.
+"""Records commands that used the database in the audit log, one entry each.
 
-A command that changes or hands out what is somebody's says itself what it did, to what (`record_act`); of any other its
-arguments are kept, and how it ended.
+A command that changes or hands out an owner's data records its own action (`record_action`); for any other,
+`record_command` keeps the arguments and the outcome.
 """
 
 from __future__ import annotations
@@ -12,45 +12,46 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from .base import CommandFailed, open_database, run
+
 if TYPE_CHECKING:
     from ..services.interfaces import Executor
 
-# They change nothing that is anybody's, and most of them run without a database.
-NOT_KEPT = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "sync", "template"})
+# These change nobody's data, and most of them run without a database.
+NOT_RECORDED = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "sync", "template"})
 
-_acts: ContextVar[list[str]] = ContextVar("acts")  # what the command that runs has recorded itself
-_unreachable: ContextVar[bool] = ContextVar("unreachable", default=False)
+# A list, since the coroutines of a command run in a copy of its context.
+_recorded: ContextVar[list[str]] = ContextVar("recorded")
+_is_unreachable: ContextVar[bool] = ContextVar("is_unreachable", default=False)
 
 
-def begin() -> None:
-    """A command begins, and has recorded nothing."""
-    _acts.set([])
-    _unreachable.set(False)
+def start_command() -> None:
+    """Forget the state of the previous command: tests run many in one process."""
+    _recorded.set([])
+    _is_unreachable.set(False)
 
 
 def note_unreachable() -> None:
-    """The command failed for want of a database: recording that would wait for the same database again."""
-    _unreachable.set(True)
+    """Skip the record of this command: it would wait for the same unreachable database again."""
+    _is_unreachable.set(True)
 
 
-async def record_act(executor: Executor, action: str, object_: str | None, **detail: Any) -> None:
-    """Record what the command does: with the doing of it, where `executor` is a transaction."""
+async def record_action(executor: Executor, action: str, object_: str | None, **detail: Any) -> None:
+    """Record the action of this command; in the same transaction as the action if `executor` is one."""
     from ..security.audit import Entry, record
 
     await record(executor, Entry(_actor(), action, object_, detail={**detail, "arguments": sys.argv[1:]}))
-    _acts.get([]).append(action)
+    _recorded.get([]).append(action)
 
 
-def keep(arguments: Sequence[str], exit_code: int) -> None:
-    """Record a command that was run. Where that cannot be, say so on standard error: the command itself is done."""
-    told = bool(_acts.get([]))
+def record_command(arguments: Sequence[str], exit_code: int) -> None:
+    """Record a command that has ended. Prints a warning to standard error where that fails: the command is done."""
     words = [argument for argument in arguments if not argument.startswith("-")]
-    if not words or words[0] in NOT_KEPT or exit_code == 2 or {"--help", "--version"} & set(arguments):
+    if not words or words[0] in NOT_RECORDED or exit_code == 2 or {"--help", "--version"} & set(arguments):
         return
-    if (told and exit_code == 0) or _unreachable.get():
+    if (_recorded.get([]) and exit_code == 0) or _is_unreachable.get():
         return
     from ..services.interfaces import ServiceUnavailable
-    from .base import CommandFailed, run
 
     try:
         run(_record(words[0], list(arguments), "done" if exit_code == 0 else "failed"))
@@ -61,7 +62,6 @@ def keep(arguments: Sequence[str], exit_code: int) -> None:
 
 async def _record(name: str, arguments: list[str], outcome: str) -> None:
     from ..security.audit import Entry, record
-    from .base import open_database
 
     entry = Entry(_actor(), f"command.{name}", None, outcome, {"arguments": arguments})
     async with open_database() as database:
@@ -70,11 +70,8 @@ async def _record(name: str, arguments: list[str], outcome: str) -> None:
 
 
 def _actor() -> str:
-    return f"command line ({_user()})"
-
-
-def _user() -> str:
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container's user often has no name
-        return "unknown"
+        user = "unknown"
+    return f"command line ({user})"

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from typer.core import TyperGroup
 
-if TYPE_CHECKING:
-    from typer._click import Context, HelpFormatter
-
 
 class HelpGroup(TyperGroup):
-    """A group of commands under the headings that their `rich_help_panel` names, each with its first sentence.
+    """Lists commands under their `rich_help_panel`, each with the first sentence of its help.
 
-    Typer prints panels with rich, whose import takes longer than all else that `--help` does.
+    Typer prints panels with rich, which takes longer to import than the rest of `--help`.
     """
 
-    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Write one section for each heading, in the order in which they come up."""
-        listed = [(name, command) for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))]
-        shown = [(name, command) for name, command in listed if not command.hidden]
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section for each panel, in the order of the commands."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, command) for name, command in commands if command and not command.hidden]
         width = max((len(name) for name, _ in shown), default=0)
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, command in shown:
-            heading = getattr(command, "rich_help_panel", None) or "Commands"
-            sections.setdefault(heading, []).append((name.ljust(width), _first_sentence(command.help or "")))
-        for heading, rows in sections.items():
-            with formatter.section(heading):
+            panel = getattr(command, "rich_help_panel", None) or "Commands"
+            sections.setdefault(panel, []).append((name.ljust(width), _first_sentence(command.help or "")))
+        for panel, rows in sections.items():
+            with formatter.section(panel):
                 formatter.write_dl(rows)
 
 

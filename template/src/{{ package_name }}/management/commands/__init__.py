@@ -1,1 +1,1 @@
-"""The commands of the CLI, one module each. They import what is heavy inside their bodies: `--help` must be quick."""
+"""The commands of the CLI. They import expensive modules inside their functions, so that `--help` stays fast."""

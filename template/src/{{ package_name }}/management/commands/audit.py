@@ -1,4 +1,4 @@
-"""`audit`: who did what."""
+"""`audit`: prints the audit log."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from typing import Annotated
 
 import typer
 
+from ..base import open_database, run
+
 
 def audit(
-    actor: Annotated[str | None, typer.Option(help="What one user, key or administrator did.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only actions of this user, key or administrator.")] = None,
     action: Annotated[
         str | None,
         typer.Option(
             help="login, decide.approval, delete.session, delete.expired, change.budget, create.key, revoke.key, "
-            "issue.token, export.data, command, or the beginning of one."
+            "issue.token, export.data, command, or a prefix."
         ),
     ] = None,
-    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on, in UTC.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The latest so many.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only from this day on, in UTC.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Only the latest entries.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for programs.")] = False,
 ) -> None:
     """Print the audit log, the oldest entry first."""
     import json
     from dataclasses import asdict
 
     from ...security.audit import StoredEntry, find
-    from ..base import open_database, run
 
     async def read() -> list[StoredEntry]:
         begin = since.replace(tzinfo=UTC) if since else None
@@ -42,5 +43,5 @@ def audit(
             f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.actor}  {entry.action}  {entry.object or '-'}  {entry.outcome}  "
             f"{entry.address or '-'}  {entry.request_id or '-'}  {detail}".rstrip()
         )
-        # Who names themselves with a line break must not make an entry of it.
-        print("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
+        # Escaped, so that a name with a line break cannot forge an entry.
+        print("".join(char if char.isprintable() else ascii(char)[1:-1] for char in line))

@@ -1,4 +1,4 @@
-"""`migrate` and `migrations`: the database's schema (rule 12.1). They need DATABASE_URL and nothing else."""
+"""`migrate` and `migrations`: the schema of the database (rule 12.1). They need no other setting than DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Write, list and take back migrations.", no_args_is_help=True)
+from ..base import progress_printer
+
+app = typer.Typer(help="Create, list and undo migrations.", no_args_is_help=True)
 
 
 def migrate(
-    to: Annotated[
-        str | None, typer.Option(help="Go no further than this revision, such as agent_0002 or platform@head.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be applied, and change nothing.")] = False,
+    to: Annotated[str | None, typer.Option(help="Stop at this revision, such as agent_0002 or platform@head.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List pending migrations without applying them.")] = False,
 ) -> None:
-    """Bring the database up to date. Safe to run in several places at once."""
+    """Bring the database up to date. Several processes may run this at once."""
     from ...config import AdminSettings, load
-    from ..base import voice
     from ..migrations import pending, upgrade
 
     settings = load(AdminSettings)
-    say = voice(settings, "migrate")
+    report = progress_printer(settings, "migrate")
     if dry_run:
         waiting = pending(settings, to)
         for script in waiting:
-            say(f"{script.revision:<16}  {script.doc}")
-        say(f"{len(waiting)} to apply." if waiting else "Nothing to do.")
-    elif not upgrade(settings, to, say):
-        say("Nothing to do: the database is up to date.")
+            report(f"{script.revision:<16}  {script.doc}")
+        report(f"{len(waiting)} to apply." if waiting else "Nothing to do.")
+    elif not upgrade(settings, to, report):
+        report("Nothing to do: the database is up to date.")
 
 
 @app.command()
 def new(message: Annotated[str, typer.Argument(help="What the migration does, in a few words.")]) -> None:
-    """Write the agent's next migration, empty, for you to fill in."""
+    """Create an empty migration of the agent's branch and print its path."""
     from ..migrations import new_revision
 
     print(new_revision(message))
@@ -41,7 +40,7 @@ def new(message: Annotated[str, typer.Argument(help="What the migration does, in
 
 @app.command()
 def history() -> None:
-    """List every revision, and whether this database has it."""
+    """List all revisions, applied and pending."""
     from ...config import AdminSettings, load
     from ..migrations import pending, revisions
 
@@ -53,17 +52,16 @@ def history() -> None:
 
 @app.command()
 def downgrade(
-    to: Annotated[str, typer.Argument(help="The revision to go back to, such as agent@-1 or platform@base.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    to: Annotated[str, typer.Argument(help="The revision to return to, such as agent@-1 or platform@base.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Take back migrations. What their tables and columns held is lost."""
+    """Undo migrations. Data in the tables and columns that they added is lost."""
     from ...config import AdminSettings, load
     from .. import migrations
-    from ..base import voice
 
     settings = load(AdminSettings)
-    say = voice(settings, "migrations")
+    report = progress_printer(settings, "migrations")
     if not yes:
-        typer.confirm(f"This deletes what the migrations after {to} hold. Go on?", abort=True, err=True)
-    if not migrations.downgrade(settings, to, say):
-        say("Nothing to do.")
+        typer.confirm(f"This deletes the data of all migrations after {to}. Continue?", abort=True, err=True)
+    if not migrations.downgrade(settings, to, report):
+        report("Nothing to do.")

@@ -1,4 +1,4 @@
-"""`report`: the daily report that a scheduled job stored."""
+"""`report`: prints the daily report that a scheduled job stores."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
+from ..base import CommandFailed, open_database, run
+
 
 def report(
     day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day reported on; the latest when not given.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day of the report; the latest by default.")
     ] = None,
 ) -> None:
-    """Print a daily report: the scheduler has one stored for each day."""
-    from ..base import CommandFailed, run
-
+    """Print a daily report. The scheduler stores one for each day."""
     stored = run(_stored(day.date() if day else None))
     if stored is None:
-        about = f"of {day:%Y-%m-%d}" if day else "yet"
-        raise CommandFailed(f"There is no report {about}: a running scheduler and worker store one every day at 02:00.")
+        which = f"of {day:%Y-%m-%d}" if day else "yet"
+        raise CommandFailed(f"There is no report {which}: a running scheduler and worker store one every day at 02:00.")
     print(f"Report of {stored.day:%A, %Y-%m-%d}\n")
     width = max(len(key) for key in stored.content)
     for key, value in stored.content.items():
@@ -34,8 +34,6 @@ class StoredReport:
 
 
 async def _stored(day: date | None) -> StoredReport | None:
-    from ..base import open_database
-
     async with open_database() as database:
         return await database.fetch_one(
             StoredReport,

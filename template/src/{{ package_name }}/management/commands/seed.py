@@ -1,10 +1,13 @@
-"""`seed`: users and conversations to try the service with (rule 12.1)."""
+"""`seed`: sample users and conversations for development (rule 12.1)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
+
+from ...constants import SLUG
+from ..base import open_database, run
 
 if TYPE_CHECKING:
     from ..conversation_archive import SessionRecord
@@ -15,14 +18,11 @@ MODEL = "sample"
 
 def seed() -> None:
     """Add sample users and conversations. Running it again changes nothing."""
-    from ..base import run
-
     users, sessions = run(_seed())
     print(f"{users} users and {sessions} conversations added." if users or sessions else "Nothing to do.")
 
 
 async def _seed() -> tuple[int, int]:
-    from ..base import open_database
     from ..conversation_archive import write
 
     async with open_database() as database:
@@ -37,42 +37,29 @@ async def _seed() -> tuple[int, int]:
 
 
 def sample_sessions() -> list[SessionRecord]:
-    """The sample conversations: their ids are the same each time, so that none is ever added twice."""
-    zone = {"time_zone": "Asia/Tokyo"}
+    """Return the sample conversations. Their ids never change, so none is added twice."""
+    call = {"id": "call_1", "name": "current_time", "arguments": {"time_zone": "Asia/Tokyo"}}
     clock = "Monday, 2026-01-05 18:30:00 in Asia/Tokyo (UTC+0900)"
+    result = {"kind": "tool", "content": {"call": call, "content": clock, "failed": False}}
+    tokyo = [_reply("", call), result, _reply("It is half past six in the evening in Tokyo.")]
     return [
-        _session("dev", "hello", [("Hello! What can you do?", [_said("I can keep notes, and tell the time.")])]),
-        _session(
-            "dev",
-            "clock",
-            [
-                (
-                    "What time is it in Tokyo?",
-                    [
-                        _called("call_1", "current_time", zone),
-                        _returned("call_1", "current_time", zone, clock),
-                        _said("It is half past six in the evening in Tokyo."),
-                    ],
-                ),
-                ("Thank you.", [_said("You are welcome.")]),
-            ],
-        ),
-        _session("alice", "greeting", [("Good morning!", [_said("Good morning, Alice.")])]),
+        _session("dev", "hello", [("Hello! What can you do?", [_reply("I can keep notes and tell the time.")])]),
+        _session("dev", "clock", [("What time is it in Tokyo?", tokyo), ("Thank you.", [_reply("You are welcome.")])]),
+        _session("alice", "greeting", [("Good morning!", [_reply("Good morning, Alice.")])]),
     ]
 
 
 def _session(owner: str, name: str, turns: list[tuple[str, list[dict[str, Any]]]]) -> SessionRecord:
-    from ...constants import SLUG
     from ..conversation_archive import SessionRecord
 
     now = datetime.now(UTC).replace(microsecond=0)
     records = []
     for number, (message, steps) in enumerate(turns, 1):
-        said = now - timedelta(minutes=len(turns) - number + 1)
+        time = now - timedelta(minutes=len(turns) - number + 1)
         record = {"number": number, "status": "succeeded", "message": message, "response": steps[-1]["content"]["text"]}
         record |= {"error": None, "model": MODEL, "input_tokens": 0, "output_tokens": 0}
-        record |= {"created_at": said, "started_at": said, "finished_at": said}
-        record["steps"] = [{"number": place, "created_at": said, **step} for place, step in enumerate(steps, 1)]
+        record |= {"created_at": time, "started_at": time, "finished_at": time}
+        record["steps"] = [{"number": place, "created_at": time, **step} for place, step in enumerate(steps, 1)]
         records.append(record)
     return SessionRecord.model_validate(
         {
@@ -86,20 +73,11 @@ def _session(owner: str, name: str, turns: list[tuple[str, list[dict[str, Any]]]
     )
 
 
-def _said(text: str) -> dict[str, Any]:
-    return _reply(text, [], [{"part_kind": "text", "content": text}])
-
-
-def _called(call_id: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    part = {"part_kind": "tool-call", "tool_name": tool, "args": arguments, "tool_call_id": call_id}
-    return _reply("", [{"id": call_id, "name": tool, "arguments": arguments}], [part])
-
-
-def _reply(text: str, calls: list[dict[str, Any]], parts: list[dict[str, Any]]) -> dict[str, Any]:
-    content = {"text": text, "tool_calls": calls, "input_tokens": 0, "output_tokens": 0, "model": MODEL}
+def _reply(text: str, *calls: dict[str, Any]) -> dict[str, Any]:
+    """A step of the model: a text or calls of tools."""
+    parts = [
+        {"part_kind": "tool-call", "tool_name": call["name"], "args": call["arguments"], "tool_call_id": call["id"]}
+        for call in calls
+    ] or [{"part_kind": "text", "content": text}]
+    content = {"text": text, "tool_calls": list(calls), "input_tokens": 0, "output_tokens": 0, "model": MODEL}
     return {"kind": "model", "content": content | {"payload": {"kind": "response", "parts": parts}}}
-
-
-def _returned(call_id: str, tool: str, arguments: dict[str, Any], result: str) -> dict[str, Any]:
-    call = {"id": call_id, "name": tool, "arguments": arguments}
-    return {"kind": "tool", "content": {"call": call, "content": result, "failed": False}}
