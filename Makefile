@@ -1,4 +1,4 @@
-# Needs Python 3.11 or later, git and make. uv is fetched into .tools where it is missing.
+# Needs Python 3.11 or later, git and make. If uv is missing, it is installed into .tools.
 
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
@@ -6,68 +6,68 @@ PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist load
 
 .PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs alerts release
 
-help: ## these lines
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(UV) ## scaffold an agent, start it, talk to it, stop it
+demo: $(UV) ## scaffold an agent, start it, chat with it, stop it
 	$(RUN) python -m tests.programs.demo
 
-test: $(UV) lint ## lint, render and update tests, and the archetypes built, tested and run in containers
+test: $(UV) lint ## lint; render, update, build and run the archetypes, in containers as well
 	$(PYTEST)
 
-check: $(UV) lint ## the quick loop: all but what builds or updates variants, and the slow
+check: $(UV) lint ## the quick tests: nothing that builds or updates variants
 	$(PYTEST) -m "not agent and not container and not update and not mutation and not long and not slow"
 
-agent: $(UV) ## build, test and update variants; make agent VARIANT=company for one
+agent: $(UV) ## build, test and update variants; VARIANT=company selects one
 	$(PYTEST) -m "(agent or update) and not long" --no-loadscope-reorder $(if $(VARIANT),-k "[$(VARIANT)]")
 
-once: $(UV) ## what takes long and is of no variant: an owner's month of work, the rules, the API, manifests, a walk-through
+once: $(UV) ## the slow tests of no single variant: an owner's month of work, rules, API, manifests, walk-through
 	$(PYTEST) -m "(slow or (agent or update) and not variant) and not long"
 
-tools: $(UV) ## hold manifests and dashboards to the schemas and checks of others, fetched for it
+tools: $(UV) ## check manifests and dashboards against published schemas and linters, downloading them
 	$(PYTEST) -m "agent and not long" tests/deploy/test_manifests.py tests/deploy/test_monitoring.py
 
-mutation: $(UV) ## break the template in ten ways and the rules in all, and see the tests and checks catch each
+mutation: $(UV) ## plant ten defects in the template and a violation of each rule, and check that each is caught
 	$(PYTEST) -m mutation
 
-containers: $(UV) ## build the image and run the whole service on Docker; with ROWS=1 every variant's image, and Celery's service
+containers: $(UV) ## build the image and run the service on Docker; ROWS=1 builds every variant's image and runs Celery's service
 	$(PYTEST) -m "container$(if $(ROWS),, and not long)"
 
-long: $(UV) ## the long tests of a rendered project: processes killed at random, again and again
+long: $(UV) ## the long tests of a rendered project, which kill processes at random
 	$(PYTEST) -m "long and not container"
 
-bench: $(UV) ## measure how long a project takes to render, and write docs/speed.md
+bench: $(UV) ## measure rendering and write docs/speed.md
 	$(RUN) python -m tests.programs.bench --write
 
-detached: $(UV) ## take away each metric, header and limit of a project in turn; tells those that its tests do not miss
+detached: $(UV) ## remove each metric, header and limit of a project in turn, and list those that no test misses
 	$(RUN) python -m tests.programs.detached $(WORDS)
 
-middleware: $(UV) ## measure what stands before a route, all of it and without each part; prints the figures of docs/testing.md
+middleware: $(UV) ## measure the middleware, whole and without each part: the figures of docs/testing.md
 	$(RUN) python -m tests.programs.middleware
 
-fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, and as nobody
+fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, without a token
 	$(PYTEST) tests/build/test_fuzz.py
 
-matrix: $(UV) ## the variants that `make agent` knows, as JSON for CI
+matrix: $(UV) ## print the variants of `make agent` as JSON for CI
 	@$(RUN) python -m tests.support.variants
 
-covering: $(UV) ## search for fewer variants in which every pair of choices occurs, after a change of the questions
+covering: $(UV) ## after a change of the questions, search for fewer variants that cover every pair of choices
 	$(RUN) python -m tests.programs.covering
 
-lock: $(UV) ## bring template/uv.lock.jinja in step with template/pyproject.toml.jinja
+lock: $(UV) ## regenerate template/uv.lock.jinja from template/pyproject.toml.jinja
 	$(RUN) python -m tests.programs.lock
 
-upgrade: $(UV) ## move the template's lock, and that of its tooling, to the newest versions in range
+upgrade: $(UV) ## upgrade both locks, the template's and its tooling's, to the newest versions in range
 	$(RUN) python -m tests.programs.lock --upgrade
 	$(UV) lock --upgrade
 
-release: $(UV) ## make a release: make release VERSION=1.2.0 (docs/releasing.md)
+release: $(UV) ## make a release, as in make release VERSION=1.2.0 (docs/releasing.md)
 	$(RUN) python -m tests.programs.releases $(VERSION)
 
-docs: $(UV) ## write docs/questions.md from copier.yml
+docs: $(UV) ## regenerate docs/questions.md from copier.yml
 	$(RUN) python -m tests.programs.documentation
 
-alerts: $(UV) ## write the Prometheus Operator's form of the alert rules
+alerts: $(UV) ## regenerate the alert rules for the Prometheus Operator
 	$(RUN) python -m tests.programs.alerts
 
 .PHONY: lint
@@ -76,7 +76,7 @@ lint: $(UV)
 	$(RUN) ruff format --check
 	$(RUN) mypy
 
-# Python on Debian may lack venv or pip, and pip there may refuse to install anywhere but in a folder of its own.
+# Python on Debian may lack venv or pip, and its pip may refuse to install outside a target folder.
 .tools/bin/uv: wanted = $(shell sed -n 's/.*"\(uv==[0-9.]*\)".*/\1/p' pyproject.toml)
 .tools/bin/uv:
 	@echo "uv is missing: fetching $(wanted) into .tools"

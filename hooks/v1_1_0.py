@@ -1,6 +1,6 @@
 """Update to 1.1.0: the setting RETENTION_DAYS is called SESSION_RETENTION_DAYS.
 
-Renames it in the user's own files, which a merge leaves alone. The template's files are renamed by the merge.
+Renames it in the owner's files, which the merge skips. The merge itself renames it in the template's files.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PLACES = (
 
 
 def migrate(project: Path) -> list[str]:
-    """Rename the setting; returns a sentence for each file. One that holds both names is left alone, and named.
+    """Rename the setting and return a sentence for each file. A file with both names is only reported.
 
-    OSError: a file cannot be read or written. What was renamed stays so, and another run does the rest.
+    Raises OSError if a file cannot be read or written. Running it again completes an interrupted migration.
     """
-    told = []
+    report = []
     for path in sorted({path for place in PLACES for path in project.glob(place)}):
         if path.is_symlink() or not path.is_file():
             continue
@@ -42,15 +42,15 @@ def migrate(project: Path) -> list[str]:
         name = path.relative_to(project).as_posix()
         if NEW_NAME.search(text):
             line = text.count(b"\n", 0, found.start()) + 1
-            told.append(f"{name}:{line} still says {OLD}, as the file says {NEW} too: keep one.")
+            report.append(f"{name}:{line} still says {OLD}, as the file says {NEW} too: keep one.")
         else:
             replace(path, NAME.sub(NEW.encode(), text))
-            told.append(f"{name}: {OLD} is now {NEW}.")
-    return told
+            report.append(f"{name}: {OLD} is now {NEW}.")
+    return report
 
 
 def replace(path: Path, text: bytes) -> None:
-    """Write the text in one step, so that whatever happens leaves the old file or the new one; its mode stays."""
+    """Replace a file atomically and keep its mode."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

@@ -1,8 +1,8 @@
-"""How long a project takes to render, beside what Copier takes for any: `make bench` writes docs/speed.md.
+"""Measure how long a project takes to render: `make bench` writes docs/speed.md.
 
-With the same questions each time: five files; the default project's files with no Jinja in them, which is the price of
-Copier itself; the default project; that, if Copier asked git once and compiled no text twice; and `copier copy` as a
-command.
+Compared, with the same questions: five files; the default project's files without Jinja, which is the cost of Copier
+itself; the default project; the same if Copier called git once and compiled each text once; and the command
+`copier copy`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "speed.md"
 FIVE = (README, "Procfile.jinja", ".gitignore", ".python-version.jinja")
-ROWS = ("five", "plain", "default", "cached", "command")  # of the table
+ROWS = ("five", "plain", "default", "cached", "command")
 RUNS = 5
 RATIO_ASKED = 2.5  # of the default project to five files
 SECONDS_ASKED = 1.2  # of `copier copy`
 
 
 def commit(folder: Path) -> Path:
-    """Make a repository of it."""
+    """Commit a folder as a new repository."""
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "--quiet", "--message", "It")
@@ -44,9 +44,9 @@ def commit(folder: Path) -> Path:
 
 
 def seconds(work: Callable[[Path], object]) -> float:
-    """The median of some runs, after one that warms up, in seconds of processor time, own and of processes started.
+    """Return the median processor time in seconds, child processes included, of RUNS runs after a warm-up.
 
-    Rendering is done one thing after another, so this is what a clock shows on a machine with nothing else to do.
+    Rendering is sequential, so this equals the elapsed time on an idle machine.
     """
     found = []
     for number in range(RUNS + 1):
@@ -58,7 +58,7 @@ def seconds(work: Callable[[Path], object]) -> float:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """The seconds that each takes, and how many files the default project has."""
+    """Return the seconds of each row, and the number of files of the default project."""
     tree = working_tree()
     own = [path for path in tree if path.parts[0] in {"copier.yml", *INCLUDED, FILES.name}]
     five = [*asking(), *(path for path in own if path.name in FIVE)]
@@ -86,17 +86,17 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def render_with_caches(source: Path, target: Path) -> None:
-    """Render as the tests do, with nothing kept from the run before."""
+    """Render as the tests do, with empty caches."""
     fast_copier.compiled.clear()
     with fast_copier.installed():
         render(source, target)
 
 
 def page(found: Mapping[str, float], circumstances: str) -> str:
-    """The figures in Markdown."""
+    """Return the figures as Markdown."""
     five, plain, default, cached, command = (found[row] for row in ROWS)
-    ratio = default / five
-    kept = {True: "and that holds", False: "and that does not hold"}
+    ratio, own = default / five, f"{max(0, default / plain - 1) * 100:.0f}"
+    kept = {True: "and does", False: "and does not"}
     return f"""\
 # How long a project takes to render
 
@@ -112,21 +112,20 @@ Seconds of processor time, medians of {RUNS} runs, warm, with the same questions
 | the same, if Copier asked git once and compiled no text twice | {cached:.2f} | {cached / five:.1f} |
 | `copier copy`, as a command | {command:.2f} | {command / five:.1f} |
 
-The default project should take at most {RATIO_ASKED} times what five files take, {kept[ratio <= RATIO_ASKED]}.
+The default project should take at most {RATIO_ASKED} times as long as five files, {kept[ratio <= RATIO_ASKED]}.
 `copier copy` should take at most {SECONDS_ASKED} seconds, {kept[command <= SECONDS_ASKED]}.
 
-The second row is the price of Copier for so many files, whatever is in them. For each file it starts one `git config`,
-to learn whether files have modes in the project's repository, even where there is none yet. For each part of each path
-it compiles two texts of Jinja, the part and the name of the answers file, and keeps neither; and it gathers all answers
-anew for each. No setting of a template changes that. What is this template's own, the names and conditions in paths and
-files, takes {max(0, default / plain - 1) * 100:.0f} % on top.
+The second row is the cost of Copier itself for this number of files. For each file it runs `git config`, to find out
+whether the project's repository records file modes, even if there is no repository yet. For each part of each path it
+compiles two Jinja texts, the part and the name of the answers file, without caching them, and it collects all answers
+again. No setting of a template changes that. This template's names and conditions in paths and files add {own} %.
 
-The fourth row is how this template's tests render (`tests/support/fast_copier.py`).
+The fourth row is how the tests of this template render (`tests/support/fast_copier.py`).
 """
 
 
 def figures(text: str) -> tuple[dict[str, float], str]:
-    """What a page was written from."""
+    """Return the figures and circumstances that a page was written from."""
     rows = re.findall(r"^\| .* \| ([\d.]+) \| [\d.]+ \|$", text, re.MULTILINE)
     counted, circumstances = re.search(r"project's (\d+) files", text), re.search(r"each time; (.*)\.\n", text)
     if not counted or not circumstances or len(rows) != len(ROWS):
@@ -136,7 +135,7 @@ def figures(text: str) -> tuple[dict[str, float], str]:
 
 
 def main() -> None:
-    """Measure, and print or write the page."""
+    """Measure, then print or write the page."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--write", action="store_true", help="write docs/speed.md")
     chosen = arguments.parse_args()

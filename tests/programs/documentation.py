@@ -1,4 +1,4 @@
-"""Writes docs/questions.md from copier.yml, so that the two cannot differ."""
+"""Generate docs/questions.md from copier.yml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.template import ROOT, environment, questions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULTS = {"defaults": True}  # what `_copier_conf` has under `--defaults`
+DEFAULTS = {"defaults": True}  # `_copier_conf` under `--defaults`
 PAGE = ROOT / "docs" / "questions.md"
 HEAD = """\
 # Questions
@@ -19,24 +19,24 @@ HEAD = """\
 <!-- Written by `make docs` from copier.yml. -->
 
 `copier copy` asks these questions. `--defaults` asks none and takes every default; `-d name=value` answers one.
-A name, a description and an owner have a default for `--defaults` alone: in a terminal the field is empty, and shows an
-example until you type. The project records its answers in `.copier-answers.yml`, and `copier update` reads them there.
+Name, description and owner have a default for `--defaults` only: in a terminal, the field is empty and shows an example
+until you type. The project records its answers in `.copier-answers.yml`, and `copier update` reads them there.
 """
 DERIVED = """
 ## Derived
 
-These values follow from the other answers. Copier asks for one only where no good value follows, such as the slug of a
-name without Latin letters. `-d name=value` sets it.
+These values follow from the other answers. Copier asks for one only if it cannot derive a good value, such as the slug
+of a name without Latin letters. `-d name=value` sets it.
 """
 
 
 def undeclared(text: str) -> set[str]:
-    """The names that a Jinja text takes from its context."""
+    """Return the names that a Jinja text takes from its context."""
     return meta.find_undeclared_variables(environment().parse(text))
 
 
 def section(name: str, question: Mapping[str, Any]) -> str:
-    """One question in Markdown."""
+    """Return one question as Markdown."""
     lines = [f"### `{name}`", question["help"]]
     if choices := question.get("choices"):
         labels = choices.items() if isinstance(choices, dict) else ((choice, choice) for choice in choices)
@@ -54,7 +54,7 @@ def section(name: str, question: Mapping[str, Any]) -> str:
 
 
 def page() -> str:
-    """The text of docs/questions.md."""
+    """Return the text of docs/questions.md."""
     shown = {name: question for name, question in questions().items() if question.get("when") is not False}
     asked = [section(name, question) for name, question in shown.items() if "ask" not in question]
     derived = [section(name, question) for name, question in shown.items() if "ask" in question]

@@ -140,7 +140,7 @@ def test_files_that_were_there_stay_without_a_terminal(template: Path, existing:
     printed = copier("copy", "--defaults", template, ".", folder=existing)
     assert {(existing / name).read_text("utf-8") for name in MINE} == {"mine\n"}
     assert git(existing, "status", "--porcelain") == "?? .copier-answers.yml"
-    assert "stayed as they were:\nREADME.md, src/my_agent/app.py.\n" in printed
+    assert "which were left unchanged:\nREADME.md, src/my_agent/app.py.\n" in printed
     assert "`--overwrite`" in printed
     assert "docs/adopting.md" in printed
     assert "git init" not in printed
@@ -172,7 +172,7 @@ def test_an_adoption_can_be_given_up_as_the_docs_say(template: Path, existing: P
     switch, copy, recopy, _ = blocks("adopting.md")
     for commands in (switch, copy.replace("gh:owner/copier-twelve-factor-agent", f"--defaults {template}"), recopy):
         shell(commands, existing)
-    (undo,) = re.findall(r"To give up, run `(.*?)`", (ROOT / "docs" / "adopting.md").read_text("utf-8"))
+    (undo,) = re.findall(r"To cancel, run `(.*?)`", (ROOT / "docs" / "adopting.md").read_text("utf-8"))
     shell(undo, existing)
     assert git(existing, "ls-files", "--stage") == before
     assert git(existing, "status", "--porcelain") == ""
@@ -198,7 +198,7 @@ def test_no_copy_over_a_project_stops_half_way(template: Path, tmp_path: Path, c
 def test_a_relative_path_of_the_template_is_recorded_so_that_an_update_finds_it(template: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     printed = copier("copy", "--defaults", "../template", "my/project", folder=tmp_path / "work")
-    assert "Warning: the template was given by a relative path." in printed
+    assert "Warning: you gave the template as a relative path." in printed
     assert str(template) in printed
     assert "gh:owner/name" in printed
     project = tmp_path / "work" / "my" / "project"

@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from jinja2 import DictLoader
+from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
 
 from tests.programs import releases
 from tests.support.git import commit, git
@@ -199,7 +199,7 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
 )
 def test_the_release_notes_are_linked_where_the_host_is_known(source: str, commit_of_it: str, page: str | None) -> None:
     message = environment().from_string((ROOT / "messages" / "after_update.jinja").read_text("utf-8"))
-    message.environment.loader = DictLoader({releases.RULES["en"]: RULES["en"]})
+    message.environment.loader = ChoiceLoader([DictLoader({releases.RULES["en"]: RULES["en"]}), FileSystemLoader(ROOT)])
     answered = {"project_name": "It", "project_slug": "it", "package_name": "it", "package_name_before": "it"}
     context = answered | {"rules_language": "en", "version_before": "99.0.0"}
     text = message.render(
