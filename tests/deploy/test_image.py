@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import Render
 
 # What is sent to the builder, by the patterns of .dockerignore.
-SENT = {"LICENSE", "README.md", "migrations", "pyproject.toml", "src", "uv.lock"}
+SENT = {"devtools/pyproject.toml", "LICENSE", "README.md", "migrations", "pyproject.toml", "src", "uv.lock"}
 INSTRUCTION = re.compile(r"^([A-Z]+) ((?:\\\n|.)*)", re.MULTILINE)
 
 

@@ -1,8 +1,8 @@
 """Writes template/uv.lock.jinja: byte for byte what `uv lock` writes, for every answer, in one file.
 
-Each combination of answers that changes a dependency is locked by uv itself, all from one resolution of everything, so
-that they agree on versions. The results are merged line by line; a line that some lack stands under `{% if %}`. The
-project's own block is put where its slug sorts.
+uv itself locks each combination of answers that changes a dependency, all from one resolution of everything, so that
+they agree on versions. The results are merged line by line; a line that some lack is under `{% if %}`. The blocks of
+the project and of its development tools go where their names sort, as do their names in lists of dependencies.
 
     python -m tests.programs.lock             lock the dependencies of pyproject.toml.jinja; keep locked versions
     python -m tests.programs.lock --upgrade   move to the newest versions in range
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,56 +29,68 @@ from tests.support.template import FILES, answers, asking, environment, export, 
 from tests.support.variants import Row, answers_of, combine, options
 
 LOCK = FILES / "uv.lock.jinja"
-PYPROJECT = FILES / "pyproject.toml.jinja"
+PYPROJECTS = ("pyproject.toml", "devtools/pyproject.toml")  # of the project and of its workspace member
 SLUG = "my-agent"
+OWN = (f'name = "{SLUG}"\n', f'name = "{SLUG}-devtools"\n')
 SEPARATOR = "\n[[package]]\n"
 
-# How the parts become one file. `packages` holds all but the project's own block, which goes before the first package
-# whose name sorts after the slug.
+# How the parts become one file. `packages` begins with the header; the blocks of the project and of its member follow
+# last, and are sorted in by `ordered`, which sorts texts by the first string in them.
 TEMPLATE = """\
 {# Written by `make lock`. #}
-{% set packages %}
+{% macro ordered(texts, separator) %}
+{% set found = namespace(all=[]) %}
+{% for text in texts %}
+{% set found.all = found.all + [{'name': text.split('"')[1], 'text': text}] %}
+{% endfor %}
+{{ found.all | sort(attribute='name') | map(attribute='text') | join(separator) -}}
+{% endmacro %}
+{% macro names() %}
+{{ ordered(caller().splitlines(), '\\n') }}
+{% endmacro %}
+{% set lock %}
 @PACKAGES@
 {% endset %}
-{% set project %}
-@PROJECT@
-{% endset %}
-{% set lock = namespace(blocks=[], due=true) %}
-{% for block in packages.split('\\n[[package]]\\n') %}
-{% if lock.due and not loop.first and project_slug < block.split('"')[1] %}
-{% set lock.blocks = lock.blocks + [project] %}
-{% set lock.due = false %}
-{% endif %}
-{% set lock.blocks = lock.blocks + [block] %}
-{% endfor %}
-{{ (lock.blocks + [project] if lock.due else lock.blocks) | join('\\n[[package]]\\n') -}}
+{% set blocks = lock.split('\\n[[package]]\\n') %}
+{{ blocks[0] }}
+[[package]]
+{{ ordered(blocks[1:], '\\n[[package]]\\n') -}}
 """
 
 
 def dependencies(pyproject: str) -> dict[str, Any]:
-    """What of a pyproject.toml decides its lock."""
+    """The part of a pyproject.toml that decides its lock."""
     document = tomllib.loads(pyproject)
     project = document["project"]
     found = {key: project.get(key) for key in ("requires-python", "dependencies", "optional-dependencies")}
     return {**found, "groups": document.get("dependency-groups"), "uv": document["tool"].get("uv")}
 
 
+def sources() -> list[str]:
+    """The templates of the files that decide the lock."""
+    return [(FILES / f"{path}.jinja").read_text("utf-8") for path in PYPROJECTS]
+
+
 def mentions(option: str) -> bool:
-    """Whether pyproject.toml might depend on it."""
+    """Whether one of them might depend on it."""
     question, _, choice = option.partition("=")
-    text = PYPROJECT.read_text("utf-8")
-    return question in meta.find_undeclared_variables(environment().parse(text)) and choice in text
+    return any(
+        question in meta.find_undeclared_variables(environment().parse(text)) and choice in text for text in sources()
+    )
 
 
-def pyprojects() -> list[tuple[Row, str]]:
-    """One combination of answers, with its pyproject.toml, for each way in which dependencies differ."""
+def pyprojects() -> list[tuple[Row, list[str]]]:
+    """One combination of answers, with the rendered PYPROJECTS, for each way in which dependencies differ."""
     with tempfile.TemporaryDirectory() as folder:
         source = export(asking(), Path(folder, "source"))
         defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
-    template = environment().from_string(PYPROJECT.read_text("utf-8"))
+    templates = [environment().from_string(text) for text in sources()]
     space = {option: values for option, values in options().items() if mentions(option)}
-    rendered = {tuple(row.values()): template.render(defaults | answers_of(row)) for row in combine(space)}
-    differs = {values: dependencies(text) for values, text in rendered.items()}
+    rendered = {
+        tuple(row.values()): [template.render(defaults | answers_of(row)) for template in templates]
+        for row in combine(space)
+    }
+    differs = {values: list(map(dependencies, texts)) for values, texts in rendered.items()}
 
     def decides(position: int) -> bool:
         alike: dict[tuple[str, ...], Any] = {}  # of rows that differ in nothing but this option
@@ -90,30 +103,38 @@ def pyprojects() -> list[tuple[Row, str]]:
     return [(row, rendered[tuple({**fixed, **row}[option] for option in space)]) for row in rows]
 
 
-def union(pyprojects: list[str]) -> str:
-    """A pyproject.toml that depends on whatever any of them depends on."""
-    parsed = [tomllib.loads(text) for text in pyprojects]
+def union(variants: list[list[str]]) -> list[str]:
+    """The PYPROJECTS with all dependencies of all variants."""
+    return [_union([tomllib.loads(text) for text in texts]) for texts in zip(*variants, strict=True)]
 
+
+def _union(parsed: list[dict[str, Any]]) -> str:
     def every(lists: list[list[str]]) -> str:
         return json.dumps(sorted(set(chain.from_iterable(lists))))
 
+    first, tool = parsed[0], parsed[0]["tool"]["uv"]
     lines = [
         "[project]",
-        f'name = "{SLUG}"',
+        f'name = "{first["project"]["name"]}"',
         'version = "0"',
-        f'requires-python = "{parsed[0]["project"]["requires-python"]}"',
+        f'requires-python = "{first["project"]["requires-python"]}"',
         f"dependencies = {every([document['project']['dependencies'] for document in parsed])}",
         "[dependency-groups]",
     ]
-    for group in parsed[0]["dependency-groups"]:
+    for group in first.get("dependency-groups", {}):
         lines += [f"{group} = {every([document['dependency-groups'][group] for document in parsed])}"]
+    lines += ["[tool.uv.sources]", *(f"{name} = {{ workspace = true }}" for name in tool["sources"])]
+    if "workspace" in tool:
+        lines += ["[tool.uv.workspace]", f"members = {json.dumps(tool['workspace']['members'])}"]
     return "\n".join(lines) + "\n"
 
 
-def uv_lock(pyproject: str, seed: str) -> str:
+def uv_lock(pyprojects: list[str], seed: str) -> str:
     """What `uv lock` writes, with the versions of `seed`: a lock without the project's own block, so it is redone."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "pyproject.toml").write_text(pyproject, "utf-8")
+        for path, text in zip(PYPROJECTS, pyprojects, strict=True):
+            Path(folder, path).parent.mkdir(exist_ok=True)
+            Path(folder, path).write_text(text, "utf-8")
         if seed:
             Path(folder, "uv.lock").write_text(seed, "utf-8")
         command = ["uv", "lock", "--quiet", "--no-build"]
@@ -123,11 +144,11 @@ def uv_lock(pyproject: str, seed: str) -> str:
         return Path(folder, "uv.lock").read_text("utf-8")
 
 
-def split(lock: str) -> tuple[list[str], str]:
-    """The header and the blocks of others, and the project's own block."""
+def split(lock: str) -> tuple[list[str], list[str]]:
+    """The header and the blocks of others, and the blocks of the project and its member."""
     blocks = lock.split(SEPARATOR)
-    (own,) = [block for block in blocks[1:] if block.startswith(f'name = "{SLUG}"\n')]
-    return [block for block in blocks if block is not own], own
+    own = [block for block in blocks if block.startswith(OWN)]
+    return [block for block in blocks if block not in own], own
 
 
 def seeds(locks: list[str]) -> str:
@@ -215,12 +236,14 @@ def generate(upgrade: bool = False) -> str:
     if LOCK.exists() and not upgrade:
         template = environment().from_string(LOCK.read_text("utf-8"))
         seed = seeds([template.render(answers_of(row), project_slug=SLUG) for row in rows])
-    seed = seeds([uv_lock(union([text for _, text in variants]), seed)])
-    locks = [split(uv_lock(text, seed)) for _, text in variants]
-    packages = merge_blocks([blocks for blocks, _ in locks], rows)
-    project = merge_blocks([[own] for _, own in locks], rows)
-    project[0] = 'name = "{{ project_slug }}"'
-    return TEMPLATE.replace("@PACKAGES@", "\n".join(packages)).replace("@PROJECT@", "\n".join(project))
+    seed = seeds([uv_lock(union([texts for _, texts in variants]), seed)])
+    locks = [list(chain(*split(uv_lock(texts, seed)))) for _, texts in variants]
+    text = "\n".join(merge_blocks(locks, rows))
+    # In a list of dependencies, the place of the project's name depends on the slug.
+    item = r"(?!\]).*\n"
+    lists = rf'(?<= = \[\n)(?:{item})*? +{{ name = "{SLUG}(?:{item})*'
+    text = re.sub(lists, r"{% call names() %}\n\g<0>{% endcall %}\n", text)
+    return TEMPLATE.replace("@PACKAGES@", text.replace(f'"{SLUG}', '"{{ project_slug }}'))
 
 
 def main() -> int:

@@ -34,12 +34,12 @@ def answers(port: int) -> bool:
 
 
 def main(package: str, only: str = "") -> None:
-    embedded = import_module(f"{package}.management.embedded")
+    dev_servers = import_module("agent_devtools.dev_servers")
     directory = Path(tempfile.mkdtemp(prefix="stack-"))
     directory.chmod(0o711)  # PostgreSQL runs as another user
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        servers = [embedded.PostgresServer(directory / "postgres"), embedded.ValkeyServer(directory / "valkey")]
+        servers = [dev_servers.PostgresServer(directory / "postgres"), dev_servers.ValkeyServer(directory / "valkey")]
         postgres, valkey = (stack.enter_context(server) for server in servers)
         settings = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
         if only == "servers":
@@ -48,7 +48,7 @@ def main(package: str, only: str = "") -> None:
             return
         os.environ |= {**settings, "ENVIRONMENT": "testing"}
         subprocess.run([sys.executable, "-m", f"{package}.management.cli", "migrate"], check=True, stdout=sys.stderr)
-        ports = {name: embedded.free_port() for name in ("web", "worker", "scheduler")}
+        ports = {name: dev_servers.free_port() for name in ("web", "worker", "scheduler")}
         pids = {}
         for name, port in ports.items():
             variable = "PORT" if name == "web" else "METRICS_PORT"

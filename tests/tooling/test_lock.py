@@ -34,11 +34,14 @@ def test_the_lock_is_what_the_script_would_write() -> None:
 def test_uv_writes_the_same_bytes(render: Render, tmp_path: Path, slug: str, provider: str) -> None:
     project = render(project_slug=slug, llm_provider=provider)
     rendered = (project / "uv.lock").read_text("utf-8")
-    own = f'[[package]]\nname = "{slug}"\n'
-    before, after = rendered.split(own)
-    # Without the project's own block uv has to write the lock again; versions are taken from what is left.
-    (tmp_path / "uv.lock").write_text(before + after[after.find("[[package]]") :] * ("[[package]]" in after), "utf-8")
-    (tmp_path / "pyproject.toml").write_text((project / "pyproject.toml").read_text("utf-8"), "utf-8")
+    blocks = rendered.split("\n[[package]]\n")
+    own = tuple(f'name = "{name}"\n' for name in (slug, f"{slug}-devtools"))
+    # Without the project's own blocks uv has to write the lock again; versions are taken from what is left.
+    others = "\n[[package]]\n".join(block for block in blocks if not block.startswith(own))
+    (tmp_path / "uv.lock").write_text(others, "utf-8")
+    for path in lock.PYPROJECTS:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text((project / path).read_text("utf-8"), "utf-8")
     subprocess.run(["uv", "lock", "--quiet"], cwd=tmp_path, check=True)
     assert (tmp_path / "uv.lock").read_text("utf-8") == rendered
     subprocess.run(["uv", "lock", "--check", "--quiet"], cwd=project, check=True)

