@@ -77,8 +77,8 @@ def test_only_what_the_image_is_made_of_is_sent(render: Render) -> None:
     assert patterns[0] == "*"
     assert {pattern[1:] for pattern in patterns if pattern.startswith("!")} == SENT
     copied = [word for argument in instructions(project, "COPY") for word in shlex.split(argument)[:-1]]
-    sources = {word for word in copied if not word.startswith(("--", "/"))}
-    assert sources == SENT
+    mounted = [path for run in instructions(project, "RUN") for path in re.findall(r"type=bind,source=([^,\s]+)", run)]
+    assert {word for word in (*copied, *mounted) if not word.startswith(("--", "/"))} == SENT
 
 
 def test_nothing_that_hadolint_says_is_ignored(render: Render) -> None:
