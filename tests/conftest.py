@@ -62,7 +62,7 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
 @pytest.fixture(scope="session")
 def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A template of the questions, messages and hooks, with nothing to render but the answers."""
-    hooks = [path for path in working_tree() if path.as_posix().startswith("hooks/v")]
+    hooks = [path for path in working_tree() if path.parts[0] == "hooks"]
     return export([*asking(), *hooks], tmp_path_factory.mktemp("questionnaire"))
 
 

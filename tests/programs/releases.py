@@ -87,10 +87,11 @@ def tag(clone: Path) -> None:
 
 
 def following(root: Path = ROOT) -> str:
-    """The version that the working tree would be released as: the next minor one, by default."""
-    found = releases(root)
-    newest = max((release.order for release in found), default=Version("0.0.0"))
-    return f"{newest.major}.{newest.minor + 1}.0"
+    """The version that the working tree would be released as: that of its newest hook, or the next minor one."""
+    newest = max((release.order for release in releases(root)), default=Version("0.0.0"))
+    hooks = [path.stem[1:].replace("_", ".") for path in (root / "hooks").glob("v*.py")]
+    coming = max([Version(f"{newest.major}.{newest.minor + 1}.0"), *map(Version, hooks)])
+    return str(coming)
 
 
 def hook(version: str) -> str:

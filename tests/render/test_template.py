@@ -37,7 +37,15 @@ TEMPLATES = [ROOT / path for path in working_tree() if path.parts[0] == FILES.na
 NAMES = [path.relative_to(FILES).as_posix() for path in TEMPLATES]
 INCLUDES = [ROOT / path for path in working_tree() if path.parts[0] in INCLUDED]
 CONDITION = re.compile(r"{%-?\s*if\s+(.*?)\s*-?%}")
-PROVIDED = {"_copier_answers", "_copier_conf", "_copier_operation", "_copier_python", "_external_data", "UNSET"}
+PROVIDED = {
+    "_stage",
+    "_copier_answers",
+    "_copier_conf",
+    "_copier_operation",
+    "_copier_python",
+    "_external_data",
+    "UNSET",
+}
 LONGEST = 400
 RUNBOOKS = "{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja"  # a section for each alert
 LISTS = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml", RUNBOOKS}  # generated, or looked up

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import copier
+import pytest
 
 from tests.support.git import commit, git
 
@@ -22,9 +24,14 @@ def release(template: Path, version: str) -> None:
 
 
 def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401
-    """`copier update --skip-answered --defaults`, with no trust."""
+    """`copier update --skip-answered --defaults`, with no trust, and with a temporary folder of its own.
+
+    A hook refuses to choose between renderings for two projects of one name.
+    """
     settings = {"defaults": True, "skip_answered": True, "overwrite": True, "quiet": True, "unsafe": False, **options}
-    copier.run_update(project, data=dict(data or {}), **settings)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        copier.run_update(project, data=dict(data or {}), **settings)
 
 
 def owned(patterns: list[str], answers: Mapping[str, Any]) -> list[str]:

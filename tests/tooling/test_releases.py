@@ -139,7 +139,11 @@ def test_clones_get_the_tags_of_the_list_and_no_other(repository: Path, tmp_path
     releases.tag(clone)
     assert git(clone, "tag") == "1.0.0"
     assert git(clone, "rev-parse", "1.0.0") == made.commit
+    for script in (clone / "hooks").glob("v*.py"):
+        script.unlink()
     assert releases.following(clone) == "1.1.0"
+    (clone / "hooks" / "v2_0_0.py").touch()
+    assert releases.following(clone) == "2.0.0"
 
 
 @pytest.mark.slow

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from tests.conftest import Render
 
-HOOKS = sorted((ROOT / "hooks").glob("v*.py"))
+SCRIPTS = sorted((ROOT / "hooks").glob("v*.py"))
+BEFORE = "{{ _stage == 'before' }}"
+EARLY = {releases.hook(migration["version"]) for migration in config()["_migrations"] if "when" in migration}
+HOOKS = [path for path in SCRIPTS if path.relative_to(ROOT).as_posix() not in EARLY]  # of the project alone
 OUTSIDE = {"asyncio", "http", "multiprocessing", "socket", "subprocess", "urllib"}  # of the project
 HOOK = '''
 """Renames notes.txt."""
@@ -46,9 +49,10 @@ if __name__ == "__main__":
 '''
 
 
-def command(script: str) -> list[str]:
-    """As a migration names it."""
-    return ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/" + script]
+def command(script: str, early: bool = False) -> list[str]:
+    """As a migration names it. One that runs before the merge gets the name of the answers file."""
+    answers = ["{{ _copier_conf.answers_file }}"] if early else []
+    return ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/" + script, *answers]
 
 
 def problems_of_migrations(migrations: list[dict[str, Any]], scripts: list[str]) -> list[str]:
@@ -57,15 +61,15 @@ def problems_of_migrations(migrations: list[dict[str, Any]], scripts: list[str])
     found = [
         f"{migration}: has to be a version and a command"
         for migration in migrations
-        if set(migration) != {"version", "command"}
+        if set(migration) != {"version", "command"} | ({"when"} if migration.get("when") == BEFORE else set())
     ]
     found += [f"{version} is not a version" for version in named if not releases.VERSION.fullmatch(version)]
     if found:
         return found
     found += [
-        f"{version}: the command has to be {command(releases.hook(version))}"
+        f"{version}: the command has to be {line}"
         for migration, version in zip(migrations, named, strict=True)
-        if migration["command"] != command(releases.hook(version))
+        if migration["command"] != (line := command(releases.hook(version), "when" in migration))
     ]
     found += [f"{version} stands twice" for version in {version for version in named if named.count(version) > 1}]
     if named != sorted(named, key=Version):
@@ -101,7 +105,7 @@ def run(script: Path, project: Path) -> str:
 
 
 def test_migrations_and_hooks_belong_together() -> None:
-    scripts = [path.relative_to(ROOT).as_posix() for path in HOOKS]
+    scripts = [path.relative_to(ROOT).as_posix() for path in SCRIPTS]
     assert problems_of_migrations(config().get("_migrations", []), scripts) == []
 
 
