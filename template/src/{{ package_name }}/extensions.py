@@ -1,64 +1,129 @@
-"""What the agent package builds on: contexts, tasks, scheduled jobs and exports. Its only window to the platform."""
+"""The extension surface: everything in this package that `agent/` may import.
+
+Names that need FastAPI, pydantic-ai or a driver are imported on first use, so that the command line stays fast.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from uuid import UUID
+from .constants import SLUG
+from .services.interfaces import (
+    Database,
+    Executor,
+    Services,
+    ServiceUnavailable,
+    StatementTimeout,
+    Task,
+    TaskContext,
+    ToolContext,
+    UniqueConflict,
+)
 
-    from .config import Settings
-    from .services.container import ServiceContainer
-    from .services.interfaces import Executor
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge, Histogram
+    from pydantic_ai import FunctionToolset, ModelRetry, RunContext, Tool
+
+    from .config import AdminSettings, Settings, load
+    from .problems import Problem
+    from .security.authentication import Owner
+    from .services.implementations.postgres import PostgresDatabase
+    from .services.outbound import OutboundRefused
 
     RecordsOf = Callable[[Executor, str], AsyncIterator[dict[str, Any]]]
     Erase = Callable[[Executor, str], Awaitable[int]]
 
+__all__ = [
+    "AdminSettings",
+    "CommandFailed",
+    "Counter",
+    "Database",
+    "Executor",
+    "ExportRegistry",
+    "FunctionToolset",
+    "Gauge",
+    "Histogram",
+    "ModelRetry",
+    "OutboundRefused",
+    "Owner",
+    "PostgresDatabase",
+    "Problem",
+    "RunContext",
+    "Schedule",
+    "ServiceUnavailable",
+    "Services",
+    "Settings",
+    "StatementTimeout",
+    "Task",
+    "TaskContext",
+    "TaskRegistry",
+    "Tool",
+    "ToolContext",
+    "UniqueConflict",
+    "load",
+    "open_database",
+]
+_LAZY = {
+    "AdminSettings": ".config",
+    "Counter": "prometheus_client",
+    "FunctionToolset": "pydantic_ai",
+    "Gauge": "prometheus_client",
+    "Histogram": "prometheus_client",
+    "ModelRetry": "pydantic_ai",
+    "OutboundRefused": ".services.outbound",
+    "Owner": ".security.authentication",
+    "PostgresDatabase": ".services.implementations.postgres",
+    "Problem": ".problems",
+    "RunContext": "pydantic_ai",
+    "Settings": ".config",
+    "Tool": "pydantic_ai",
+    "load": ".config",
+}
 
-@dataclass(frozen=True, slots=True)
-class TaskContext:
-    """What a background task or scheduled job works with."""
 
-    settings: Settings
-    services: ServiceContainer
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __package__), name)
 
 
-@dataclass(frozen=True, slots=True)
-class ToolContext:
-    """What a tool works with, as `ctx.deps`.
+class CommandFailed(Exception):
+    """A command cannot do what was asked. The message says what is wrong and what to do about it."""
 
-    `call_key` is the same each time this very call is tried again (after the death of a process, say): pass it on as an
-    idempotency key to whatever the tool changes elsewhere.
+
+@asynccontextmanager
+async def open_database(settings: AdminSettings | None = None) -> AsyncIterator[Database]:
+    """The migrated database, for a command: no other service is opened, and no other secret is required.
+
+    Raises `ConfigurationError`, `ServiceUnavailable`, and `CommandFailed` when `migrate` was never run.
     """
+    from .config import AdminSettings, load
+    from .services.implementations.postgres import PostgresDatabase
 
-    settings: Settings
-    services: ServiceContainer
-    owner: str
-    session_id: UUID
-    turn: int
-    call_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A function that worker processes run. It may be run more than once for one job: make it idempotent."""
-
-    name: str
-    run: Callable[..., Awaitable[None]]
+    database = PostgresDatabase(settings or load(AdminSettings), patient=False)
+    try:
+        await database.open()
+        if await database.fetch_value("SELECT to_regclass('chat_sessions')::text") is None:
+            raise CommandFailed(f"The database holds no tables yet: run `{SLUG} migrate` first.")
+        yield database
+    finally:
+        await database.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A task queued at each time that `cron` names (five fields, in SCHEDULE_TIME_ZONE)."""
+    """A task queued whenever `cron` matches (five fields, in SCHEDULE_TIME_ZONE)."""
 
     task: Task
     cron: str
 
 
 class TaskRegistry:
-    """The tasks and schedules of one module, gathered by decorators."""
+    """The tasks and schedules of one module, registered by decorators."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
@@ -71,7 +136,7 @@ class TaskRegistry:
         return task
 
     def scheduled(self, cron: str) -> Callable[[Callable[[TaskContext], Awaitable[None]]], Task]:
-        """Register a task that takes no arguments, and run it at each time that `cron` names."""
+        """Register a task without arguments that is queued whenever `cron` matches."""
 
         def register(run: Callable[[TaskContext], Awaitable[None]]) -> Task:
             task = self.task(run)
@@ -82,14 +147,14 @@ class TaskRegistry:
 
 
 class ExportRegistry:
-    """What `export --owner` gives of the tables of the agent package, and `erase` deletes."""
+    """The agent's tables in `export --owner` and `erase`."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, RecordsOf] = {}
         self.erasures: dict[str, Erase] = {}
 
     def kind(self, name: str) -> Callable[[RecordsOf], RecordsOf]:
-        """Register `async def records(executor: Executor, owner: str)`, which yields records, as those of that kind."""
+        """Register `async def records(executor: Executor, owner: str)`, which yields the records of that kind."""
 
         def register(records_of: RecordsOf) -> RecordsOf:
             self.kinds[name] = records_of
@@ -98,7 +163,7 @@ class ExportRegistry:
         return register
 
     def erasure(self, name: str) -> Callable[[Erase], Erase]:
-        """Register `async def erase(executor: Executor, owner: str) -> int`, which deletes those, and says how many."""
+        """Register `async def erase(executor: Executor, owner: str) -> int`, which returns how many it deleted."""
 
         def register(erase: Erase) -> Erase:
             self.erasures[name] = erase

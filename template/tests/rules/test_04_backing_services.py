@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tests.support.processes import Processes, RunningProcess
 
 IMPLEMENTATIONS = "services/implementations/"
-# May use an implementation by its name: the container, and commands, which open one service and end.
+# May import an implementation: the container, and `open_database`, which opens one service for a command.
 MIGRATES = "management/"  # whose migrations and embedded servers come before there are services
-ATTACH = ("services/", "management/", "agent/commands", "processes/")
+ATTACH = ("services/", "management/", "agent/commands", "extensions.py", "processes/")
 # The clients of databases, caches, queues, mail, storage and models that people reach for.
 DRIVERS = {
     "MySQLdb",

@@ -1,4 +1,4 @@
-"""Your admin commands, beside the service's own. Import what is heavy inside the functions: `--help` must be quick."""
+"""Your admin commands, beside the service's own. Import heavy modules inside the functions, so `--help` is fast."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ app.add_typer(notes_app, name="notes")
 
 
 @notes_app.command("list")
-def list_notes(owner: Annotated[str, typer.Argument(help="Whose notes: the `sub` of their token.")]) -> None:
-    """Print a user's notes, the oldest first."""
+def list_notes(owner: Annotated[str, typer.Argument(help="The user: the `sub` of their token.")]) -> None:
+    """Print a user's notes, oldest first."""
     import asyncio
 
     for note in asyncio.run(_notes_of(owner)):
@@ -24,13 +24,8 @@ def list_notes(owner: Annotated[str, typer.Argument(help="Whose notes: the `sub`
 
 
 async def _notes_of(owner: str) -> list[Note]:
-    from ..config import AdminSettings, load
-    from ..services.implementations.postgres import PostgresDatabase
+    from ..extensions import open_database
     from . import notes
 
-    database = PostgresDatabase(load(AdminSettings), patient=False)
-    try:
-        await database.open()
+    async with open_database() as database:
         return await notes.find_all(database, owner)
-    finally:
-        await database.close()

@@ -1,6 +1,6 @@
-"""Your tables in `export --owner`, which gives owners all that is kept of them, and in `erase`, which deletes it.
+"""Your tables in `export --owner`, which returns everything stored about an owner, and in `erase`, which deletes it.
 
-Yield what JSON can write.
+Yield records that JSON can represent.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..extensions import ExportRegistry
-from ..services.interfaces import Executor
+from ..extensions import Executor, ExportRegistry
 from . import notes
 
 registry = ExportRegistry()
@@ -24,5 +23,5 @@ async def notes_of(executor: Executor, owner: str) -> AsyncIterator[dict[str, An
 
 @registry.erasure("note")
 async def erase_notes(executor: Executor, owner: str) -> int:
-    """Delete them."""
+    """Delete the owner's notes."""
     return await notes.delete_all(executor, owner)

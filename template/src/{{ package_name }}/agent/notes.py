@@ -1,11 +1,11 @@
-"""Notes that the agent keeps for a user: the statements, used by the tools, the route and the command."""
+"""The SQL for notes that the agent keeps for a user, shared by the tools, the route and the command."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..services.interfaces import Executor
+from ..extensions import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Note:
 
 
 async def save(executor: Executor, owner: str, text: str, *, key: str, maximum: int) -> int | None:
-    """Keep a note, and return its id; `None` when the owner has `maximum` of them already.
+    """Save a note and return its id; `None` if the owner already has `maximum` notes.
 
-    The same `key` again is the same note again: a call repeated after a crash saves nothing twice.
+    A repeated `key` updates the same note, so a call repeated after a crash does not save it twice.
     """
     saved: int | None = await executor.fetch_value(
         """
@@ -36,14 +36,14 @@ async def save(executor: Executor, owner: str, text: str, *, key: str, maximum: 
 
 
 async def find_all(executor: Executor, owner: str) -> list[Note]:
-    """The owner's notes, the oldest first."""
+    """The owner's notes, oldest first."""
     return await executor.fetch_all(
         Note, "SELECT id, text, created_at FROM notes WHERE owner = %(owner)s ORDER BY id", {"owner": owner}
     )
 
 
 async def delete(executor: Executor, owner: str, note_id: int) -> bool:
-    """Delete one of the owner's notes; false when the owner has no such note."""
+    """Delete one of the owner's notes; false if the owner has no such note."""
     deleted = await executor.execute(
         "DELETE FROM notes WHERE owner = %(owner)s AND id = %(id)s", {"owner": owner, "id": note_id}
     )
@@ -51,5 +51,5 @@ async def delete(executor: Executor, owner: str, note_id: int) -> bool:
 
 
 async def delete_all(executor: Executor, owner: str) -> int:
-    """Delete the owner's notes, and say how many there were."""
+    """Delete the owner's notes and return how many there were."""
     return await executor.execute("DELETE FROM notes WHERE owner = %(owner)s", {"owner": owner})

@@ -1,6 +1,6 @@
-"""Your HTTP routes, beside the service's own: limited, logged and documented like those.
+"""Your HTTP routes, beside the service's own, with the same rate limit, logs and documentation.
 
-Take `owner: Owner` in each: it is whose request this is, and a request with no valid token never gets to the route.
+Take `owner: Owner` in each: the user that makes the request. Requests without a valid token never reach the route.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from ..security.authentication import Owner
+from ..extensions import Owner
 from . import notes
 from .notes import Note
 
@@ -23,5 +23,5 @@ class NoteList(BaseModel):
 
 @router.get("/notes")
 async def list_notes(request: Request, owner: Owner) -> NoteList:
-    """The notes that the agent keeps for you, the oldest first."""
+    """The notes that the agent keeps for you, oldest first."""
     return NoteList(notes=await notes.find_all(request.app.state.services.database, owner))

@@ -1,4 +1,4 @@
-"""Your settings, checked at start-up and documented with the others."""
+"""Your settings, validated at start-up and documented with the others. Import nothing else of this package here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pydantic_settings import BaseSettings
 
 
 class AgentSettings(BaseSettings):
-    """Each field is a variable of the environment, by its own name."""
+    """Each field is an environment variable of the same name."""
 
-    NOTES_PER_OWNER_MAX: int = Field(100, ge=1, description="The most notes that the agent keeps for one user.")
+    NOTES_PER_OWNER_MAX: int = Field(100, ge=1, description="The maximum number of notes kept for one user.")

@@ -1,4 +1,4 @@
-"""Your background tasks and scheduled jobs, which worker processes run. A task may run twice: make it idempotent.
+"""Your background tasks and scheduled jobs, run by worker processes. A task may run twice: make it idempotent.
 
 For example:
 

@@ -1,10 +1,10 @@
-"""What the agent can do: the functions of `toolset`, and nothing else, are ever offered to the model and run.
+"""The agent's tools: only the functions of `toolset` are offered to the model and run.
 
-A docstring tells the model when to use a tool and what its arguments mean. `ctx.deps` is the ToolContext: settings,
-services and whose turn it is; a tool that needs none of it is a `tool_plain`. Raise `ModelRetry` to have the model try
-again with better arguments. A tool declared with `@toolset.tool(requires_approval=True)` waits until a person has
-approved the call. A tool may be run again after a crash: `ctx.deps.call_key` is then the same. For HTTP use
-`await ctx.deps.services.http.request("GET", url)`: it refuses addresses that are not public (docs/security.md).
+The docstring tells the model when to use a tool and what its arguments mean. `ctx.deps` is the ToolContext, with the
+settings, services and owner; a tool that needs none of them is a `tool_plain`. Raise `ModelRetry` to make the model try
+again with better arguments. A tool declared with `@toolset.tool(requires_approval=True)` waits until a person approves
+the call. A tool may run again after a crash, with the same `ctx.deps.call_key`. For HTTP use
+`await ctx.deps.services.http.request("GET", url)`, which refuses addresses that are not public (docs/security.md).
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pydantic_ai import FunctionToolset, ModelRetry, RunContext
-
-from ..extensions import ToolContext
+from ..extensions import FunctionToolset, ModelRetry, RunContext, ToolContext
 from . import notes
 
 toolset = FunctionToolset[ToolContext]()
@@ -22,10 +20,10 @@ toolset = FunctionToolset[ToolContext]()
 
 @toolset.tool
 async def save_note(ctx: RunContext[ToolContext], text: str) -> str:
-    """Keep a note for the user, to be found again in later conversations.
+    """Save a note for the user, available in later conversations.
 
     Args:
-        text: What to remember, in words that make sense without this conversation.
+        text: The fact to remember, in words that make sense without this conversation.
     """
     context = ctx.deps
     maximum = context.settings.NOTES_PER_OWNER_MAX
@@ -37,7 +35,7 @@ async def save_note(ctx: RunContext[ToolContext], text: str) -> str:
 
 @toolset.tool
 async def list_notes(ctx: RunContext[ToolContext]) -> str:
-    """List the notes kept for the user, the oldest first, each with its number and date."""
+    """List the user's notes, oldest first, each with its number and date."""
     found = await notes.find_all(ctx.deps.services.database, ctx.deps.owner)
     return "\n".join(f"{note.id} ({note.created_at:%Y-%m-%d}): {note.text}" for note in found) or "There are no notes."
 
@@ -56,7 +54,7 @@ async def delete_note(ctx: RunContext[ToolContext], note_id: int) -> str:
 
 @toolset.tool_plain
 async def current_time(time_zone: str) -> str:
-    """Tell the present date and time in a time zone.
+    """Return the current date and time in a time zone.
 
     Args:
         time_zone: An IANA name, such as Europe/Paris or America/New_York.
@@ -64,5 +62,5 @@ async def current_time(time_zone: str) -> str:
     try:
         zone = ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError):
-        raise ModelRetry(f"{time_zone!r} is no IANA time zone, such as Europe/Paris.") from None
+        raise ModelRetry(f"{time_zone!r} is not an IANA time zone, such as Europe/Paris.") from None
     return f"{datetime.now(zone):%A, %Y-%m-%d %H:%M:%S (UTC%z)} in {time_zone}"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..constants import SLUG
+from ..extensions import CommandFailed, open_database
 
 if TYPE_CHECKING:
     from ..config import AdminSettings
-    from ..services.interfaces import Database
 
+__all__ = ["CommandFailed", "DatabaseUnreachable", "check_owner", "open_database", "progress_printer", "run"]
 Result = TypeVar("Result")
-
-
-class CommandFailed(Exception):
-    """A command cannot do what was asked. The message says what is wrong and what to do."""
 
 
 class DatabaseUnreachable(CommandFailed):
@@ -49,22 +44,3 @@ def check_owner(owner: str) -> None:
 
     if not owner.strip() or len(owner) > MAX_SUBJECT or not owner.isprintable():
         raise CommandFailed(f"{owner!r} is no valid owner: give 1 to {MAX_SUBJECT} printable characters.")
-
-
-@asynccontextmanager
-async def open_database(settings: AdminSettings | None = None) -> AsyncIterator[Database]:
-    """Open the migrated database and no other service, so that a command needs no secret that it does not use.
-
-    Raises `ConfigurationError`, `ServiceUnavailable`, and `CommandFailed` if `migrate` has never run.
-    """
-    from ..config import AdminSettings, load
-    from ..services.implementations.postgres import PostgresDatabase
-
-    database = PostgresDatabase(settings or load(AdminSettings), patient=False)
-    try:
-        await database.open()
-        if await database.fetch_value("SELECT to_regclass('chat_sessions')::text") is None:
-            raise CommandFailed(f"The database holds no tables yet: run `{SLUG} migrate` first.")
-        yield database
-    finally:
-        await database.close()

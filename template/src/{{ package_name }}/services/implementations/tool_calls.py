@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic_ai.toolsets.function import FunctionToolsetTool
 
     from ...config import Settings
-    from ...extensions import ToolContext
+    from ..interfaces import ToolContext
 
 log = structlog.get_logger(__name__)
 

@@ -1,31 +1,36 @@
-"""The agent's tools: those in the toolset of `agent/tools.py`, and nothing else, are ever run.
+"""The agent's tools: only those in its toolset are offered to the model and run.
 
-That module imports pydantic-ai, which takes more than a second, so it is imported when first needed: see `load`.
+The toolset imports pydantic-ai, which takes more than a second, so it is loaded when first needed: see `load`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..interfaces import ToolCall, ToolDefinition, ToolOutcome
 
 if TYPE_CHECKING:
+    from pydantic_ai import FunctionToolset
+
     from ...config import Settings
-    from ...extensions import ToolContext
+    from ..interfaces import ToolContext
     from .tool_calls import ToolCalls
+
+    Toolset = FunctionToolset[ToolContext]
 
 
 class AgentToolbox:
-    """The toolset of the agent, behind the contract of `Toolbox`."""
+    """Implements `Toolbox` with the toolset that `load_toolset` imports."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, load_toolset: Callable[[], Toolset]) -> None:
         self._settings = settings
+        self._load_toolset = load_toolset
 
     async def load(self) -> None:
-        """Import the tools without holding up the event loop; afterwards this costs nothing."""
+        """Import the tools in a thread, once."""
         if "_tools" not in self.__dict__:
             await asyncio.to_thread(lambda: self._tools)
 
@@ -39,7 +44,6 @@ class AgentToolbox:
 
     @cached_property
     def _tools(self) -> ToolCalls:
-        from ...agent.tools import toolset
         from .tool_calls import ToolCalls
 
-        return ToolCalls(toolset, self._settings)
+        return ToolCalls(self._load_toolset(), self._settings)
