@@ -173,7 +173,7 @@ def test_alive_but_not_ready_without_its_database(
     with PostgresServer(server_directory / "rule-7-postgres") as postgres, ExitStack() as stopping:
         stopping.callback(processes.stop)
         web = processes.start("web", wait=False, DATABASE_URL=postgres.url, DATABASE_TIMEOUT_SECONDS="1")
-        web.wait_for("started|cannot start")
+        web.wait_for("started|start_failed")
         web.wait_for("listening")
         client = api(web)
         postgres.stop()

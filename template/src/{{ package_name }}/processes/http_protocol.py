@@ -1,4 +1,4 @@
-"""Reads requests of HTTP/1.1 from sockets: with a deadline, and with an answer for what cannot be read."""
+"""uvicorn's HTTP/1.1 protocol with deadlines within a request, and a problem document for an unreadable one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from ..sockets import plain
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS = 5.0  # for the application to answer 408 to a body that is late, before the connection ends
+ANSWER_SECONDS = 5.0  # for the application to answer 408 to a late body, before the connection ends
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, which has a deadline between requests (KEEP_ALIVE_SECONDS) but none within one.
+    """uvicorn limits the time between requests (KEEP_ALIVE_SECONDS) but not the time within one.
 
-    Headers have `read_seconds`, from the first byte or from the connection. `security/request_limits.py` gives as
-    long to a body, and answers; a connection whose body then still does not end is closed here.
+    Headers must arrive in `read_seconds`, counted from the connection or the end of the previous request.
+    `security/request_limits.py` gives a body the same time and answers 408; if the body still continues after
+    ANSWER_SECONDS, this class closes the connection.
     """
 
     read_seconds: float
@@ -43,16 +44,16 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._has_data = True
-        self._expect_headers()  # empty lines before a request begin none, and have ended the wait between requests
+        self._expect_headers()  # empty lines start no request, but have ended uvicorn's wait for one
         super().data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect_headers()  # of a request that came with the end of another
+        self._expect_headers()  # of a pipelined request
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._expect(self.read_seconds + ANSWER_SECONDS, self._body_is_late)
+        self._expect(self.read_seconds + ANSWER_SECONDS, self._abort_late_body)
 
     def on_message_complete(self) -> None:
         self._expect_nothing()
@@ -64,32 +65,32 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
-        log.info("a request could not be read", client=self.client[0] if self.client else None)
+        log.info("request_unreadable", client=self.client[0] if self.client else None)
 
     def _expect_headers(self) -> None:
         if self._deadline is None:
-            self._expect(self.read_seconds, self._headers_are_late)
+            self._expect(self.read_seconds, self._refuse_late_headers)
 
-    def _expect(self, seconds: float, otherwise: Callable[[], None]) -> None:
+    def _expect(self, seconds: float, on_timeout: Callable[[], None]) -> None:
         self._expect_nothing()
-        self._deadline = self.loop.call_later(seconds, otherwise)
+        self._deadline = self.loop.call_later(seconds, on_timeout)
 
     def _expect_nothing(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _headers_are_late(self) -> None:
+    def _refuse_late_headers(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False  # of the request before: its response ends the connection
+            self.cycle.keep_alive = False  # the response to the previous request ends the connection
         elif self._has_data:
             self._refuse(408, f"The headers did not arrive within {self.read_seconds:g} seconds.")
         else:
             self.transport.close()
 
-    def _body_is_late(self) -> None:
-        if self.flow.read_paused:  # because of the application: it has more than it has read yet
-            self._expect(self.read_seconds, self._body_is_late)
+    def _abort_late_body(self) -> None:
+        if self.flow.read_paused:  # the application is slower than the client
+            self._expect(self.read_seconds, self._abort_late_body)
         else:
             self.transport.abort()
 

@@ -1,4 +1,4 @@
-"""What worker and scheduler share: all tasks and schedules, and a stop on SIGTERM or SIGINT (rule 9.1)."""
+"""The lifecycle of worker and scheduler: start, serve, drain and stop on SIGTERM or SIGINT (rule 9.1)."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ CANNOT_START = 1
 
 @contextmanager
 def needed_services() -> Iterator[None]:
-    """Exits with 1 when what the process cannot do without is not to be had: the platform starts it again."""
+    """Exits with 1 if a required service or port is unavailable: the platform restarts the process."""
     try:
         yield
     except (ServiceUnavailable, CannotListen) as error:
-        log.critical("cannot start", reason=str(error))
+        log.critical("start_failed", reason=str(error))
         sys.exit(CANNOT_START)
 
 
 def run_until_stopped(main: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]], settings: Settings) -> None:
-    """Run `main` until it has seen that its event is set."""
+    """Run `main`, and set its event on SIGTERM or SIGINT: it then drains and returns."""
 
     async def run() -> None:
         stop = asyncio.Event()

@@ -1,7 +1,7 @@
-"""Stops a process whose settings have changed, so that its container starts it again with the new ones (rule 5.1).
+"""Stops a process when its settings change, so that its container restarts it with the new ones (rule 5.1).
 
-`compose.yaml` keeps the digest of the settings in a file that no process can write. Where there is no such file, as in
-a cluster, which replaces the containers instead, nothing is watched.
+`compose.yaml` keeps the digest of the settings in a file that no process can write. Without that file nothing is
+watched: a cluster replaces the containers instead.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import structlog
 log = structlog.get_logger()
 
 DIGEST = Path("/run/settings/digest")
-LOOK_AGAIN_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 def restart_on_change(digest: Path = DIGEST) -> None:
-    """Lock the digest as long as this process lives, and send it SIGTERM once another file is in its place.
+    """Lock the digest for the life of this process, and send it SIGTERM when another file replaces the digest.
 
-    Call it before the settings are read: settings that change later are then noticed.
+    Call this before loading the settings, so that no later change is missed.
     """
-    held = _hold(digest)
+    held = _lock(digest)
     if held is not None:
         threading.Thread(target=_watch, args=(held, digest), name="settings", daemon=True).start()
 
 
-def _hold(digest: Path) -> int | None:
-    """The file, open and locked, or `None` where there is none."""
+def _lock(digest: Path) -> int | None:
+    """Open and lock the file; return `None` if it does not exist."""
     while True:
         try:
             held = os.open(digest, os.O_RDONLY)
@@ -41,14 +41,14 @@ def _hold(digest: Path) -> int | None:
         fcntl.flock(held, fcntl.LOCK_SH)
         if _in_place(held, digest):
             return held
-        os.close(held)  # replaced before the lock was there
+        os.close(held)  # replaced before the lock was taken
 
 
 def _watch(held: int, digest: Path) -> None:
     while _in_place(held, digest):
-        sleep(LOOK_AGAIN_SECONDS)
-    log.info("settings changed, stopping")
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # whose handler begins the stop
+        sleep(POLL_SECONDS)
+    log.info("settings_changed")
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # its handler starts the stop
 
 
 def _in_place(held: int, digest: Path) -> bool:

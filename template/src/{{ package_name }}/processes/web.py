@@ -1,10 +1,12 @@
-"""The web process: it serves HTTP by itself (rule 7.1), one process a container, and stops without losing a request."""
+"""The web process: it serves HTTP itself (rule 7.1), one per container, and stops without losing a request."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -22,7 +24,7 @@ WRONG_SETTINGS = 2
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which handles the signals; readiness turns 503 first, while requests are still taken."""
+    """uvicorn's server. On a stop, /ready answers 503 first while the server still accepts requests."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -38,7 +40,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # TRUSTED_PROXIES says whose are believed, and app.py sees to it
+                proxy_headers=False,  # app.py trusts those of TRUSTED_PROXIES only
                 timeout_keep_alive=settings.KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=round(settings.SHUTDOWN_GRACE_SECONDS) + 1,
             )
@@ -48,9 +50,9 @@ class Server(uvicorn.Server):
         host, port = self._settings.HOST, self._settings.PORT
         try:
             await super().startup(sockets or bind(host, port, "PORT"))
-        except (CannotListen, OSError) as error:  # another process may have begun to listen meanwhile
+        except (CannotListen, OSError) as error:  # an OSError if another process took the port after `bind`
             reason = str(error) if isinstance(error, CannotListen) else f"PORT: {shown(host, port)} is taken"
-            log.critical("cannot start", reason=reason)
+            log.critical("start_failed", reason=reason)
             sys.exit(CANNOT_START)
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
@@ -60,17 +62,21 @@ class Server(uvicorn.Server):
         turns = self._app.state.turns
         turns.draining.set()
         await asyncio.sleep(self._settings.SHUTDOWN_DELAY_SECONDS)
-        # Beside uvicorn's own wait for requests, which includes those that wait for a turn.
+        # While uvicorn waits for its requests, some of which wait for these turns.
         drained = asyncio.create_task(turns.drain(self._settings.SHUTDOWN_GRACE_SECONDS))
         await super().shutdown(sockets)
         await drained
-        self._captured_signals.clear()  # uvicorn would raise them again: a stop that was asked for is no failure
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin to stop; a second SIGINT skips the wait. uvicorn's own would raise the signal again after the stop."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
 
 
 def main(settings: Settings) -> None:
     try:
         server = Server(settings)
     except ConfigurationError as error:
-        log.critical("cannot start", reason=str(error))
+        log.critical("start_failed", reason=str(error))
         sys.exit(WRONG_SETTINGS)
     server.run(None if settings.LISTEN_FD is None else [socket.socket(fileno=settings.LISTEN_FD)])
