@@ -1,4 +1,4 @@
-"""Renderings of the working tree, each made once in a session."""
+"""Fixtures that render the working tree, once per session and answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Render(Protocol):
-    """Renders the working tree with some answers. The result is shared: do not write to it."""
+    """Renders the working tree with the given answers. Results are shared: do not modify them."""
 
     def __call__(self, **answers: Any) -> Path: ...  # noqa: ANN401
 
@@ -30,21 +30,21 @@ fast_copier.install()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say how long each stage of each variant took."""
+    """Print the time of each stage of each variant."""
     summary.write(terminalreporter)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment() -> None:
-    """Commands run in renderings use those projects' own environments, not that of these tests."""
+    """Let commands in rendered projects use the projects' environments, not this one."""
     os.environ.pop("VIRTUAL_ENV", None)
 
 
 @pytest.fixture(scope="session")
 def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:  # noqa: ARG001
-    """The next release: a clone of the real history, then the working tree as one commit, tagged.
+    """The next release: a clone of the real history, then the working tree as one tagged commit.
 
-    Takes the place of pytest-copier's fixture of this name, which has no history and a fixed tag.
+    Replaces pytest-copier's fixture of this name, which has no history and a fixed tag.
     """
     clone = tmp_path_factory.mktemp("template") / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True, capture_output=True)
@@ -61,14 +61,14 @@ def copier_template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig:
 
 @pytest.fixture(scope="session")
 def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of the questions, messages and hooks, with nothing to render but the answers."""
+    """A template of the questions, messages and hooks, which renders only the answers file."""
     hooks = [path for path in working_tree() if path.parts[0] == "hooks"]
     return export([*asking(), *hooks], tmp_path_factory.mktemp("questionnaire"))
 
 
 @pytest.fixture(scope="session")
 def varying(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of the files that answers change: quick, since most files and the long lock are left out."""
+    """A template of the files that depend on answers: fast, without most files and the long lock."""
     paths = [path for path in working_tree() if path.parts[0] == FILES.name and path.name != "uv.lock.jinja"]
     paths = [path for path in paths if path.suffix == SUFFIX or "{%" in str(path)]
     return export([*asking(), *paths], tmp_path_factory.mktemp("varying"))
@@ -76,7 +76,7 @@ def varying(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def free_text(varying: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of the files that free text reaches, as it is or by way of the names derived from it."""
+    """A template of the files that contain free text or names derived from it."""
     words = ["project_name", "project_description", "author_name", "repository_url", "_copier_answers"]
     paths = [path.relative_to(varying) for path in varying.rglob("*") if path.is_file()]
     paths = [
@@ -89,7 +89,7 @@ def free_text(varying: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def render(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """Renders the working tree, once for the same answers."""
+    """Renders the working tree, once per answers."""
     made: dict[str, Path] = {}
 
     def rendered(**answers: Any) -> Path:  # noqa: ANN401

@@ -87,7 +87,7 @@ def test_the_api_answers_as_it_is_described(service: dict[str, str], who: str, t
     assert " passed" in ran.stdout
 
 
-def test_what_is_planted_is_found(service: dict[str, str], tmp_path: Path) -> None:
+def test_a_planted_problem_is_found(service: dict[str, str], tmp_path: Path) -> None:
     ran = fuzz(service["url"], service["user"], tmp_path, "--include-path-regex", "^/planted")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     for failure in ("Undocumented status code", "Response violates schema", "Server error"):

@@ -1,8 +1,8 @@
-"""Writes the rules of Prometheus as a resource of the Prometheus Operator: one source, in two forms.
+"""Generate the resource of the Prometheus Operator from the rules of Prometheus.
 
-    python -m tests.programs.alerts    take up changes of deploy/prometheus/rules (`make alerts`)
+    python -m tests.programs.alerts    apply changes of deploy/prometheus/rules (`make alerts`)
 
-What stands in monitoring.yml is left out: it is about an Alertmanager of our own.
+monitoring.yml is left out, because it is about the project's own Alertmanager.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ spec:
 
 
 def resource() -> str:
-    """The resource's text, with Jinja in it."""
+    """Return the resource as a Jinja template."""
     texts = [(RULES / name).read_text("utf-8").partition("groups:\n")[2] for name in SOURCES]
     lines = "\n".join(texts).rstrip("\n").split("\n")
     return HEAD + "".join(f"  {line}".rstrip() + "\n" for line in lines)

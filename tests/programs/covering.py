@@ -1,7 +1,7 @@
 """Search for a covering array of few rows: `make covering`. Writes tests/support/covering.json.
 
-A greedy is done at once, but needs more rows, and each takes minutes when all variants are built and tested. This is
-simulated annealing (Cohen, Gibbons, Mugridge, Colbourn: Constructing test suites for interaction testing, ICSE 2003).
+A greedy algorithm is faster but needs more rows, and each row takes minutes to build and test. This is simulated
+annealing (Cohen, Gibbons, Mugridge, Colbourn: Constructing test suites for interaction testing, ICSE 2003).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from itertools import count
 
 from tests.support import variants
 
-TEMPERATURE = 0.22  # of every step: much more and it wanders, much less and it stays in the first hollow
+TEMPERATURE = 0.22  # constant; higher values wander, lower ones stay in the first local minimum
 STEPS = 6_000_000  # a minute or two
 
 
 def search(number: int, seed: int) -> list[variants.Row] | None:
-    """The rows that make so many with the archetypes, and with them every pair of choices; None if none were found.
+    """Return rows that, with the archetypes, are `number` rows and cover every pair of choices; None without success.
 
-    Each step makes one choice of one row otherwise, unless pairs are lost by it: then rarely.
+    Each step changes one choice of one row, but rarely if that loses pairs.
     """
     space, chance = variants.options(), random.Random(seed)
     choices = [(option, value) for option in space for value in space[option]]
@@ -30,7 +30,7 @@ def search(number: int, seed: int) -> list[variants.Row] | None:
     fixed = [variants.row_of(answers) for answers in variants.ARCHETYPES.values()]
     rows = [[choices.index(choice) for choice in row.items()] for row in fixed]
     rows += [[chance.choice(column) for column in values] for _ in range(number - len(fixed))]
-    made = [0] * size**2  # how many rows make the pair of choices a and b: at a * size + b, and b * size + a
+    made = [0] * size**2  # the number of rows with choices a and b, at a * size + b and b * size + a
     for row in rows:
         for one in row:
             for other in row:
@@ -54,7 +54,7 @@ def search(number: int, seed: int) -> list[variants.Row] | None:
 
 
 def main() -> None:
-    """Look for one row less, and again, as long as it is found."""
+    """Search for one row less until the search fails."""
     for number in count(len(variants.pairwise()) - 1, -1):
         print(f"looking for {number} rows", file=sys.stderr)
         rows = search(number, variants.SEED)

@@ -1,6 +1,6 @@
-"""`make demo`: scaffolds an agent from the working tree, starts it, talks to it, and leaves nothing behind.
+"""`make demo`: scaffold an agent from the working tree, start it, chat with it, and remove everything.
 
-Everything is done as a user does it: with default answers, no trust, no key, no Docker, over HTTP.
+The demo does what a user does: default answers, no `--trust`, no key, no Docker, requests over HTTP.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ BOLD, DIM, RED, GREEN = ("1", "2", "31", "32")
 
 
 class DemoError(Exception):
-    """The reason, in a sentence; `log` is what the agent last said."""
+    """A failure, in a sentence; `log` is the end of the agent's output."""
 
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)
         self.log = log
 
 
-# ---------------------------------------------------------------------------------------------------- what is shown
+# --------------------------------------------------------------------------------------------------------- output
 
 
 def style(text: str, code: str) -> str:
-    """Coloured on a terminal only."""
+    """Style a text, on a terminal only."""
     return f"\033[{code}m{text}\033[0m" if TTY else text
 
 
 def say(label: str, text: str, code: str = BOLD) -> None:
-    """One aligned line, or several when the text is long."""
+    """Print an aligned text, wrapped if it is long."""
     speaker = Speaker(label, code)
     for word in re.findall(r"\S+\s*", text) or [""]:
         speaker.add(word)
@@ -64,14 +64,14 @@ def say(label: str, text: str, code: str = BOLD) -> None:
 
 
 class Speaker:
-    """Prints words as they come, wrapped and aligned."""
+    """Prints words as they arrive, wrapped and aligned."""
 
     def __init__(self, label: str, code: str = BOLD) -> None:
         print(f"  {style(label.ljust(LABEL), code)} ", end="")
         self._room = self._width = max(40, shutil.get_terminal_size().columns - LABEL - 4)
 
     def add(self, word: str) -> None:
-        """Print one word, with the space after it."""
+        """Print one word and the space after it."""
         if len(word.rstrip()) > self._room < self._width:
             print("\n" + " " * (LABEL + 3), end="")
             self._room = self._width
@@ -81,7 +81,7 @@ class Speaker:
 
 @contextmanager
 def step(label: str, doing: str) -> Iterator[list[str]]:
-    """Shows what is being done while it lasts; then what was put into the list, and how long it took."""
+    """Show a running step; afterwards, show the items of the yielded list and the time."""
     began, done = time.monotonic(), Event()
     result: list[str] = []
 
@@ -107,13 +107,13 @@ def step(label: str, doing: str) -> Iterator[list[str]]:
 
 
 def processes() -> dict[int, tuple[int, str]]:
-    """All processes of the machine: parent and state. From /proc where there is one: slim images lack `ps`."""
+    """Return parent and state of all processes, from /proc where it exists: slim images lack `ps`."""
     found: dict[int, tuple[int, str]] = {}
     if Path("/proc/self/stat").exists():
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 state, parent = stat.read_text().rpartition(") ")[2].split()[:2]
-            except OSError:  # ended meanwhile
+            except OSError:  # the process has ended
                 continue
             found[int(stat.parent.name)] = (int(parent), state)
     else:
@@ -125,7 +125,7 @@ def processes() -> dict[int, tuple[int, str]]:
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process below `pid`, whatever its group or session."""
+    """Return every descendant of `pid`, in any group or session."""
     table, found = processes(), {pid}
     while more := {child for child, (parent, _) in table.items() if parent in found} - found:
         found |= more
@@ -133,7 +133,7 @@ def descendants(pid: int) -> set[int]:
 
 
 class Agent:
-    """`uv run <slug> dev`, running."""
+    """A running `uv run <slug> dev`."""
 
     def __init__(self, project: Path, environment: Mapping[str, str], uv: str, slug: str) -> None:
         self.started: set[int] = set()
@@ -161,21 +161,21 @@ class Agent:
         return "".join(self._lines)
 
     def wait_for(self, what: str, pattern: str, seconds: float = START_SECONDS, *, after: int = 0) -> re.Match[str]:
-        """Wait until the agent has said what the pattern describes, after so many characters of its log."""
+        """Wait until the agent's log matches a pattern after `start` characters."""
         deadline = time.monotonic() + seconds
         while not (found := re.compile(pattern).search(self.log, after)):
             if self._process.poll() is not None:
                 raise DemoError(f"the agent ended with exit code {self._process.returncode}")
             if time.monotonic() > deadline:
-                raise DemoError(f"{what} did not come within {seconds} seconds")
+                raise DemoError(f"{what}: not within {seconds} seconds")
             time.sleep(0.05)
         return found
 
     def stop(self) -> None:
-        """Ctrl-C; then look whether anything that was started still runs. May be called twice."""
+        """Press Ctrl-C, then check that no started process is left. May be called twice."""
         if self._process.poll() is None:
             self.started |= descendants(self._process.pid)
-            os.killpg(self._process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+            os.killpg(self._process.pid, signal.SIGINT)  # as a terminal does, to the whole group
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -194,7 +194,7 @@ class Agent:
 
 
 class Conversation:
-    """A session of the agent, over HTTP."""
+    """A session with the agent, over HTTP."""
 
     def __init__(self, url: str, token: str) -> None:
         self.http = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TURN_SECONDS)
@@ -209,7 +209,7 @@ class Conversation:
         return response
 
     def stream(self, text: str) -> None:
-        """Send a message, and show the turn as it comes."""
+        """Send a message and show the turn as it streams."""
         say("you", text)
         finished: dict[str, Any] | None = None
         speaker: Speaker | None = None
@@ -232,12 +232,12 @@ class Conversation:
             raise DemoError(f"the turn did not succeed: {finished}")
 
     def history(self) -> list[dict[str, Any]]:
-        """The turns so far."""
+        """Return the turns of the session."""
         turns: list[dict[str, Any]] = self._checked(self.http.get(f"{self.path}/history"), 200).json()["history"]
         return turns
 
     def in_background(self, text: str) -> dict[str, Any]:
-        """Have the worker run the turn; returns it once it has finished."""
+        """Send a message for the worker, and return the finished turn."""
         headers = {"Prefer": "respond-async"}
         accepted = self._checked(self.http.post(f"{self.path}/messages", json={"text": text}, headers=headers), 202)
         deadline = time.monotonic() + TURN_SECONDS
@@ -254,15 +254,15 @@ class Conversation:
 
 
 def clean_environment(project: Path) -> dict[str, str]:
-    """That of the caller without what would decide for the agent: its settings, and another virtual environment."""
+    """Return the caller's environment without the agent's settings and another virtual environment."""
     settings = re.findall(r"^    ([A-Z][A-Z_]+): ", next(project.glob("src/*/config.py")).read_text(), re.MULTILINE)
     unwanted = {*settings, "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "UV_PROJECT_ENVIRONMENT"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
-    return {**kept, "UV_PYTHON": sys.executable}  # the one that is here; none is downloaded
+    return {**kept, "UV_PYTHON": sys.executable}  # use this Python, download none
 
 
 def install(project: Path, environment: Mapping[str, str], uv: str) -> int:
-    """Make the project's virtual environment; returns how many packages it has."""
+    """Create the project's virtual environment and return the number of its packages."""
     command = [uv, "sync", "--locked", "--quiet"]
     done = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
@@ -274,20 +274,20 @@ def install(project: Path, environment: Mapping[str, str], uv: str) -> int:
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A directory that is gone afterwards. PostgreSQL, which never runs as root, can get there."""
+    """Provide a temporary directory that PostgreSQL, which never runs as root, can enter."""
     directory = Path(tempfile.mkdtemp(prefix="demo-"))
     directory.chmod(0o711)
     try:
         yield directory
     finally:
         for link in directory.glob("*/.dev/*"):
-            if link.is_symlink():  # data that PostgreSQL could not reach here: they are elsewhere
+            if link.is_symlink():  # data that PostgreSQL could not reach here is elsewhere
                 shutil.rmtree(link.resolve(), ignore_errors=True)
         shutil.rmtree(directory)
 
 
 def run(stack: ExitStack) -> None:
-    """The demo, from nothing to nothing."""
+    """Run the demo and remove everything."""
     began = time.monotonic()
     uv = os.environ.get("UV") or shutil.which("uv") or "uv"
     print(f"\n{style('From a template to a running agent', BOLD)}\n", flush=True)
@@ -334,7 +334,7 @@ def run(stack: ExitStack) -> None:
 
 
 def talk(agent: Agent, conversation: Conversation, source: Path) -> None:
-    """Three messages, with a restart before the third, and one more for the worker."""
+    """Send three messages, with a restart before the third, and one more for the worker."""
     conversation.stream("Hello! Are you there?")
     conversation.stream("Remember that the launch is on Friday.")
 
@@ -363,7 +363,7 @@ def talk(agent: Agent, conversation: Conversation, source: Path) -> None:
 
 
 def main() -> int:
-    """Exit code 0 when everything happened as told, else 1."""
+    """Run the demo; return 0 on success, else 1."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with ExitStack() as stack:

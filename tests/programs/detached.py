@@ -1,8 +1,8 @@
-"""What a rendered project counts, answers and limits, taken away piece by piece: its tests have to miss each piece.
+"""Remove the metrics, headers and limits of a rendered project one by one: a test has to fail for each.
 
     python -m tests.programs.detached [WORD ...]
 
-renders the default project and prints, of the pieces whose names hold one of the words, those that no test missed.
+Renders the default project, removes pieces whose names contain one of the words, and prints those that no test misses.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 PACKAGE = Path("src/my_agent")
 INTEGRATION = "tests/integration/test_"
 AT_ONCE = 2
-LONGEST_SECONDS = 300  # who waits for a limit that is not there misses it
+LONGEST_SECONDS = 300  # a test that runs into this waits for the removed limit
 UNWANTED = ("PYTEST_", "VIRTUAL_", "PYTHONDONTWRITEBYTECODE")
-# A statement that counts, and nothing else on its line.
+# A statement on its own line that updates a metric.
 COUNTS = re.compile(r"^ +((?:metrics\.)?[A-Z_]+(?:\.labels\(.*\))?\.(?:inc|dec|observe|set)|\w+\.add_metric)\(.*\)$")
-# By the module that counts: the tests that say that they see it.
+# The tests of the metrics of each module.
 COUNTED = {
     "observability/instrumentation.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
     "observability/access_log.py": f"{INTEGRATION}metrics.py",
@@ -46,7 +46,7 @@ COUNTED = {
     "security/rate_limit.py": f"{INTEGRATION}rate_limits.py",
     "processes/http_protocol.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
 }
-# By the name of the setting: what it is without effect, and the tests.
+# By setting: a value without effect, and the tests.
 HUGE = "10**9"
 LIMITS = {
     "RATE_LIMIT_PER_MINUTE": ("0", f"{INTEGRATION}rate_limits.py"),
@@ -90,7 +90,7 @@ LIMITS = {
     "CORS_ORIGINS": ("''", f"{INTEGRATION}requests.py"),
     "DOCS_ENABLED": ("True", f"{INTEGRATION}requests.py"),
 }
-# Limits that are no settings: the line, what stands there instead, and the tests.
+# Limits that are not settings: the pattern, its replacement, and the tests.
 CONSTANTS = [
     ("security/jwks.py", r"len\(body\) > MAX_BYTES", "False", f"{INTEGRATION}jwks.py"),
     ("security/jwks.py", "age > REFRESH_SECONDS", "False", f"{INTEGRATION}jwks.py"),
@@ -104,7 +104,7 @@ CONSTANTS = [
     ("security/failed_logins.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
     ("security/tokens.py", r"0 < len\(subject\) <= MAX_SUBJECT", "len(subject) > 0", "tests/unit/test_tokens.py"),
 ]
-# Headers of responses: the line, what stands there instead, and the tests.
+# Headers of responses: the pattern, its replacement, and the tests.
 HEADERS = [
     ("security/headers.py", r'^    "content-security-policy": .*\n', "", f"{INTEGRATION}requests.py"),
     ("security/headers.py", r'^    "x-content-type-options": .*\n', "", f"{INTEGRATION}requests.py"),
@@ -144,7 +144,7 @@ HEADERS = [
 
 @dataclass(frozen=True)
 class Piece:
-    """What is taken away: in a file, all that the pattern finds becomes `new`."""
+    """A piece of a file to remove: each match of `pattern` becomes `new`."""
 
     name: str
     files: tuple[Path, ...]
@@ -160,11 +160,11 @@ class Piece:
             )
             (project / path).write_text(text, "utf-8")
             count += times
-        assert count, f"{self.name}: {self.pattern} is nowhere"
+        assert count, f"{self.name}: {self.pattern} does not occur"
 
 
 def pieces(project: Path) -> list[Piece]:
-    """Every statement that counts, every header and every limit."""
+    """Yield every update of a metric, every header and every limit."""
     found = []
     sources = {path.relative_to(project): path.read_text("utf-8") for path in (project / PACKAGE).rglob("*.py")}
     for path, text in sources.items():
@@ -187,7 +187,7 @@ def pieces(project: Path) -> list[Piece]:
 
 @contextmanager
 def servers(project: Path) -> Iterator[dict[str, str]]:
-    """PostgreSQL and Valkey for all tests, as the settings that name them."""
+    """Start PostgreSQL and Valkey for all tests, and yield their addresses as settings."""
     command = [str(project / ".venv/bin/python"), str(ROOT / "tests/programs/running_stack.py"), "my_agent", "servers"]
     with subprocess.Popen(command, cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -198,7 +198,7 @@ def servers(project: Path) -> Iterator[dict[str, str]]:
 
 
 class Copies:
-    """Copies of the project to take pieces from, for as many tests as run at once."""
+    """Copies of the project to remove pieces from, one per concurrent test."""
 
     def __init__(self, project: Path, folder: Path, variables: dict[str, str]) -> None:
         self._project = project
@@ -210,14 +210,14 @@ class Copies:
             self._free.put(copy)
 
     def missed(self, piece: Piece | None, tests: str) -> tuple[bool, str]:
-        """Whether a test fails without the piece, and what pytest said."""
+        """Whether a test fails without the piece, and pytest's output."""
         copy = self._free.get()
         try:
             if piece is not None:
                 piece.take(copy)
             command = [str(self._project / ".venv/bin/python"), "-m", "pytest", "-x", "-q", "--no-cov", "-n0"]
             command += ["-p", "no:cacheprovider", *tests.split()]
-            # Bytecode is kept: most of what a run of one test takes is to compile and import.
+            # Bytecode is kept, because compiling and importing takes most of the time of one test.
             inherited = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
             variables = inherited | self._variables | {"PYTHONPATH": str(copy / "src")}
             try:
@@ -241,7 +241,7 @@ class Copies:
 
 
 def survivors(project: Path, folder: Path, words: list[str]) -> list[str]:
-    """The names of the pieces that no test missed."""
+    """Return the names of the pieces that no test missed."""
     chosen = [piece for piece in pieces(project) if not words or any(word in piece.name for word in words)]
     with servers(project) as variables, ThreadPoolExecutor(AT_ONCE) as pool:
         copies = Copies(project, folder, variables)

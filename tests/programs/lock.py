@@ -1,7 +1,7 @@
-"""Writes template/uv.lock.jinja: byte for byte what `uv lock` writes, for every answer, in one file.
+"""Generate template/uv.lock.jinja: one template that renders the bytes of `uv lock` for any answers.
 
-uv itself locks each combination of answers that changes a dependency, all from one resolution of everything, so that
-they agree on versions. The results are merged line by line; a line that some lack is under `{% if %}`. The blocks of
+uv locks each combination of answers that changes a dependency, all from one resolution of all dependencies, so that
+they agree on versions. The results are merged line by line, with `{% if %}` around lines that some lack. The blocks of
 the project and of its development tools go where their names sort, as do their names in lists of dependencies.
 
     python -m tests.programs.lock             lock the dependencies of pyproject.toml.jinja; keep locked versions
@@ -34,8 +34,8 @@ SLUG = "my-agent"
 OWN = (f'name = "{SLUG}"\n', f'name = "{SLUG}-devtools"\n')
 SEPARATOR = "\n[[package]]\n"
 
-# How the parts become one file. `packages` begins with the header; the blocks of the project and of its member follow
-# last, and are sorted in by `ordered`, which sorts texts by the first string in them.
+# The frame of the file. `packages` begins with the header and ends with the blocks of the project and its member;
+# `ordered` sorts texts by the first string in them.
 TEMPLATE = """\
 {# Written by `make lock`. #}
 {% macro ordered(texts, separator) %}
@@ -59,7 +59,7 @@ TEMPLATE = """\
 
 
 def dependencies(pyproject: str) -> dict[str, Any]:
-    """The part of a pyproject.toml that decides its lock."""
+    """Return the parts of a pyproject.toml that determine its lock."""
     document = tomllib.loads(pyproject)
     project = document["project"]
     found = {key: project.get(key) for key in ("requires-python", "dependencies", "optional-dependencies")}
@@ -67,12 +67,12 @@ def dependencies(pyproject: str) -> dict[str, Any]:
 
 
 def sources() -> list[str]:
-    """The templates of the files that decide the lock."""
+    """Return the templates of the files that determine the lock."""
     return [(FILES / f"{path}.jinja").read_text("utf-8") for path in PYPROJECTS]
 
 
 def mentions(option: str) -> bool:
-    """Whether one of them might depend on it."""
+    """Whether one of them may depend on an option."""
     question, _, choice = option.partition("=")
     return any(
         question in meta.find_undeclared_variables(environment().parse(text)) and choice in text for text in sources()
@@ -80,7 +80,7 @@ def mentions(option: str) -> bool:
 
 
 def pyprojects() -> list[tuple[Row, list[str]]]:
-    """One combination of answers, with the rendered PYPROJECTS, for each way in which dependencies differ."""
+    """Return one combination of answers, with the rendered PYPROJECTS, for each different set of dependencies."""
     with tempfile.TemporaryDirectory() as folder:
         source = export(asking(), Path(folder, "source"))
         defaults = answers(render(source, Path(folder, "project"), {"project_slug": SLUG}, vcs_ref=None))
@@ -93,7 +93,7 @@ def pyprojects() -> list[tuple[Row, list[str]]]:
     differs = {values: list(map(dependencies, texts)) for values, texts in rendered.items()}
 
     def decides(position: int) -> bool:
-        alike: dict[tuple[str, ...], Any] = {}  # of rows that differ in nothing but this option
+        alike: dict[tuple[str, ...], Any] = {}  # rows that differ in this option only
         others = ((values[:position] + values[position + 1 :], found) for values, found in differs.items())
         return any(alike.setdefault(rest, found) != found for rest, found in others)
 
@@ -104,7 +104,7 @@ def pyprojects() -> list[tuple[Row, list[str]]]:
 
 
 def union(variants: list[list[str]]) -> list[str]:
-    """The PYPROJECTS with all dependencies of all variants."""
+    """Return the PYPROJECTS with the dependencies of all variants."""
     return [_union([tomllib.loads(text) for text in texts]) for texts in zip(*variants, strict=True)]
 
 
@@ -130,7 +130,7 @@ def _union(parsed: list[dict[str, Any]]) -> str:
 
 
 def uv_lock(pyprojects: list[str], seed: str) -> str:
-    """What `uv lock` writes, with the versions of `seed`: a lock without the project's own block, so it is redone."""
+    """Return the output of `uv lock` with the versions of `seed`, a lock without the project's own blocks."""
     with tempfile.TemporaryDirectory() as folder:
         for path, text in zip(PYPROJECTS, pyprojects, strict=True):
             Path(folder, path).parent.mkdir(exist_ok=True)
@@ -145,21 +145,21 @@ def uv_lock(pyprojects: list[str], seed: str) -> str:
 
 
 def split(lock: str) -> tuple[list[str], list[str]]:
-    """The header and the blocks of others, and the blocks of the project and its member."""
+    """Split a lock into its header and other blocks, and the blocks of the project and its member."""
     blocks = lock.split(SEPARATOR)
     own = [block for block in blocks if block.startswith(OWN)]
     return [block for block in blocks if block not in own], own
 
 
 def seeds(locks: list[str]) -> str:
-    """One lock with every package of all of them."""
+    """Return one lock with the packages of all."""
     blocks = {tuple(block.splitlines()[:3]): block for lock in locks for block in split(lock)[0]}
     header, *packages = blocks.values()
     return SEPARATOR.join([header, *sorted(packages)])
 
 
 def merge(sequences: list[list[str]]) -> list[tuple[str, set[int]]]:
-    """Each element once, in an order that agrees with every sequence, and which sequences have it."""
+    """Return each element once, in an order that fits every sequence, with the sequences that contain it."""
     merged = [(element, {0}) for element in sequences[0]]
     for number, sequence in enumerate(sequences[1:], start=1):
         result: list[tuple[str, set[int]]] = []
@@ -174,7 +174,7 @@ def merge(sequences: list[list[str]]) -> list[tuple[str, set[int]]]:
 
 
 def equality(option: str, value: str) -> str:
-    """A Jinja expression that is true for one value of an option."""
+    """Return a Jinja expression that is true for one value of an option."""
     question, several, choice = option.partition("=")
     if several:
         return f"'{choice}' {'in' if value == 'yes' else 'not in'} {question}"
@@ -182,7 +182,7 @@ def equality(option: str, value: str) -> str:
 
 
 def condition(members: set[int], rows: list[Row]) -> str:
-    """A Jinja expression that is true for those of the rows, or nothing if it is all of them."""
+    """Return a Jinja expression that is true for some of the rows, or nothing for all of them."""
     if len(members) == len(rows):
         return ""
     values = {option: {rows[number][option] for number in members} for option in rows[0]}
@@ -200,7 +200,7 @@ def condition(members: set[int], rows: list[Row]) -> str:
 
 
 def guarded(elements: list[tuple[str, set[int]]], rows: list[Row]) -> list[str]:
-    """Lines, with `{% if %}` around each run of lines that only some of the rows have."""
+    """Yield lines, with `{% if %}` around those that only some of the rows have."""
     lines: list[str] = []
     current = ""
     for text, members in elements:
@@ -213,7 +213,7 @@ def guarded(elements: list[tuple[str, set[int]]], rows: list[Row]) -> list[str]:
 
 
 def merge_blocks(locks: list[list[str]], rows: list[Row]) -> list[str]:
-    """The lines of all blocks: those that all have as they are, others guarded as a whole or line by line."""
+    """Return the lines of all blocks, with `{% if %}` around blocks or lines that some lack."""
 
     def key(block: str) -> str:
         return "\n".join(block.splitlines()[:2])
@@ -229,7 +229,7 @@ def merge_blocks(locks: list[list[str]], rows: list[Row]) -> list[str]:
 
 
 def generate(upgrade: bool = False) -> str:
-    """The text of template/uv.lock.jinja."""
+    """Return the text of template/uv.lock.jinja."""
     variants = pyprojects()
     rows = [row for row, _ in variants]
     seed = ""
@@ -247,7 +247,7 @@ def generate(upgrade: bool = False) -> str:
 
 
 def main() -> int:
-    """Write or check the file."""
+    """Write or check template/uv.lock.jinja."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--upgrade", action="store_true")
     arguments.add_argument("--check", action="store_true")

@@ -1,10 +1,9 @@
-"""What a rendered project's middleware costs: processor time of a request with it, without each of it, and with none.
+"""Measure a rendered project's middleware: processor time per request with all of it, without each part, with none.
 
     python -m tests.programs.middleware [ROUNDS]
 
-renders the default project, starts its servers, and calls the application in one process, one request after the other
-and 20 at once: an authenticated GET of a route that does nothing. Each figure is the least of all rounds, in
-microseconds.
+Renders the default project, starts its servers, and calls the application in one process, sequentially and 20 at once,
+with an authenticated GET of a route that does nothing. Each figure is the minimum of all rounds, in microseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ AT_ONCE = 20
 
 
 class Caller:
-    """Calls one application as a server would."""
+    """Calls an application as a server does."""
 
     def __init__(self, app: Any, token: str) -> None:  # noqa: ANN401 - of the rendered project
         self.app = app
@@ -47,7 +46,7 @@ class Caller:
         await self.app(dict(self._scope), receive, send)
 
     async def microseconds(self, at_once: int) -> float:
-        """Processor time of one of CALLS requests."""
+        """Return the processor time per request."""
         began = time.process_time()
         for _ in range(CALLS // at_once):
             await asyncio.gather(*(self.call() for _ in range(at_once)))
@@ -55,11 +54,11 @@ class Caller:
 
 
 async def measure(rounds: int) -> None:
-    """In the project's own Python, with its settings in the environment."""
+    """Print the figures. Runs in the project's Python, with its settings in the environment."""
     config, tokens = import_module(f"{PACKAGE}.config"), import_module(f"{PACKAGE}.security.tokens")
     create_app = import_module(f"{PACKAGE}.app").create_app
     settings = config.load(config.Settings)
-    said, sys.stdout = sys.stdout, Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - what is logged
+    said, sys.stdout = sys.stdout, Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - hides the log
     import_module(f"{PACKAGE}.observability.logging").configure_logging(settings, "web")
     sys.stdout = said
 
@@ -94,8 +93,8 @@ async def measure(rounds: int) -> None:
 
 
 def main(rounds: str) -> None:
-    from tests.programs.detached import servers  # noqa: PLC0415 - the project's own Python runs this file too, and has no Copier
-    from tests.support.template import ROOT, render  # noqa: PLC0415 - likewise
+    from tests.programs.detached import servers  # noqa: PLC0415 - the project's Python, which runs this file too, lacks Copier
+    from tests.support.template import ROOT, render  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         project = render(ROOT, Path(folder) / "project")

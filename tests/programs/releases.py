@@ -1,4 +1,4 @@
-"""Released versions: the list of them, clones of the template that have them as tags, and the making of one.
+"""The list of releases, clones of the template with their tags, and the making of a release.
 
 python -m tests.programs.releases 1.2.0    make a release (`make release VERSION=1.2.0`, docs/releasing.md)
 """
@@ -32,29 +32,29 @@ VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 @dataclass(frozen=True)
 class Release:
-    """A version that was released, and the full hash of its commit."""
+    """A released version and the full hash of its commit."""
 
     version: str
     commit: str
 
     @property
     def order(self) -> Version:
-        """For sorting."""
+        """The version as a sort key."""
         return Version(self.version)
 
 
 class NotReadyError(Exception):
-    """A release cannot be made, or the history lacks one: says what to do."""
+    """Raised if a release cannot be made or the history lacks one. The message explains what to do."""
 
 
 def releases(root: Path = ROOT) -> list[Release]:
-    """Every release, the oldest first."""
+    """Return every release, oldest first."""
     document = tomllib.loads((root / LIST).read_text("utf-8"))
     return [Release(entry["version"], entry["commit"]) for entry in document["release"]]
 
 
 def missing(root: Path = ROOT) -> list[Release]:
-    """The releases whose commit this clone lacks."""
+    """Return the releases whose commit this clone lacks."""
 
     def has(commit: str) -> bool:
         found = subprocess.run(
@@ -66,7 +66,7 @@ def missing(root: Path = ROOT) -> list[Release]:
 
 
 def require_history(root: Path = ROOT) -> None:
-    """Raise if the commit of a release is not here, as in a shallow clone."""
+    """Raise NotReadyError if the commit of a release is missing, as in a shallow clone."""
     if lacking := missing(root):
         names = ", ".join(f"{release.version} ({release.commit[:12]})" for release in lacking)
         shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
@@ -77,7 +77,7 @@ def require_history(root: Path = ROOT) -> None:
 
 
 def tag(clone: Path) -> None:
-    """Give a clone the tags that the list says, and no other, however many it came with."""
+    """Give a clone exactly the tags of the list."""
     if tags := git(clone, "tag").split():
         git(clone, "tag", "--delete", *tags)
     lacking = missing(clone)
@@ -87,7 +87,7 @@ def tag(clone: Path) -> None:
 
 
 def following(root: Path = ROOT) -> str:
-    """The version that the working tree would be released as: that of its newest hook, or the next minor one."""
+    """Return the version of the next release: that of the newest hook, or the next minor version."""
     newest = max((release.order for release in releases(root)), default=Version("0.0.0"))
     hooks = [path.stem[1:].replace("_", ".") for path in (root / "hooks").glob("v*.py")]
     coming = max([Version(f"{newest.major}.{newest.minor + 1}.0"), *map(Version, hooks)])
@@ -95,46 +95,46 @@ def following(root: Path = ROOT) -> str:
 
 
 def hook(version: str) -> str:
-    """Where the script stands that an update to this release runs, if it needs one."""
+    """Return the path of the script that an update to this release runs, if it has one."""
     return f"hooks/v{version.replace('.', '_')}.py"
 
 
 def heading(version: str, date: str) -> str:
-    """As both changelogs have it."""
+    """Return the heading of a version in a changelog."""
     return f"## {version} ({date})"
 
 
 def section(text: str, version: str) -> str | None:
-    """The text under a version's heading in a changelog, or nothing if there is no such heading."""
+    """Return the text under a version's heading in a changelog, or None without such a heading."""
     found = re.search(rf"^## {re.escape(version)}(?: \([^\n]*\))?\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return found and found[1].strip()
 
 
 def check(root: Path, version: str) -> None:
-    """Raise if this version cannot be released from this working tree now."""
+    """Raise NotReadyError if this version cannot be released from this working tree."""
     if not VERSION.fullmatch(version):
-        raise NotReadyError(f'"{version}" is no version; it is three numbers, such as 1.2.0.')
+        raise NotReadyError(f'"{version}" is not a version: use three numbers, such as 1.2.0.')
     if git(root, "status", "--porcelain"):
         raise NotReadyError("The working tree has changes that are not committed: commit or stash them.")
     older = releases(root)
     if older and max(release.order for release in older) >= Version(version):
         raise NotReadyError(f"{version} is not newer than {older[-1].version}, the newest in {LIST}.")
     if not section((root / CHANGELOG).read_text("utf-8"), UNRELEASED):
-        raise NotReadyError(f"{CHANGELOG} says nothing under `## {UNRELEASED}`: tell what is new.")
+        raise NotReadyError(f"{CHANGELOG} has nothing under `## {UNRELEASED}`: describe the changes.")
     for path in RULES.values():
         if section((root / path).read_text("utf-8"), UNRELEASED) == "":
             raise NotReadyError(
-                f"{path} says nothing under `## {UNRELEASED}`: name the rules that changed, or remove the heading."
+                f"{path} has nothing under `## {UNRELEASED}`: name the rules that changed, or remove the heading."
             )
     needs_work = (older and Version(version).major > older[-1].order.major) or (root / hook(version)).exists()
     if needs_work and f"### {version}\n" not in (root / UPDATING).read_text("utf-8"):
         raise NotReadyError(
-            f"{UPDATING} has no notes on this release: add `### {version}` and what the owner of a project does."
+            f"{UPDATING} has no notes on this release: add `### {version}` with the steps for owners of projects."
         )
 
 
 def make(root: Path, version: str) -> Release:
-    """Name the version where it stands, commit, tag, and put the commit on the list."""
+    """Write the version into its files, commit, tag, and add the commit to the list."""
     check(root, version)
     date = datetime.now(UTC).date().isoformat()
     title = heading(version, date)

@@ -1,9 +1,9 @@
-"""Run by a rendered project's own Python: its processes over embedded servers, until the input ends.
+"""Run a rendered project's processes over embedded servers until the input ends. The project's Python runs this file.
 
-    python stack.py PACKAGE [servers]
+    python running_stack.py PACKAGE [servers]
 
-Prints one line of JSON when all are ready: the ports, the process ids, and tokens by their scope; or, for the servers
-alone, the settings that name them.
+Prints one line of JSON once all are ready: ports, process ids and tokens by scope; with `servers`, only the settings
+with the addresses of the servers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 
 def answers(port: int) -> bool:
-    """Whether the process there is ready."""
+    """Whether the process on a port is ready."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/ready")

@@ -1,6 +1,6 @@
-"""What must hold of every rendering: each check returns what it found wrong, as sentences that begin with the file.
+"""Checks of every rendering. Each returns problems as sentences that begin with the file.
 
-They read files alone and run nothing, so that they are quick; a text that was found to parse is not parsed again.
+For speed, they only read files, and parse equal texts once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAY_BE_EMPTY = {"__init__.py", "py.typed"}
 LOCK = "uv.lock"
-# Words that a project has no business with, by the choice that it made.
+# Words that must not occur in a project, by its choices.
 FOREIGN = {
     ("llm_provider", "openai"): "anthropic",
     ("llm_provider", "openai_compatible"): "anthropic",
@@ -46,45 +46,45 @@ FOREIGN = {
     ("assistants=devin", "no"): "\\bdevin\\b",
     ("assistants=gemini", "no"): "gemini\\.md|gemini cli",
 }
-# Names that Windows cannot have: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file.
+# Names that are invalid on Windows: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file.
 HOSTILE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
-LONGEST_PATH = 180  # of the 260 that Windows allows, the rest for the folder that the project stands in
+LONGEST_PATH = 180  # Windows allows 260; the rest is for the parent folder
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 
 
 class Loader(yaml.CSafeLoader):
-    """YAML's own, which lets GitLab's tags be."""
+    """A YAML loader that ignores GitLab's tags."""
 
 
 Loader.add_multi_constructor("!", lambda _, __, node: node.value)
 
 
 def load_yaml(text: str) -> None:
-    """Every document of a YAML file."""
+    """Parse every document of a YAML file."""
     list(yaml.load_all(text, Loader=Loader))
 
 
 def load_python(text: str) -> None:
-    """A module. The compiler reads it as far as its names, which takes less than a tree of Python objects does."""
+    """Parse a Python module. The symbol table is cheaper than a syntax tree of Python objects."""
     symtable(text, "", "exec")
 
 
 def load_json_lines(text: str) -> None:
-    """Each line of a JSON-Lines file."""
+    """Parse each line of a JSON-Lines file."""
     for line in text.splitlines():
         json.loads(line)
 
 
 def load_front_matter(text: str) -> None:
-    """The YAML at the head of a Markdown file, if there is any."""
+    """Parse the YAML front matter of a Markdown file, if it has any."""
     if text.startswith("---\n"):
         load_yaml(text.split("---\n", 2)[1])
 
 
 def load_shell(text: str) -> None:
-    """A script, without running it."""
+    """Parse a shell script without running it."""
     shell = "bash" if "bash" in text.split("\n", 1)[0] else "sh"
     ran = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
     if ran.returncode:
@@ -92,7 +92,7 @@ def load_shell(text: str) -> None:
 
 
 def load_dockerfile(text: str) -> None:
-    """A Dockerfile's instructions, each of a known name, the first but ARG being FROM. hadolint reads more."""
+    """Check that a Dockerfile has known instructions and starts with FROM, after any ARG. hadolint checks more."""
     known = (
         "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR"
     )
@@ -100,7 +100,7 @@ def load_dockerfile(text: str) -> None:
     names = [line.split()[0] for line in whole.splitlines() if line.strip()]
     for name in names:
         if name not in known.split():
-            raise ValueError(f"{name} is no instruction")
+            raise ValueError(f"{name} is not an instruction")
     if [name for name in names if name != "ARG"][:1] != ["FROM"]:
         raise ValueError("does not begin with FROM")
 
@@ -122,7 +122,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 
 @cache
 def parse(kind: str, text: str) -> str:
-    """Why a text is not of this kind; nothing if it is."""
+    """Return the parser's error on a text, if any."""
     try:
         PARSERS[kind](text)
     except (ValueError, SyntaxError, yaml.YAMLError) as error:
@@ -131,7 +131,7 @@ def parse(kind: str, text: str) -> str:
 
 
 def kind(path: str, text: str) -> str:
-    """The parser that a file needs, by its name or by its first line."""
+    """Return the parser of a file, by its name or first line."""
     name = PurePosixPath(path)
     if name.name.startswith("Dockerfile"):
         return "Dockerfile"
@@ -143,7 +143,7 @@ def kind(path: str, text: str) -> str:
 
 
 class Rendering:
-    """The texts of a project that nothing has been run in, and its answers."""
+    """The texts of a fresh project, and its answers."""
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -154,7 +154,7 @@ class Rendering:
 
     @property
     def own(self) -> Iterable[tuple[str, str]]:
-        """The files that are about this project: checks of rules look for whatever a project may come to have."""
+        """Files about this project, without the checks of rules, which mention every choice."""
         return (
             (path, text)
             for path, text in self.written
@@ -163,18 +163,18 @@ class Rendering:
 
     @property
     def written(self) -> Iterable[tuple[str, str]]:
-        """The files that people write and read: all but the answers and the lock."""
+        """Files that people write and read: all but the answers and the lock."""
         return ((path, text) for path, text in self.texts.items() if path not in {ANSWERS_FILE, LOCK})
 
 
 def unparsed(rendering: Rendering) -> list[str]:
-    """Files that are not what their name says."""
+    """Return files that do not parse as what their name says."""
     found = ((path, parse(form, text)) for path, text in rendering.texts.items() if (form := kind(path, text)))
     return [f"{path}: {reason}" for path, reason in found if reason]
 
 
 def lines_with(pattern: re.Pattern[str], texts: Iterable[tuple[str, str]]) -> list[str]:
-    """The lines in which a pattern is found."""
+    """Return the lines that match a pattern."""
     return [
         f"{path}:{number}: {line.strip()}"
         for path, text in texts
@@ -185,21 +185,21 @@ def lines_with(pattern: re.Pattern[str], texts: Iterable[tuple[str, str]]) -> li
 
 
 def markers(rendering: Rendering) -> list[str]:
-    """Lines that show that there was a template."""
+    """Return lines with traces of the template."""
     pattern = re.compile(f"{marker().pattern}|copier-twelve-factor")
     return lines_with(pattern, rendering.written)
 
 
 def foreign(rendering: Rendering) -> list[str]:
-    """Lines, and names of files, about something that was not chosen."""
+    """Return lines and file names that mention options that were not chosen."""
     words = [FOREIGN[choice] for choice in variants.row_of(rendering.answers).items() if choice in FOREIGN]
-    pattern = re.compile("|".join(words) or r"(?!)")  # in small letters, which is quicker than to ignore case
+    pattern = re.compile("|".join(words) or r"(?!)")  # on lower-case text: faster than IGNORECASE
     names = [f"{path}: its name" for path in rendering.texts if pattern.search(path.lower())]
     return names + lines_with(pattern, ((path, text.lower()) for path, text in rendering.own))
 
 
 def untidy(rendering: Rendering) -> list[str]:
-    """White space out of place, and files or folders with nothing in them."""
+    """Return misplaced white space, and empty files or folders."""
     found = []
     for path, text in rendering.texts.items():
         if not text:
@@ -220,7 +220,7 @@ def untidy(rendering: Rendering) -> list[str]:
 
 
 def modes(rendering: Rendering) -> list[str]:
-    """Files that are executable and are no scripts, or the other way round."""
+    """Return executable files that are not scripts, and scripts that are not executable."""
     found = ((path, (rendering.project / path).stat().st_mode & 0o111, text) for path, text in rendering.texts.items())
     return [
         f"{path}: {'is executable and has' if mode else 'has'} {'a' if text.startswith('#!') else 'no'} `#!`"
@@ -230,23 +230,23 @@ def modes(rendering: Rendering) -> list[str]:
 
 
 def hostile(paths: Iterable[str]) -> list[str]:
-    """Paths that cannot be on Windows, or not beside one another where case does not count."""
+    """Return paths that are invalid on Windows, or that differ only in case."""
     paths = list(paths)
-    found = [f"{path}: a name that Windows cannot have" for path in paths if any(map(HOSTILE.search, path.split("/")))]
+    found = [f"{path}: an invalid name on Windows" for path in paths if any(map(HOSTILE.search, path.split("/")))]
     found += [f"{path}: longer than {LONGEST_PATH} characters" for path in paths if len(path) > LONGEST_PATH]
     lower = [path.lower() for path in paths]
     return found + [f"{path}: stands there in other case" for path in paths if lower.count(path.lower()) > 1]
 
 
 def anchors(text: str) -> set[str]:
-    """The fragments that a Markdown file has, as GitHub makes them of its headings."""
+    """Return the anchors that GitHub generates from the headings of a Markdown file."""
     titles = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).strip().lower() for title in titles)
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
 
 
 def dead_links(texts: dict[str, str]) -> list[str]:
-    """Links between files of one tree that lead nowhere."""
+    """Return broken links between the files of a tree."""
     folders = {str(parent) for path in texts for parent in PurePosixPath(path).parents}
     found = []
     for path, text in texts.items():
@@ -275,7 +275,7 @@ def dead_links(texts: dict[str, str]) -> list[str]:
 
 
 def problems(rendering: Rendering) -> list[str]:
-    """All that is wrong with a rendering, as far as its files tell."""
+    """Return all problems of a rendering."""
     checks = (unparsed, markers, foreign, untidy, modes)
     found = [problem for check in checks for problem in check(rendering)]
     return found + hostile(rendering.texts) + dead_links(rendering.texts)

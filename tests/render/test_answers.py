@@ -1,4 +1,4 @@
-"""Answers: bad ones are refused in one sentence, and no text, however odd, breaks or changes a rendered file."""
+"""Bad answers are rejected in one sentence, and any valid text is rendered literally."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.programs import lock
 from tests.render import checks
-from tests.support.invalid_answers import FREE_TEXT, REFUSED
+from tests.support.invalid_answers import FREE_TEXT, INVALID
 from tests.support.template import answers, questions, render
 
 if TYPE_CHECKING:
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     from tests.conftest import Render
 
 
-def test_every_question_refuses_something() -> None:
-    refusing = {name for name, question in questions().items() if question.get("when") is not False}
-    assert refusing == {name for name, _ in REFUSED}
+def test_every_question_has_an_invalid_answer() -> None:
+    rejecting = {name for name, question in questions().items() if question.get("when") is not False}
+    assert rejecting == {name for name, _ in INVALID}
 
 
 def ask(questionnaire: Path, given: Mapping[str, object]) -> dict[str, str]:
-    """The answers that the template makes of these."""
+    """Returns the recorded answers of a copy."""
     with tempfile.TemporaryDirectory() as target:
         return answers(render(questionnaire, Path(target), given, vcs_ref=None))
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_bad_answers_are_refused_in_one_sentence(questionnaire: Path, name: str, value: str | list[str]) -> None:
-    with pytest.raises(ValueError, match=rf"'{name}'") as refusal:
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_bad_answers_are_rejected_in_one_sentence(questionnaire: Path, name: str, value: str | list[str]) -> None:
+    with pytest.raises(ValueError, match=rf"'{name}'") as rejection:
         ask(questionnaire, {name: value})
-    told = str(refusal.value).split(": ", 1)[1]
-    assert "\n" not in told
+    message = str(rejection.value).split(": ", 1)[1]
+    assert "\n" not in message
     if "choices" not in questions()[name]:
-        assert told.endswith(".")
-        assert told.count(". ") == 0
+        assert message.endswith(".")
+        assert message.count(". ") == 0
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_name_without_a_latin_letter_needs_a_slug(questionnaire: Path, name: s
     assert ask(questionnaire, {"project_name": name, "project_slug": "helper"})["package_name"] == "helper"
 
 
-def test_ports_stay_and_differ(render: Render) -> None:
+def test_ports_are_stable_and_differ(render: Render) -> None:
     def port(slug: str) -> int:
         (module,) = (render(project_slug=slug) / "src").glob("*/constants.py")
         (line,) = [line for line in module.read_text("utf-8").splitlines() if line.startswith("DEVELOPMENT_POSTGRES_")]
@@ -131,13 +131,13 @@ printable = st.characters(exclude_categories=("C", "Z")) | st.sampled_from(list(
 @example(given_texts=dict.fromkeys(FREE_TEXT, "\\u0041 ${HOME} $(id) `id` 🙂 %(x)s %d"))
 @example(given_texts=dict.fromkeys(FREE_TEXT, "--- # [x]: {y} & *z !a @b, null"))
 @example(given_texts=dict.fromkeys(FREE_TEXT, "]]> </script> <!-- a, b <c@d> -->"))
-def test_any_text_stands_literally_and_breaks_nothing(free_text: Path, given_texts: dict[str, str]) -> None:
+def test_any_text_is_rendered_literally(free_text: Path, given_texts: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as target:
         data = given_texts | {"project_slug": "odd", "repository_url": "https://example.org/a/b"}
         try:
             project = render(free_text, Path(target), data, vcs_ref=None)
-        except ValueError as refusal:
-            assert "printable characters" in str(refusal)  # noqa: PT017
+        except ValueError as rejection:
+            assert "printable characters" in str(rejection)  # noqa: PT017
             return
         assert checks.unparsed(checks.Rendering(project)) == []
         name, description, author = (given_texts[question] for question in FREE_TEXT)

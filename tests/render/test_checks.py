@@ -1,4 +1,4 @@
-"""Each check of a rendering finds what is planted for it, and says nothing of a project that is sound."""
+"""Each check of a rendering finds its planted problem, and nothing in a sound project."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOUND = {
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Callable[..., list[str]]:
-    """What is wrong with a small project once these files are in it."""
+    """Returns the problems of a small project with the given files added."""
 
     def planted(files: dict[str, str], **answers: object) -> list[str]:
         defaults = {name: "" for name, question in questions().items() if question.get("when") is not False}
@@ -59,7 +59,7 @@ def test_a_sound_project_has_no_problem(plant: Callable[..., list[str]]) -> None
         ("a.yml", "a:\n   - b\n  - c\n", "a.yml: "),
         (".cursor/rules/a.mdc", "---\nglobs: [a\n---\n\nIt\n", ".cursor/rules/a.mdc: "),
         ("run", "#!/bin/sh\nif true; then\n", "run: "),
-        ("Dockerfile", "FORM python\n", "Dockerfile: FORM is no instruction"),
+        ("Dockerfile", "FORM python\n", "Dockerfile: FORM is not an instruction"),
         ("Dockerfile.dev", "RUN one\n", "Dockerfile.dev: does not begin with FROM"),
         ("a.md", "{{ project_name }} is here.\n", "a.md:1: {{ project_name }} is here."),
         ("a.md", "{% if ci %}\n", "a.md:1: {% if ci %}"),
@@ -79,16 +79,16 @@ def test_a_sound_project_has_no_problem(plant: Callable[..., list[str]]) -> None
         ("a.md", "![it](none.png)\n", "a.md: none.png leads nowhere"),
         ("a.md", "[it](docs/api.md#none)\n", "a.md: docs/api.md#none names no heading of docs/api.md"),
         ("a.md", "[it](#none)\n", "a.md: #none names no heading of a.md"),
-        ("what?.md", "It\n", "what?.md: a name that Windows cannot have"),
-        ("docs/aux.py", '"""It."""\n', "docs/aux.py: a name that Windows cannot have"),
+        ("what?.md", "It\n", "what?.md: an invalid name on Windows"),
+        ("docs/aux.py", '"""It."""\n', "docs/aux.py: an invalid name on Windows"),
         ("readme.md", "It\n", "stands there in other case"),
         ("docs/" + "x" * 180, "It\n", "longer than 180"),
     ],
 )
-def test_what_is_planted_is_found(plant: Callable[..., list[str]], path: str, text: str, problem: str) -> None:
+def test_a_planted_problem_is_found(plant: Callable[..., list[str]], path: str, text: str, problem: str) -> None:
     found = plant({path: text})
     assert any(problem in line for line in found)
-    assert all(path.lower() in line.lower() for line in found), "it and nothing else"
+    assert all(path.lower() in line.lower() for line in found), "exactly this problem"
 
 
 def test_modes_and_empty_folders_are_found(plant: Callable[..., list[str]], tmp_path: Path) -> None:
@@ -101,14 +101,14 @@ def test_modes_and_empty_folders_are_found(plant: Callable[..., list[str]], tmp_
 
 
 @pytest.mark.parametrize("choice", checks.FOREIGN, ids="-".join)
-def test_every_word_that_may_be_foreign_is_found(plant: Callable[..., list[str]], choice: tuple[str, str]) -> None:
+def test_every_foreign_word_is_found(plant: Callable[..., list[str]], choice: tuple[str, str]) -> None:
     word = checks.FOREIGN[choice].split("|")[0].replace("\\b", "").replace("\\", "")
     row = {**variants.row_of({}), choice[0]: choice[1]}
     assert plant({"a.txt": f"About {word.title()}/\n"}, **variants.answers_of(row)) == [f"a.txt:1: about {word}/"]
 
 
-def test_every_choice_is_minded() -> None:
-    """Of options whose choices have a name that could be told of; the others have tests of their own."""
+def test_every_choice_is_checked() -> None:
+    """For options whose choices have a name that a file could mention; others have their own tests."""
     others = {"license", "python_version", "rules_language"}
     minded = {option for option, _ in checks.FOREIGN}
     assert set(variants.options()) == minded | others

@@ -1,4 +1,4 @@
-"""The words of the command `rules` in the project's language: its help, its table and its messages."""
+"""The command `rules` speaks the project's language, in its help, its table and its messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_the_report_is_translated() -> None:
-    """Each text of the machinery's that is looked up has a translation with the same names in braces."""
+    """Each looked-up text has a translation with the same placeholders."""
     folder = FILES / "tests" / "support" / "rules"
     used = {
         *ast.literal_eval(re.findall(r"^HEADINGS = (.*)$", (folder / "report.py").read_text("utf-8"), re.MULTILINE)[0])
@@ -32,14 +32,14 @@ def test_the_report_is_translated() -> None:
         assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), english
 
 
-# Functions, and which of their arguments is the text.
+# Functions, and the index of their text argument.
 SPOKEN = {"check": 0, "say": 0, "Broken": 0, "at": 1, "found": 1, "DocumentError": 1}
-SENTENCE = re.compile(r"(?:[\w`'{}-]+,? ){4}")  # five words and more
-CODE = re.compile(r"(async def|def|for|import|get post) |[A-Z]{6} |.*\\", re.DOTALL)  # also of five words, SQL included
+SENTENCE = re.compile(r"(?:[\w`'{}-]+,? ){4}")  # at least five words
+CODE = re.compile(r"(async def|def|for|import|get post) |[A-Z]{6} |.*\\", re.DOTALL)  # code and SQL
 
 
 def spoken(text: str) -> set[str]:
-    """The texts of a module of checks that people read: those said at once, and sentences that a name holds."""
+    """Return the messages of a module of checks: arguments, and sentences in variables."""
     found: set[str] = set()
     tree = ast.parse(text)
     silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
@@ -55,7 +55,7 @@ def spoken(text: str) -> set[str]:
             found |= {part.value for part in given if isinstance(part, ast.Constant) and isinstance(part.value, str)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             found |= {node.value} if SENTENCE.search(node.value) and not CODE.match(node.value.strip()) else set()
-    return found - {":"}  # of an f-string: where a document's error is
+    return found - {":"}  # part of an f-string with the position of an error
 
 
 def test_every_message_of_a_check_is_translated(render: Render) -> None:

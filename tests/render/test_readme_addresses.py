@@ -1,4 +1,4 @@
-"""The README of a project names the addresses at which `dev` serves it."""
+"""The README of a project lists the addresses of `dev`."""
 
 from __future__ import annotations
 

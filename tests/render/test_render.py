@@ -1,4 +1,4 @@
-"""Renderings: every variant parses, is linted and formatted, and bears no trace of the template."""
+"""Every variant parses, passes the linter and formatter, and has no trace of the template."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.template import render as render_template
 if TYPE_CHECKING:
     from tests.conftest import Render
 
-# The longest and the shortest name: neither moves a line break or the order of imports.
+# The longest and the shortest name: neither changes line breaks or the order of imports.
 NAMES = {"long-name": {"project_slug": "zzz-the-longest-name-that-a-project-gets"}, "short-name": {"project_slug": "a"}}
 ROWS = variants.rows() | variants.flips() | NAMES
 
@@ -35,7 +35,7 @@ def project(render: Render, row: str) -> Path:
 
 
 QUICK = {*variants.ARCHETYPES, *NAMES}
-# The tests of one variant run in one process of pytest-xdist, which renders it once.
+# One process of pytest-xdist runs the tests of one variant, and renders it once.
 each_variant = pytest.mark.parametrize(
     "row",
     [
@@ -46,7 +46,7 @@ each_variant = pytest.mark.parametrize(
 
 
 def contents(project: Path) -> dict[str, tuple[int, bytes]]:
-    """The mode and the bytes of every file by its path."""
+    """Return the mode and bytes of every file by path."""
     return {
         path.relative_to(project).as_posix(): (path.stat().st_mode, path.read_bytes())
         for path in rendered_files(project)
@@ -54,19 +54,19 @@ def contents(project: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def succeeds(command: list[str], project: Path) -> None:
-    """Run a command there."""
+    """Run a command in a project and check that it succeeds."""
     ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @each_variant
-def test_its_files_are_sound(project: Path) -> None:
-    """They parse, bear no trace of the template nor of what was not chosen, and are tidy: checks.py."""
+def test_rendered_files_are_sound(project: Path) -> None:
+    """Files parse, are tidy, and have no trace of the template or of options that were not chosen: checks.py."""
     assert checks.problems(checks.Rendering(project)) == []
 
 
-def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
-    """In time of the processor, with nothing read or parsed before, beside how slow the machine is just then."""
+def test_checking_a_variant_takes_half_a_second(render: Render) -> None:
+    """In processor time without caches, corrected by the present speed of the machine."""
     project = render()
     took = []
     for _ in range(3):
@@ -78,7 +78,7 @@ def test_looking_at_a_variant_takes_half_a_second(render: Render) -> None:
 
 
 def slowness() -> float:
-    """How much longer than on the machine of the budgets some work takes here and now; at least 1."""
+    """Return the ratio of the present time of some work to that on the reference machine; at least 1."""
     began = time.process_time()
     for _ in range(20):
         ast.parse("f(a, b)[c] = {d: e for d, e in g}\n" * 100)
@@ -93,7 +93,7 @@ def test_linting_and_formatting_change_nothing(project: Path) -> None:
 
 
 @each_variant
-def test_the_lock_is_in_step(project: Path) -> None:
+def test_the_rendered_lock_is_up_to_date(project: Path) -> None:
     succeeds(["uv", "lock", "--check"], project)
 
 
@@ -125,7 +125,7 @@ def test_every_text_changes_a_file(varying: Path, tmp_path: Path, name: str, val
 
 
 def without_answers(project: Path) -> dict[str, str]:
-    """Every file but the answers, in which every answer changes something."""
+    """Return every file except the answers file, which every answer changes."""
     return {path: text for path, text in checks.Rendering(project).texts.items() if path != ANSWERS_FILE}
 
 
@@ -133,7 +133,7 @@ def without_answers(project: Path) -> dict[str, str]:
 def test_a_rendering_in_process_is_what_copier_copy_writes(
     copier_template: Path, render: Render, tmp_path: Path
 ) -> None:
-    """Tests render in their own process, and quicker: quick.py."""
+    """Tests render in-process and faster: fast_copier.py."""
     command = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet", "--vcs-ref", "HEAD"]
     subprocess.run([*command, str(copier_template), str(tmp_path / "project")], check=True, capture_output=True)
     assert contents(tmp_path / "project") == contents(render())
@@ -148,7 +148,7 @@ def test_a_second_copy_over_itself_changes_nothing(copier_template: Path, tmp_pa
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_what_is_the_users_survives_a_second_copy(copier_template: Path, tmp_path: Path) -> None:
+def test_a_second_copy_keeps_the_users_files(copier_template: Path, tmp_path: Path) -> None:
     project = render_template(copier_template, tmp_path)
     mine = min((project / "src" / "my_agent" / "agent").iterdir())
     mine.write_text("mine\n", "utf-8")
@@ -179,15 +179,17 @@ def test_uncommitted_changes_are_rendered_from_head(copier_template: Path, tmp_p
     assert (project / "README.md").read_text("utf-8") == "# Changed My Agent\n"
 
 
-def test_the_next_commands_are_told(copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_message_lists_next_commands(
+    copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = render_template(copier_template, tmp_path / "my agent's", quiet=False)
-    told = capsys.readouterr().err
-    commands = [line.strip() for line in told.splitlines() if line.startswith("    ")]
+    message = capsys.readouterr().err
+    commands = [line.strip() for line in message.splitlines() if line.startswith("    ")]
     changed = subprocess.run(f"{commands[0]} && pwd", shell=True, capture_output=True, text=True, check=True)
     assert changed.stdout.strip() == str(project)
     assert commands[1].startswith("uv run my-agent dev")
     assert commands[2] == "uv run pytest"
-    assert "git init" in told
+    assert "git init" in message
 
 
 @pytest.mark.parametrize(
@@ -205,8 +207,8 @@ def test_the_next_commands_are_told(copier_template: Path, tmp_path: Path, capsy
         ("../it", str(Path.cwd().parent / "it")),
     ],
 )
-def test_the_address_of_a_template_is_recorded_whole(given: str, recorded: str) -> None:
-    """Renovate's copier manager follows https addresses only, and a relative path would lead from another folder."""
+def test_the_full_address_of_a_template_is_recorded(given: str, recorded: str) -> None:
+    """Renovate's copier manager follows https addresses only, and a relative path would depend on the folder."""
     source = FILES / "{{ _copier_conf.answers_file }}.jinja"
     text = environment().from_string(source.read_text("utf-8")).render(_copier_answers={"_src_path": given})
     assert yaml.safe_load(text) == {"_src_path": recorded}

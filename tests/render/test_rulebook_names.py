@@ -1,4 +1,4 @@
-"""docs/rulebook-names.md: each name of ours in the table is one of a rendering."""
+"""Each of our names in docs/rulebook-names.md exists in a rendering."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """What stands as code in the third column, without what varies by project."""
+    """Return the code spans of the third column, without those that vary by project."""
     rows = (ROOT / "docs/rulebook-names.md").read_text("utf-8").splitlines()
     cells = [row.split(" | ")[2] for row in rows if re.match(r"\| \d+\.1 ", row)]
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell) if "<" not in name]
 
 
-def test_every_name_of_ours_is_in_a_rendering(render: Render) -> None:
+def test_every_name_exists_in_a_rendering(render: Render) -> None:
     project = render()
     files = [
         path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts[:1]
@@ -31,7 +31,7 @@ def test_every_name_of_ours_is_in_a_rendering(render: Render) -> None:
 
 
 def known(name: str, places: str, texts: str) -> bool:
-    """Whether it is the path of a file or folder, or stands in a file: a dotted name by its last part."""
+    """Whether a name is a path or occurs in a file; for a dotted name, whether its last part does."""
     plain = name.removesuffix("()")
     if plain.rstrip("/") in places or plain in texts:
         return True

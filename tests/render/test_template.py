@@ -1,4 +1,4 @@
-"""What can be seen of the template without rendering it: every question and file is used, every name is known."""
+"""Static checks of the template: every question and file is used, every name is known."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ PROVIDED = {
     "UNSET",
 }
 LONGEST = 400
-RUNBOOKS = "{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja"  # a section for each alert
-LISTS = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml", RUNBOOKS}  # generated, or looked up
+RUNBOOKS = "{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja"  # a section per alert
+LISTS = {"uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml", RUNBOOKS}  # generated files, or reference
 
 
 def undeclared(text: str) -> set[str]:
-    """The names that a Jinja text takes from its context."""
+    """Return the names that a Jinja text takes from its context."""
     return meta.find_undeclared_variables(environment().parse(text))
 
 
 def strings(value: Any) -> Iterator[str]:  # noqa: ANN401
-    """Every string in a part of copier.yml."""
+    """Yield every string in a part of copier.yml."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -67,7 +67,7 @@ def strings(value: Any) -> Iterator[str]:  # noqa: ANN401
 
 
 def jinja_texts() -> dict[str, str]:
-    """Every Jinja text of the template by where it stands: paths, files, copier.yml, and the texts they include."""
+    """Return every Jinja text by its location: paths, files, copier.yml, and included texts."""
     paths = {f"path {name}": name for name in NAMES}
     files = {
         name: path.read_text("utf-8") for name, path in zip(NAMES, TEMPLATES, strict=True) if path.suffix == SUFFIX
@@ -91,7 +91,7 @@ def test_no_name_is_undefined() -> None:
 
 
 def compared(text: str) -> set[tuple[str, str]]:
-    """The answers that a Jinja text compares a question with: `ci == 'github'`, `'tracing' in layers`."""
+    """Return the question and value of each comparison, as in `ci == 'github'` or `'tracing' in layers`."""
     found = set()
     for node in environment().parse(text).find_all(nodes.Compare):
         for one, other in ((node.expr, node.ops[0].expr), (node.ops[0].expr, node.expr)):
@@ -101,7 +101,7 @@ def compared(text: str) -> set[tuple[str, str]]:
 
 
 def test_no_choice_is_unknown() -> None:
-    """A condition on a choice that no question offers would never hold, or always."""
+    """A condition on an unknown choice would be constant."""
     offered = {name: set(variants.choices(question)) for name, question in questions().items() if "choices" in question}
     unknown = {
         where: {(name, value) for name, value in compared(text) if value not in offered.get(name, {value})}
@@ -113,31 +113,31 @@ def test_no_choice_is_unknown() -> None:
 
 
 def test_no_name_is_set_and_not_used() -> None:
-    """A `{% set %}` or a loop's variable in the template's files; in copier.yml a value is set to be rendered."""
+    """Checks `{% set %}` and loop variables."""
     unused = {where: set_and_not_used(text) for where, text in jinja_texts().items()}
     assert {where: names for where, names in unused.items() if names} == {}
     assert set_and_not_used("{% set a = 1 %}{% set b = a %}") == {"b"}
 
 
 def set_and_not_used(text: str) -> set[str]:
-    """The names that a Jinja text stores and never loads."""
+    """Return the names that a Jinja text stores and never loads."""
     names = list(environment().parse(text).find_all(nodes.Name))
     return {name.name for name in names if name.ctx == "store"} - {name.name for name in names if name.ctx == "load"}
 
 
-def test_paths_can_stand_on_windows() -> None:
+def test_paths_are_valid_on_windows() -> None:
     assert checks.hostile(NAMES) == []
 
 
 def test_no_name_is_hard_coded() -> None:
-    """The default names occur only where an answer puts them."""
+    """The default names come from answers only."""
     default = re.compile(r"my[-_ ]agent", re.IGNORECASE)
     named = [path for path in (*TEMPLATES, *INCLUDES) if default.search(path.read_text("utf-8"))]
     assert named == []
 
 
 def test_every_question_is_used() -> None:
-    """An answer acts in a rendered file or its path; a computed value may act in another question."""
+    """An answer changes a rendered file or its path; a computed value may change another question."""
     everywhere = {where: undeclared(text) for where, text in jinja_texts().items()}
     rendered = set().union(*(names for where, names in everywhere.items() if not where.startswith("copier.yml")))
     for name, question in questions().items():
@@ -158,11 +158,11 @@ def test_every_pair_of_choices_is_rendered() -> None:
     assert set().union(*map(variants.pairs, variants.pairwise())) == variants.all_pairs(variants.options())
 
 
-def test_every_pair_takes_no_more_rows_than_a_search_found() -> None:
+def test_the_covering_array_is_as_small_as_the_search_found() -> None:
     assert len(variants.pairwise()) == len(variants.ARCHETYPES) + len(variants.found()), "run `make covering`"
 
 
-def test_a_search_finds_rows_that_make_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_covers_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     archetypes = [variants.row_of(given) for given in variants.ARCHETYPES.values()]
     rows = covering.search(14, variants.SEED)
     assert rows is not None
@@ -172,7 +172,7 @@ def test_a_search_finds_rows_that_make_every_pair(monkeypatch: pytest.MonkeyPatc
     assert covering.search(14, variants.SEED) is None
 
 
-def test_a_greedy_adds_the_rows_that_a_search_has_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_greedy_algorithm_adds_missing_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variants, "FOUND", tmp_path / "covering.json")
     half = [{"ci": "none", "layers=tracing": "no", "removed": "yes"}]
     variants.FOUND.write_text(json.dumps(half), "utf-8")
@@ -182,9 +182,9 @@ def test_a_greedy_adds_the_rows_that_a_search_has_not_found(tmp_path: Path, monk
     assert len(rows) > len(variants.ARCHETYPES) + len(variants.found())
 
 
-def test_the_archetypes_make_every_choice_but_the_second_newest_python(questionnaire: Path, tmp_path: Path) -> None:
+def test_the_archetypes_make_every_choice_but_one_python(questionnaire: Path, tmp_path: Path) -> None:
     offered = {name: set(values) for name, values in variants.options().items()}
-    offered["python_version"] -= {"3.13"}  # between the others; rows of the array have it
+    offered["python_version"] -= {"3.13"}  # rows of the array have it
     built = [
         variants.row_of(answers(render(questionnaire, tmp_path / name, given, vcs_ref=None)))
         for name, given in variants.ARCHETYPES.items()
@@ -193,7 +193,7 @@ def test_the_archetypes_make_every_choice_but_the_second_newest_python(questionn
 
 
 def rendered_names() -> Iterator[dict[str, str]]:
-    """For each row of answers, the files that it renders: the path in the template, and that in the project."""
+    """Yield, for each row of answers, the paths of its files in the template and in the project."""
     example: dict[str, Any] = {**dict.fromkeys(questions(), "x"), "_copier_conf": {"answers_file": "answers"}}
     names = {name: environment().from_string(name) for name in NAMES}
     for row in variants.pairwise():
@@ -205,17 +205,17 @@ def rendered_names() -> Iterator[dict[str, str]]:
         }
 
 
-def test_every_file_is_reached_by_a_variant() -> None:
+def test_some_variant_renders_every_file() -> None:
     assert set(NAMES) - set().union(*rendered_names()) == set()
 
 
-def test_no_two_files_are_rendered_to_one_path() -> None:
+def test_no_two_files_render_to_one_path() -> None:
     for row in rendered_names():
         assert [path for path, times in Counter(row.values()).items() if times > 1] == []
 
 
-def test_a_condition_stands_once() -> None:
-    """In the name of a file or folder, and neither again along the path nor inside the file."""
+def test_a_condition_appears_once() -> None:
+    """In the name of a file or folder, and not again along the path or inside the file."""
     for name, path in zip(NAMES, TEMPLATES, strict=True):
         along = CONDITION.findall(name)
         assert len(along) == len(set(along)), f"{name}: the same condition twice along the path"
@@ -224,7 +224,7 @@ def test_a_condition_stands_once() -> None:
             assert not set(along) & set(inside), f"{name}: its condition again inside"
 
 
-def test_only_files_whose_text_varies_bear_the_suffix() -> None:
+def test_only_files_whose_text_varies_have_the_suffix() -> None:
     for name, path in zip(NAMES, TEMPLATES, strict=True):
         varies = bool(marker().search(path.read_text("utf-8")))
         assert varies == (path.suffix == SUFFIX), f"{name} {'needs' if varies else 'does not need'} its suffix"
@@ -235,15 +235,15 @@ def test_scripts_and_only_scripts_are_executable() -> None:
         assert bool(path.stat().st_mode & 0o111) == path.read_bytes().startswith(b"#!"), name
 
 
-def test_files_fit_in_a_head() -> None:
-    """Those of the template, and those around it."""
+def test_files_are_short() -> None:
+    """Checks all files of the repository."""
     lengths = {path: len((ROOT / path).read_text("utf-8").splitlines()) for path in working_tree()}
     lengths = {path: length for path, length in lengths.items() if path.name not in LISTS}
     assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
 
 
-def test_the_template_asks_for_no_trust() -> None:
-    """But for migrations, which ask for it in the one update that crosses their release: test_hooks.py."""
+def test_the_template_needs_no_trust() -> None:
+    """Except for migrations, which need it in the update that crosses their release: test_hooks.py."""
     assert not {"_tasks", "_jinja_extensions"} & set(config())
 
 
@@ -251,22 +251,22 @@ def test_the_questions_are_documented() -> None:
     assert documentation.PAGE.read_text("utf-8") == documentation.page(), "stale: run `make docs`"
 
 
-def test_links_in_the_documentation_lead_somewhere() -> None:
+def test_links_in_the_documentation_work() -> None:
     paths = [path for path in working_tree() if path.parts[0] != FILES.name]
     texts = {path.as_posix(): path.read_text("utf-8") if path.suffix == ".md" else "" for path in paths}
     assert checks.dead_links(texts) == []
 
 
-def test_a_document_is_read_by_the_tests_of_it_alone() -> None:
-    """One that its owner renamed or deleted ends those tests, and not the collection of all."""
+def test_only_its_own_tests_read_a_document() -> None:
+    """If an owner renames or deletes a document, those tests fail, not the collection of all tests."""
     for name, path in zip(NAMES, TEMPLATES, strict=True):
         if name.startswith("tests/"):
             early = re.findall(r'^\w.*"docs".*\bread_text\(.*$', path.read_text("utf-8"), re.MULTILINE)
             assert early == [], name
 
 
-def test_the_changes_of_rules_stand_in_each_language_alone() -> None:
-    """The same versions and rules in both; each file has its own language. A file for all would reach every project."""
+def test_each_language_has_its_own_changelog_of_rules() -> None:
+    """Both list the same versions and rules, each in one language: a shared file would reach every project."""
     changelogs = {path for path in NAMES if path.endswith("CHANGELOG.md")}
     assert changelogs == {path.removeprefix("template/") for path in releases.RULES.values()}
     english, chinese = ((ROOT / releases.RULES[language]).read_text("utf-8") for language in ("en", "zh"))
@@ -278,7 +278,7 @@ def test_the_changes_of_rules_stand_in_each_language_alone() -> None:
 
 
 def test_each_readme_names_the_supported_systems_and_the_reason() -> None:
-    """The reason holds: the lock has no build of these two for Windows."""
+    """The reason is true: the lock has no Windows build of the two packages."""
     pages = [ROOT / "README.md", *(FILES / README.replace("'en'", f"'{language}'") for language in ("en", "zh"))]
     for page in pages:
         text = page.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Containers as a user runs them: the project's image, and its compose.yaml, on the machine's own Docker Engine."""
+"""Run a project's image and compose.yaml on the machine's Docker Engine, as a user does."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 ADVICE = "install Docker Engine 25 or later with Compose (https://docs.docker.com/engine/install/)"
 TURN_SECONDS = 60.0
-WEB_PORTS = 6  # twice as many as there are replicas: somebody else may take one meanwhile
+WEB_PORTS = 6  # twice the replicas: another process may take a port
 
 
 def docker(*arguments: str, check: bool = True, **options: Any) -> str:  # noqa: ANN401
-    """Run `docker`; returns what it says, or fails with it."""
+    """Run `docker` and return its output, or fail with it."""
     command = [program("docker", ADVICE), *arguments]
     ran = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, errors="replace", **options
@@ -39,7 +39,7 @@ def docker(*arguments: str, check: bool = True, **options: Any) -> str:  # noqa:
 
 
 def need_engine() -> None:
-    """Skip where no engine runs; in CI, fail."""
+    """Skip without a running engine; in CI, fail."""
     ran = subprocess.run([program("docker", ADVICE), "version"], capture_output=True, text=True, check=False)
     if ran.returncode:
         message = f"no Docker Engine runs: {ADVICE}"
@@ -47,22 +47,22 @@ def need_engine() -> None:
 
 
 def inspect(*names: str) -> list[dict[str, Any]]:
-    """What the engine knows of containers or images."""
+    """Return `docker inspect` of containers or images."""
     found: list[dict[str, Any]] = json.loads(docker("inspect", *names))
     return found
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = TURN_SECONDS) -> Any:  # noqa: ANN401
-    """Wait until `look` returns something."""
+    """Wait until `look` returns something true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} seconds"
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} seconds"
         time.sleep(0.1)
     return found
 
 
 def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nothing listens on; not those that others who ask now are told, too."""
+    """Return the first of `count` consecutive free ports, chosen at random so that concurrent callers get others."""
     for first in random.sample(range(24000, 32000, count), 100):
         with ExitStack() as stack:
             try:
@@ -75,7 +75,7 @@ def free_ports(count: int) -> int:
 
 
 class Stack:
-    """`docker compose` in a project, apart from whatever else runs on the machine."""
+    """`docker compose` in a project, isolated from other projects on the machine."""
 
     def __init__(self, project: Path, image: str) -> None:
         self.project = project
@@ -89,11 +89,11 @@ class Stack:
         }
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run `docker compose` there."""
+        """Run `docker compose`."""
         return docker("compose", "--progress=plain", *arguments, check=check, cwd=self.project, env=self._environment)
 
     def shell(self, commands: str) -> None:
-        """Run what the documentation tells people to type."""
+        """Run a shell command of the documentation."""
         command = ["sh", "-euc", commands]
         ran = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd=self.project, env=self._environment
@@ -101,39 +101,39 @@ class Stack:
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
     def up(self) -> None:
-        """All of it, healthy."""
+        """Start all services and wait until they are healthy."""
         self.compose("up", "--no-build", "--wait", "--wait-timeout", "240")
 
     def url(self, replica: int) -> str:
-        """Where a web process listens: those are numbered from 1."""
+        """Return the address of a web process, numbered from 1."""
         return f"http://{self.compose('port', '--index', str(replica), 'web', '8000')}"
 
     def containers(self, *services: str) -> list[dict[str, Any]]:
-        """All of them, or those of some services, running or not."""
+        """Return the containers of all or some services, running or not."""
         return inspect(*self.compose("ps", "--all", "--quiet", *services).split())
 
     def in_use(self) -> dict[str, tuple[str, str]]:
-        """Of each process, when it started and the settings that it read then."""
+        """Return the start time and the settings of each process."""
         found = {one["Name"].lstrip("/"): one for one in self.containers("web", "worker", "scheduler")}
         return {n: (one["State"]["StartedAt"], docker("exec", n, "cat", "/app/.env")) for n, one in found.items()}
 
     def token(self) -> str:
-        """One that a person gets in the same way."""
+        """Issue a token with the documented command."""
         slug = str(answers(self.project)["project_slug"])
         return self.compose("exec", "-T", "web", slug, "token", "issue", "somebody").splitlines()[-1]
 
     def client(self, replica: int, token: str) -> httpx2.Client:
-        """Of one web process."""
+        """Return a client of one web process."""
         headers = {"Authorization": f"Bearer {token}"}
         return httpx2.Client(base_url=self.url(replica), headers=headers, timeout=TURN_SECONDS)
 
     def down(self) -> None:
-        """Nothing of it is left."""
+        """Remove containers, volumes and images."""
         self.compose("down", "--volumes", "--timeout", "5")
 
 
 def say(client: httpx2.Client, session: str, text: str) -> dict[str, Any]:
-    """Send a message, and wait for the answer."""
+    """Send a message and return the answer."""
     response = client.post(f"{session}/messages", json={"text": text})
     assert response.status_code == 200, response.text
     turn: dict[str, Any] = response.json()
@@ -141,7 +141,7 @@ def say(client: httpx2.Client, session: str, text: str) -> dict[str, Any]:
 
 
 def queue(client: httpx2.Client, session: str, text: str) -> str:
-    """Have a worker run a turn; returns its address once it runs."""
+    """Start a background turn and return its address once it runs."""
     headers = {"Prefer": "respond-async"}
     response = client.post(f"{session}/messages", json={"text": text}, headers=headers)
     assert response.status_code == 202, response.text
@@ -151,6 +151,6 @@ def queue(client: httpx2.Client, session: str, text: str) -> str:
 
 
 def finished(client: httpx2.Client, address: str) -> str:
-    """How a turn ended."""
+    """Wait for a turn to end and return it."""
     status: str = until("the turn's end", lambda: (t := client.get(address).json())["finished_at"] and t["status"])
     return status

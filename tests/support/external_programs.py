@@ -1,6 +1,6 @@
-"""Programs that tests need and that may not be on this machine.
+"""External programs of tests.
 
-Without one, its tests are skipped with a word on what to install; in CI, where nothing is skipped, they fail.
+Tests of a missing program are skipped with advice on how to install it; in CI they fail.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PATH = os.pathsep.join([os.environ["PATH"], str(ROOT / ".tools" / "bin"), "/usr/
 
 
 def program(name: str, advice: str) -> str:
-    """Its path. `advice` tells how to get it."""
+    """Return a program's path. `advice` explains how to install it."""
     found = shutil.which(name, path=PATH)
     if found is None:
         message = f"{name} is missing: {advice}"

@@ -1,8 +1,8 @@
-"""Answers that the template refuses: test_answers.py tries each, and the table at the end of a run lists them."""
+"""Answers that the template rejects: test_answers.py tries each, and the table at the end of a run lists them."""
 
 from __future__ import annotations
 
-FREE_TEXT = {"project_name": 60, "project_description": 180, "author_name": 80}  # the longest that is taken
+FREE_TEXT = {"project_name": 60, "project_description": 180, "author_name": 80}  # maximum lengths
 TOO_LONG = "x" * 200
 NO_TEXT = ["", TOO_LONG, " x", "x ", "a\nb", "a\x00b", "\u202egnirts", "a\u2028b"]
 NO_SLUG = ["", TOO_LONG, "../x", "my agent;rm -rf /", "Caps", "-x", "x-", "a--b", "a_b", "a.b", "zoë", "🙂", '"', "a\n"]
@@ -31,7 +31,7 @@ NO_IMAGE = [
     "x\n",
     TOO_LONG + "x" * 40,
 ]
-REFUSED = [
+INVALID = [
     *((name, value) for name in FREE_TEXT for value in NO_TEXT if (name, value) != ("project_description", "")),
     ("project_description", ""),
     *(("project_slug", value) for value in NO_SLUG),

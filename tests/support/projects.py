@@ -1,4 +1,4 @@
-"""Commands run in rendered projects as their owners run them."""
+"""Run commands in rendered projects as their owners do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = dict(sorted(variants.rows().items(), key=lambda row: row[1].get("task_que
 
 
 def variant_marks(row: str) -> list[pytest.MarkDecorator]:
-    """One takes minutes on two cores: `make test` has the archetypes, `make agent` all, and CI a machine for each."""
+    """Mark a variant: `make test` runs the archetypes, `make agent` all, and CI each on its own machine."""
     return [pytest.mark.variant] if row in variants.ARCHETYPES else [pytest.mark.variant, pytest.mark.matrix]
 
 
@@ -28,15 +28,15 @@ each_row = pytest.mark.parametrize(
 
 
 def environment() -> dict[str, str]:
-    """The environment of a user's shell: without variables of this test run, or that disable bytecode caches."""
+    """Return the environment of a user's shell, without variables of this test run or that disable bytecode caches."""
     inherited = ("VIRTUAL_ENV", "PYTEST_", "COV", "UV_PYTHON=", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE")
     return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
 
 
 def share() -> dict[str, str]:
-    """The environment of a variant that is built beside others: its share of three workers per processor.
+    """Return the environment of a variant that is built next to others, with its share of three workers per processor.
 
-    With two per processor, the default of a suite that runs alone, processors were idle for a tenth of the time.
+    With two per processor, the default of a single suite, processors were idle for a tenth of the time.
     """
     others = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return environment() | {"PYTEST_XDIST_AUTO_NUM_WORKERS": str(max(1, 3 * (os.cpu_count() or 1) // others))}

@@ -1,7 +1,7 @@
-"""A table of variants by stages, with times, at the end of a test run that builds variants.
+"""Print a table of variants and stages, with times, at the end of a test run that builds variants.
 
-A stage is what a test of a variant says it is (`record_property("stage", [name, seconds])`); for all other tests whose
-parameter is a variant, the stage is the name of their module: test_image.py counts as `image`.
+Tests of a variant name their stages with `record_property("stage", [name, seconds])`. For other tests that are
+parametrized by variant, the stage is the name of their module: test_image.py counts as `image`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import variants
-from tests.support.invalid_answers import REFUSED
+from tests.support.invalid_answers import INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _pytest.terminal import TerminalReporter
 
-REFUSING = "test_answers.py::test_bad_answers_are_refused_in_one_sentence["
+INVALID_TEST = "test_answers.py::test_bad_answers_are_rejected_in_one_sentence["
 SHOWN = 24  # characters of an answer
 OUTCOMES = ("passed", "failed", "skipped", "error")
-PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\](?:@[\w-]+)?$")  # pytest-xdist adds a test's group
+PARAMETERS = re.compile(r"test_(\w+)\.py::\w+\[(.+)\](?:@[\w-]+)?$")  # pytest-xdist appends the group
 Table = dict[str, dict[str, tuple[float, bool]]]
 
 
 def stages(reports: Iterable[pytest.TestReport], names: Iterable[str]) -> Table:
-    """For each variant its stages: the seconds that each took in all, and whether it failed."""
+    """Return the stages of each variant, with their total seconds and whether one failed."""
     known = set(names)
     table: Table = {name: {} for name in names}
 
@@ -53,7 +53,7 @@ def stages(reports: Iterable[pytest.TestReport], names: Iterable[str]) -> Table:
 
 
 def lines(table: Table) -> list[str]:
-    """The table as text; a stage that failed bears an exclamation mark, one that was not run a dash."""
+    """Return the table as text, with an exclamation mark for a failed stage and a dash for one that did not run."""
     columns = list(dict.fromkeys(stage for found in table.values() for stage in found))
     width = max(map(len, table), default=0)
     totals: dict[str, float] = defaultdict(float)
@@ -71,7 +71,7 @@ def lines(table: Table) -> list[str]:
 
 
 def coverage() -> str:
-    """How much of the option space the variants stand for."""
+    """Return a sentence on the covered part of the option space."""
     space, rows = variants.options(), variants.pairwise()
     archetypes = [variants.row_of(answers) for answers in variants.ARCHETYPES.values()]
     every, known = variants.all_pairs(space), set[variants.Pair]().union(*map(variants.pairs, archetypes))
@@ -81,26 +81,26 @@ def coverage() -> str:
     )
 
 
-def refusals(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """The answers that were tried in this run and have to be refused, by question; long ones cut short."""
-    tried = [report for report in reports if report.when == "call" and REFUSING in report.nodeid]
-    if len(tried) < len(REFUSED):
+def rejections(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """Return the invalid answers that this run tried, by question, shortened."""
+    tried = [report for report in reports if report.when == "call" and INVALID_TEST in report.nodeid]
+    if len(tried) < len(INVALID):
         return []
     values: dict[str, list[str]] = defaultdict(list)
-    for question, value in REFUSED:
+    for question, value in INVALID:
         text = ascii(value)
         values[question].append(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")
     return [
-        f"{sum(report.passed for report in tried)} of {len(REFUSED)} answers were refused in one sentence:",
+        f"{sum(report.passed for report in tried)} of {len(INVALID)} answers were rejected in one sentence:",
         *(f"  {question}: {'  '.join(found)}" for question, found in values.items()),
     ]
 
 
 def write(reporter: TerminalReporter) -> None:
-    """Write the table of this run, if it has built a variant."""
+    """Write the table if this run built a variant."""
     reports = [report for outcome in OUTCOMES for report in reporter.stats.get(outcome, []) if hasattr(report, "when")]
     table = {variant: found for variant, found in stages(reports, variants.rows()).items() if found}
     if any("suite" in found for found in table.values()):
         reporter.section("variants and stages, in seconds")
-        for line in [*lines(table), coverage(), *refusals(reports)]:
+        for line in [*lines(table), coverage(), *rejections(reports)]:
             reporter.write_line(line)

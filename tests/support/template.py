@@ -1,4 +1,4 @@
-"""The template as data: its questions, its files, its Jinja environment, and a rendering of it."""
+"""The template as data: questions, files, Jinja environment, renderings."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ FILES = ROOT / "template"
 README = "{% if rules_language == 'en' %}README.md{% endif %}.jinja"
 ANSWERS_FILE = ".copier-answers.yml"
 SUFFIX = ".jinja"
-INCLUDED = ("messages", "parts")  # folders of texts that copier.yml and files of the template include
+INCLUDED = ("messages", "parts")  # folders of texts that copier.yml and rendered files include
 
 
 @cache
 def config() -> dict[str, Any]:
-    """copier.yml, settings and questions."""
+    """Return the settings and questions of copier.yml."""
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     return loaded
 
 
 def questions() -> dict[str, dict[str, Any]]:
-    """The questions and, with `when: false`, the computed values."""
+    """Return the questions and, with `when: false`, the computed values."""
     return {name: value for name, value in config().items() if not name.startswith("_")}
 
 
 def environment() -> SandboxedEnvironment:
-    """Jinja as Copier sets it up for this template."""
+    """Return a Jinja environment as Copier configures it for this template."""
     settings = {**config()["_envops"], "undefined": StrictUndefined}
     return SandboxedEnvironment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"], **settings)
 
 
 def working_tree() -> list[Path]:
-    """What would be committed now, relative to ROOT: tracked and new files, without ignored and deleted ones."""
+    """Return the paths relative to ROOT of tracked and new files, without ignored and deleted ones."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def working_tree() -> list[Path]:
 
 
 def asking() -> list[Path]:
-    """The files of any rendering: copier.yml, the answers file, and the folders outside template/ of included texts."""
+    """Return the files that every rendering needs: copier.yml, the answers file, and included texts."""
     return [
         path
         for path in working_tree()
@@ -67,7 +67,7 @@ def asking() -> list[Path]:
 
 
 def export(paths: list[Path], target: Path) -> Path:
-    """Copy files of the working tree, given relative to ROOT."""
+    """Copy files of the working tree, given relative to ROOT, and return the target."""
     for path in paths:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         copy2(ROOT / path, target / path)
@@ -75,7 +75,10 @@ def export(paths: list[Path], target: Path) -> Path:
 
 
 def render(source: Path, target: Path, answers: Mapping[str, Any] | None = None, **options: Any) -> Path:  # noqa: ANN401
-    """`copier copy --defaults`, with no trust. Unknown answers are an error, where Copier ignores them."""
+    """Run `copier copy --defaults` without `--trust`.
+
+    Raises KeyError for unknown answers, which Copier would ignore.
+    """
     answers = answers or {}
     if unknown := set(answers) - set(questions()):
         raise KeyError(f"no such question: {', '.join(sorted(unknown))}")
@@ -88,17 +91,17 @@ def render(source: Path, target: Path, answers: Mapping[str, Any] | None = None,
 
 
 def answers(project: Path) -> dict[str, Any]:
-    """The answers that a rendered project recorded."""
+    """Return the recorded answers of a rendered project."""
     loaded: dict[str, Any] = yaml.safe_load((project / ANSWERS_FILE).read_text("utf-8"))
     return loaded
 
 
 def rendered_files(project: Path) -> list[Path]:
-    """Every file of a rendering that nothing has been run in."""
+    """Return every file of a fresh rendering."""
     return sorted(path for path in project.rglob("*") if path.is_file())
 
 
 def marker() -> re.Pattern[str]:
-    """What a text bears that is to be rendered: a statement, a comment, or the name of an answer."""
+    """Return a pattern of Jinja in a text: a statement, a comment, or the name of an answer."""
     names = "|".join([*questions(), "_copier_answers", "_copier_conf", "_copier_operation"])
     return re.compile(r"{%|{#|{{-?\s*(?:dict\()?(?:" + names + r")\b")

@@ -1,4 +1,4 @@
-"""A command in a pseudo-terminal: each answer is typed once its question is on the screen."""
+"""Run a command in a pseudo-terminal and type each answer once its question is on the screen."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-WHERE, HERE = b"\x1b[6n", b"\x1b[1;1R"  # prompt_toolkit asks the terminal for the cursor's place
+WHERE, HERE = b"\x1b[6n", b"\x1b[1;1R"  # prompt_toolkit asks for the cursor's position
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
-SECONDS = 120.0  # without any output: the command waits for an answer that is not in the script
+SECONDS = 120.0  # without output, after which the command must be waiting for an answer that the script lacks
 
 
 def talk(command: Sequence[str | Path], folder: Path, script: Sequence[tuple[str, str]]) -> tuple[int, str]:
-    """Return the exit code and all output. Each pair of the script is a text to wait for and the keys to type then."""
+    """Return the exit code and all output. Each pair of the script is a text to wait for and the keys to type."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
@@ -42,10 +42,10 @@ def talk(command: Sequence[str | Path], folder: Path, script: Sequence[tuple[str
 
 
 def _read(terminal: int) -> bytes:
-    """What is there next; nothing once the command has ended, or is silent for long."""
+    """Return the next output; nothing once the command has ended or printed nothing for SECONDS."""
     if not select.select([terminal], [], [], SECONDS)[0]:
         return b""
     try:
         return os.read(terminal, 65536)
-    except OSError:  # on Linux, the end
+    except OSError:  # Linux reports the end of output so
         return b""

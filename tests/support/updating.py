@@ -1,4 +1,4 @@
-"""Projects under git, releases of a template for a test, and updates from the one to the other."""
+"""Releases of a template, and updates of projects, for tests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LEFT = ["tests/integration/test_tools.py"]  # of the example agent: `_exclude` has updates leave it where it is
+LEFT = ["tests/integration/test_tools.py"]  # of the example agent: `_exclude` keeps it during updates
 
 
 def release(template: Path, version: str) -> None:
-    """A template's working tree, as a release."""
+    """Commit and tag a template's working tree as a release."""
     commit(template, version)
     git(template, "tag", version)
 
 
 def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401
-    """`copier update --skip-answered --defaults`, with no trust, and with a temporary folder of its own.
+    """Run `copier update --skip-answered --defaults` without `--trust`, in a separate temporary folder.
 
-    A hook refuses to choose between renderings for two projects of one name.
+    Otherwise a hook would refuse to choose between the renderings of two projects of one name.
     """
     settings = {"defaults": True, "skip_answered": True, "overwrite": True, "quiet": True, "unsafe": False, **options}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -35,6 +35,6 @@ def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any)
 
 
 def owned(patterns: list[str], answers: Mapping[str, Any]) -> list[str]:
-    """The paths that are the user's, from copier.yml's `_skip_if_exists`, and what older projects keep besides."""
+    """Return the user's paths, from `_skip_if_exists` of copier.yml, and those that older projects keep as well."""
     paths = [pattern.replace("*", answers["package_name"]).lstrip("/") for pattern in patterns if "{%" not in pattern]
     return [*LEFT, *paths]

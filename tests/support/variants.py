@@ -1,11 +1,11 @@
-"""The option space, read from copier.yml: which variants of the project are rendered, built and tested.
+"""The variants of the project that are rendered, built and tested, derived from copier.yml.
 
-Every combination of choices is supported. `rows()` stands for them: the archetypes, whom we think of, and after them as
-many rows as it takes until every pair of choices occurs. Each is rendered, built and tested, here and in CI: run as a
-script, this prints their names as a matrix. `flips()`, rendered and linted, differ from the default in one choice.
+Every combination of choices is supported. `rows()` samples them: the archetypes, and enough rows that every pair of
+choices occurs. Each is rendered, built and tested, here and in CI; run as a script, this module prints their names as a
+matrix. `flips()` differ from the default in one choice; they are rendered and linted.
 
-A question that offers one of several choices is one option, with these values. A question that takes several choices is
-an option for each of them, such as `layers=tracing`, with the values `yes` and `no`.
+A single-choice question is one option. A multiple-choice question is one option per choice, such as `layers=tracing`,
+with the values `yes` and `no`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Answers = dict[str, Any]
 Row = dict[str, str]
 Pair = tuple[tuple[str, str], tuple[str, str]]
-CANDIDATES = 50  # of each row of the covering array, of which the best is taken
+CANDIDATES = 50  # per row of the covering array
 SEED = 1
 FOUND = Path(__file__).with_name("covering.json")  # rows that `make covering` found
 
-# Who might copy the template. Together they make every choice but one of Python's (tests/render/test_template.py).
+# Typical users. Together they make every choice except one of Python (tests/render/test_template.py).
 ARCHETYPES: Mapping[str, Answers] = {
     "default": {},
     "minimal": {
@@ -55,13 +55,13 @@ ARCHETYPES: Mapping[str, Answers] = {
 
 
 def choices(question: Mapping[str, Any]) -> list[str]:
-    """The values that a question offers; none for free text."""
+    """Return the values that a question offers; none for free text."""
     offered = question.get("choices") or []
     return list(offered.values() if isinstance(offered, dict) else offered)
 
 
 def options() -> dict[str, list[str]]:
-    """The options and their values."""
+    """Return the options and their values."""
     found: dict[str, list[str]] = {}
     for name, question in questions().items():
         if question.get("multiselect"):
@@ -72,7 +72,7 @@ def options() -> dict[str, list[str]]:
 
 
 def answers_of(row: Row) -> Answers:
-    """The answers that make these choices, for each question of which an option is given."""
+    """Return the answers that make a row's choices."""
     found: Answers = {}
     for option, value in row.items():
         question, several, choice = option.partition("=")
@@ -85,7 +85,7 @@ def answers_of(row: Row) -> Answers:
 
 
 def row_of(answers: Answers) -> Row:
-    """The choices that answers make, those that are not given by their defaults."""
+    """Return the choices that answers and defaults make."""
     whole = {"repository_url": "", **answers}
     for question, details in questions().items():
         if question not in whole and choices(details):
@@ -99,17 +99,17 @@ def row_of(answers: Answers) -> Row:
 
 
 def combine(space: Mapping[str, list[str]]) -> list[Row]:
-    """Every combination."""
+    """Return every combination of the options' values."""
     return [dict(zip(space, values, strict=True)) for values in product(*space.values())]
 
 
 def pairs(row: Row) -> set[Pair]:
-    """The pairs of choices that a row makes."""
+    """Return the pairs of choices in a row."""
     return set(combinations(sorted(row.items()), 2))
 
 
 def all_pairs(space: Mapping[str, list[str]]) -> set[Pair]:
-    """The pairs of choices there are."""
+    """Return all pairs of choices."""
     found: set[Pair] = set()
     for one, other in combinations(sorted(space), 2):
         found |= set(product(product([one], space[one]), product([other], space[other])))
@@ -117,7 +117,7 @@ def all_pairs(space: Mapping[str, list[str]]) -> set[Pair]:
 
 
 def found() -> list[Row]:
-    """The rows that a search found, as far as there still are such choices."""
+    """Return the rows that `make covering` found, without choices that no longer exist."""
     space = options()
     rows: list[Row] = json.loads(FOUND.read_text("utf-8"))
     return [{option: row[option] for option in row if row[option] in space.get(option, [])} for row in rows]
@@ -125,10 +125,9 @@ def found() -> list[Row]:
 
 @cache
 def pairwise() -> list[Row]:
-    """A covering array: few rows in which every pair of choices occurs, the archetypes first, then what a search found.
+    """Return a covering array: few rows in which every pair of choices occurs, archetypes first, then found rows.
 
-    Where options were added since, a greedy does the rest, the same on every run: each row is the one of CANDIDATES
-    that makes most of the pairs that are missing.
+    For options added since, a deterministic greedy algorithm repeatedly appends the best of CANDIDATES rows.
     """
     space, chance = options(), random.Random(SEED)
     rows = [row_of(answers) for answers in ARCHETYPES.values()]
@@ -145,13 +144,13 @@ def pairwise() -> list[Row]:
 
 
 def rows() -> dict[str, Answers]:
-    """The variants that are built and tested: the archetypes, and the rest of the covering array."""
+    """Return the variants that are built and tested: the archetypes and the rest of the covering array."""
     others = pairwise()[len(ARCHETYPES) :]
     return dict(ARCHETYPES) | {f"array-{number}": answers_of(row) for number, row in enumerate(others, 1)}
 
 
 def flips() -> dict[str, Answers]:
-    """The default with one choice made otherwise, for each choice."""
+    """Return the default with one choice changed, for each choice."""
     default = row_of({})
     return {
         f"{option.replace('=', '-')}-{value}": {question: answers_of({**default, option: value})[question]}
@@ -167,7 +166,7 @@ def _new(row: Row, missing: set[Pair]) -> int:
 
 
 def _completed(start: Row, space: Mapping[str, list[str]], missing: set[Pair], chance: random.Random) -> Row:
-    """The row that starts so, and takes for each other option the value that adds most of the missing pairs."""
+    """Complete a row with the values that add the most missing pairs."""
     row = dict(start)
     others = [option for option in space if option not in row]
     chance.shuffle(others)
@@ -178,7 +177,7 @@ def _completed(start: Row, space: Mapping[str, list[str]], missing: set[Pair], c
 
 
 def matrix() -> dict[str, list[str]]:
-    """For GitHub Actions."""
+    """Return the matrix of GitHub Actions."""
     return {"variant": list(rows())}
 
 

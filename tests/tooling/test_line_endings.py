@@ -1,4 +1,4 @@
-"""A clone with `core.autocrlf=true`, as Git for Windows has it, keeps LF: its scripts run, in WSL and in containers."""
+"""Clones with `core.autocrlf=true`, Git for Windows' default, keep LF, so that scripts run in WSL and containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRIPTS = {"deploy/kubeconfig": [], "deploy/logging/setup": ["nothing"], "deploy
 
 @pytest.fixture(scope="module")
 def clones(render: Render, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A rendered project as Git checks it out, by the value of `core.autocrlf`."""
+    """Clones of a rendered project, by the value of `core.autocrlf`."""
     folder = tmp_path_factory.mktemp("clones")
     original = render()
     subprocess.run(["cp", "-r", str(original), str(folder / "original")], check=True)
@@ -43,7 +43,7 @@ def test_these_are_all_scripts_of_a_project(clones: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_runs_from_each_clone_alike(clones: dict[str, Path], script: str) -> None:
+def test_scripts_run_from_each_clone(clones: dict[str, Path], script: str) -> None:
     outcomes = []
     for clone in clones.values():
         done = subprocess.run(
@@ -55,6 +55,6 @@ def test_a_script_runs_from_each_clone_alike(clones: dict[str, Path], script: st
 
 
 def test_the_template_itself_keeps_lf() -> None:
-    """Or a project that is made from such a clone would have CRLF."""
+    """Otherwise a project that is rendered from such a clone would have CRLF."""
     attributes = git(ROOT, "check-attr", "eol", "--", "template/Procfile.jinja", "copier.yml", "tests/programs/demo.py")
     assert {line.rpartition(": ")[2] for line in attributes.splitlines()} == {"lf"}

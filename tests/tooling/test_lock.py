@@ -1,4 +1,4 @@
-"""uv.lock is in step for every answer, byte for byte what uv itself writes."""
+"""For any answers, uv.lock is byte for byte the output of uv."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
-def test_the_lock_is_what_the_script_would_write() -> None:
+def test_the_lock_is_up_to_date() -> None:
     assert lock.LOCK.read_text("utf-8") == lock.generate(), "stale: run `make lock`"
 
 
-# The project's own block comes first, in the middle and last among the packages.
+# The project's own block is first, in the middle and last among the packages.
 @pytest.mark.parametrize(
     ("slug", "provider"),
     [
@@ -36,7 +36,7 @@ def test_uv_writes_the_same_bytes(render: Render, tmp_path: Path, slug: str, pro
     rendered = (project / "uv.lock").read_text("utf-8")
     blocks = rendered.split("\n[[package]]\n")
     own = tuple(f'name = "{name}"\n' for name in (slug, f"{slug}-devtools"))
-    # Without the project's own blocks uv has to write the lock again; versions are taken from what is left.
+    # Without the project's own blocks, uv writes the lock again, with the versions of the other blocks.
     others = "\n[[package]]\n".join(block for block in blocks if not block.startswith(own))
     (tmp_path / "uv.lock").write_text(others, "utf-8")
     for path in lock.PYPROJECTS:

@@ -1,6 +1,6 @@
-"""Ways in which templates break, each planted in a copy of this repository, and the test that has to catch it.
+"""Defects planted in a copy of this repository, and the test that has to catch each.
 
-That these tests pass where nothing is planted is seen in the run that this one is part of.
+The same run shows that these tests pass without the defects.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PACKAGE = "src/{{ package_name }}"
 
 
 def edit(path: Path, pattern: str, new: str) -> None:
-    """Replace the first match."""
+    """Replace the first match of a pattern in a file."""
     text, count = re.subn(pattern, lambda _: new, path.read_text("utf-8"), count=1, flags=re.MULTILINE)
     assert count == 1, f"{path} has no {pattern}"
     path.write_text(text, "utf-8")
@@ -86,19 +86,19 @@ def hostile_name(root: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "caught_by"),
     [
-        (missing_suffix, "render/test_template.py::test_only_files_whose_text_varies_bear_the_suffix"),
+        (missing_suffix, "render/test_template.py::test_only_files_whose_text_varies_have_the_suffix"),
         (wrong_default, "render/test_template.py::test_the_questions_are_documented"),
-        (unescaped_quote, "render/test_answers.py::test_any_text_stands_literally_and_breaks_nothing"),
-        (forgotten_condition, "render/test_render.py::test_its_files_are_sound[default]"),
+        (unescaped_quote, "render/test_answers.py::test_any_text_is_rendered_literally"),
+        (forgotten_condition, "render/test_render.py::test_rendered_files_are_sound[default]"),
         (leftover_file, "render/test_template.py::test_no_choice_is_unknown"),
-        (wrong_indentation, "render/test_render.py::test_its_files_are_sound[default]"),
-        (dropped_lock_guard, "render/test_render.py::test_the_lock_is_in_step[default]"),
+        (wrong_indentation, "render/test_render.py::test_rendered_files_are_sound[default]"),
+        (dropped_lock_guard, "render/test_render.py::test_the_rendered_lock_is_up_to_date[default]"),
         (hard_coded_name, "render/test_template.py::test_no_name_is_hard_coded"),
         (missing_mode, "render/test_template.py::test_scripts_and_only_scripts_are_executable"),
-        (hostile_name, "render/test_template.py::test_paths_can_stand_on_windows"),
+        (hostile_name, "render/test_template.py::test_paths_are_valid_on_windows"),
     ],
 )
-def test_what_breaks_the_template_is_caught(break_it: Callable[[Path], None], caught_by: str, tmp_path: Path) -> None:
+def test_defects_are_caught(break_it: Callable[[Path], None], caught_by: str, tmp_path: Path) -> None:
     root = export(working_tree(), tmp_path / "repository")
     commit(root, "Before")
     break_it(root)
@@ -106,7 +106,7 @@ def test_what_breaks_the_template_is_caught(break_it: Callable[[Path], None], ca
 
 
 def outcome(root: Path, test: str) -> int:
-    """pytest's exit code for one test of that repository: 1 if it fails, and not for want of something else."""
+    """Return pytest's exit code for one test of a repository: 0 or 1."""
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", f"tests/{test}"]
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     ran = subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Releases: the list agrees with the history, and one can be made, by a script that refuses what is not ready."""
+"""The list of releases matches the history, and the release script rejects what is not ready."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UPDATING = ROOT / releases.UPDATING
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The working tree as a repository of its own, with a release 1.0.0 and something new since."""
+    """A repository of the working tree, with a release 1.0.0 and a later change."""
     root = export(working_tree(), tmp_path / "template")
     git(root, "init", "--quiet")
     (root / releases.LIST).write_text("# The list.\n\nrelease = []\n", "utf-8")
@@ -46,7 +46,7 @@ def release_again(root: Path, version: str) -> releases.Release:
 
 
 @pytest.mark.slow
-def test_a_release_names_its_version_everywhere_and_is_listed(repository: Path) -> None:
+def test_a_release_writes_its_version_everywhere_and_is_listed(repository: Path) -> None:
     made = releases.make(repository, "1.0.0")
     assert releases.releases(repository) == [made]
     assert git(repository, "rev-parse", "1.0.0^{commit}") == made.commit
@@ -103,15 +103,15 @@ def release_newer(root: Path) -> None:
     ("forget", "version", "reason"),
     [
         (forget_to_commit, "1.0.0", "not committed"),
-        (forget_the_changelog, "1.0.0", "CHANGELOG.md says nothing"),
-        (forget_the_rules, "1.0.0", "/CHANGELOG.md says nothing"),
+        (forget_the_changelog, "1.0.0", "CHANGELOG.md has nothing under"),
+        (forget_the_rules, "1.0.0", "/CHANGELOG.md has nothing under"),
         (forget_the_notes, "1.0.0", "add `### 1.0.0`"),
         (release_newer, "1.0.0", "not newer than 1.0.0"),
-        (lambda _: None, "v1.0.0", "is no version"),
-        (lambda _: None, "1.0", "is no version"),
+        (lambda _: None, "v1.0.0", "is not a version"),
+        (lambda _: None, "1.0", "is not a version"),
     ],
 )
-def test_what_is_not_ready_is_not_released(
+def test_an_unready_release_is_rejected(
     repository: Path, forget: Callable[[Path], None], version: str, reason: str
 ) -> None:
     forget(repository)
@@ -147,13 +147,13 @@ def test_clones_get_the_tags_of_the_list_and_no_other(repository: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_a_shallow_clone_is_told_what_to_do(repository: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_gets_advice(repository: Path, tmp_path: Path) -> None:
     releases.make(repository, "1.0.0")
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repository}", str(clone))
     with pytest.raises(releases.NotReadyError, match=r"lacks the commit of 1\.0\.0 .*git fetch --unshallow"):
         releases.require_history(clone)
-    releases.tag(clone)  # what needs no history goes on
+    releases.tag(clone)  # works without the history
     assert git(clone, "tag") == ""
 
 
@@ -177,14 +177,14 @@ def test_this_version_is_the_newest_release() -> None:
     assert Version(own) >= newest
 
 
-def test_notes_stand_under_versions() -> None:
+def test_notes_have_versions_as_headings() -> None:
     text = UPDATING.read_text("utf-8")
     notes = re.findall(r"^### (\S+)$", text[text.index("## Notes by release") :], re.MULTILINE)
     assert all(releases.VERSION.fullmatch(version) for version in notes)
 
 
 def changed_rules(changelog: str) -> dict[str, str]:
-    """For each rule that a changelog names, as `**9.1**`, the newest version that does."""
+    """Return the newest version that names each rule of a changelog, such as `**9.1**`."""
     found: dict[str, str] = {}
     for part in re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]:
         for rule in re.findall(r"^- \*\*(\d+\.\d+)\*\*", part, re.MULTILINE):
@@ -193,7 +193,7 @@ def changed_rules(changelog: str) -> dict[str, str]:
 
 
 def problems_of_rules(changelog: str, changed: dict[str, str], newest: Version) -> list[str]:
-    """Where a changelog and the front matter of rules, `changed` by `id`, tell different things."""
+    """Return the contradictions between a changelog and the front matter of rules, `changed` by `id`."""
     found = []
     for rule, version in changed_rules(changelog).items():
         own = changed.get(rule, "")
@@ -203,7 +203,7 @@ def problems_of_rules(changelog: str, changed: dict[str, str], newest: Version) 
     return found
 
 
-def test_rules_say_when_they_changed_as_the_changelog_does() -> None:
+def test_the_front_matter_of_rules_agrees_with_the_changelog() -> None:
     newest = max((release.order for release in releases.releases()), default=Version("0.0.0"))
     documents = [path for path in FILES.glob("*rules*/[0-9][0-9]-*") if path.is_file()]
     assert len(documents) >= 28, "in two languages"
@@ -215,7 +215,7 @@ def test_rules_say_when_they_changed_as_the_changelog_does() -> None:
         assert problems_of_rules(changelog, changed, newest) == []
 
 
-def test_a_rule_that_says_otherwise_is_found() -> None:
+def test_a_contradicting_rule_is_found() -> None:
     changelog = "# It\n\n## Unreleased\n\n- **3.1** new.\n\n## 1.1.0 (2026-12-01)\n\n- **9.1** stops.\n- **3.1** old.\n"
     newest = Version("1.1.0")
     assert problems_of_rules(changelog, {"9.1": "1.1.0", "3.1": "1.2.0"}, newest) == []

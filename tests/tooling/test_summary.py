@@ -1,4 +1,4 @@
-"""The table of variants and stages says what was run, how long it took and what failed."""
+"""The table of variants and stages shows what ran, how long it took and what failed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Literal
 import pytest
 
 from tests.support import summary, variants
-from tests.support.invalid_answers import REFUSED
+from tests.support.invalid_answers import INVALID
 
 
 def report(
     nodeid: str, seconds: float, outcome: Literal["passed", "failed"] = "passed", **properties: float
 ) -> pytest.TestReport:
-    """A test's report, as it comes from a worker of pytest-xdist."""
+    """Return a test's report, as a worker of pytest-xdist sends it."""
     own = [("stage", [name, value]) for name, value in properties.items()]
     return pytest.TestReport(nodeid, ("", 0, ""), {}, outcome, None, "call", duration=seconds, user_properties=own)
 
 
-def test_stages_of_a_test_and_modules_of_others_are_columns() -> None:
+def test_columns_are_stages_and_modules() -> None:
     reports = [
         report("tests/build/test_agent.py::test_it[default]", 9, sync=1.0, suite=8.0),
         report("tests/build/test_agent.py::test_it[company]", 3, "failed", sync=3.0),
@@ -39,26 +39,26 @@ def test_stages_of_a_test_and_modules_of_others_are_columns() -> None:
     assert total.split() == ["seconds", "4.0", "8.0", "2.5", "14.5"]
 
 
-def test_what_the_variants_stand_for_is_counted() -> None:
-    told = summary.coverage()
+def test_the_covered_pairs_are_counted() -> None:
+    sentence = summary.coverage()
     every = variants.all_pairs(variants.options())
-    assert told.startswith(f"{len(every)} pairs of choices of {len(variants.options())} options: ")
-    assert f"all in {len(variants.rows())} variants" in told
+    assert sentence.startswith(f"{len(every)} pairs of choices of {len(variants.options())} options: ")
+    assert f"all in {len(variants.rows())} variants" in sentence
 
 
-def test_what_is_refused_is_listed() -> None:
-    reports = [report(f"tests/{summary.REFUSING}{number}]", 0) for number in range(len(REFUSED))]
-    assert summary.refusals(reports[1:]) == []
-    head, *told = summary.refusals(reports)
-    assert head == f"{len(REFUSED)} of {len(REFUSED)} answers were refused in one sentence:"
-    assert {line.split(":")[0].strip() for line in told} == {question for question, _ in REFUSED}
-    assert sum(len(line.strip().split("  ")) for line in told) == len(REFUSED)
-    assert "  python_version: '3.10'" in told
+def test_invalid_answers_are_listed() -> None:
+    reports = [report(f"tests/{summary.INVALID_TEST}{number}]", 0) for number in range(len(INVALID))]
+    assert summary.rejections(reports[1:]) == []
+    head, *questions = summary.rejections(reports)
+    assert head == f"{len(INVALID)} of {len(INVALID)} answers were rejected in one sentence:"
+    assert {line.split(":")[0].strip() for line in questions} == {question for question, _ in INVALID}
+    assert sum(len(line.strip().split("  ")) for line in questions) == len(INVALID)
+    assert "  python_version: '3.10'" in questions
 
 
 @pytest.mark.xdist_group("one")
-def test_a_group_reaches_who_spreads_the_tests(request: pytest.FixtureRequest) -> None:
-    """As a part of the name, which is how pytest-xdist tells it; lost in silence where pytest does not play along."""
+def test_a_group_reaches_the_scheduler(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist sends it as part of the name; an incompatible pytest would drop it silently."""
     assert request.node.nodeid.endswith("@one") == request.config.getoption("loadgroup", default=False)
 
 

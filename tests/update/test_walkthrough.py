@@ -21,7 +21,7 @@ TEXT = (ROOT / "docs" / "walkthrough.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", TEXT, re.MULTILINE | re.DOTALL)
 ADDRESS = "/path/to/copier-twelve-factor-agent"
 NEWEST = Version("1.1.0")  # when it was written
-REFUSED = 4  # Copier's exit code where it asks for trust
+INVALID = 4  # Copier's exit code where it asks for trust
 
 
 def pattern(expected: str) -> str:
@@ -50,7 +50,7 @@ def test_the_walkthrough_is_a_real_run(tmp_path: Path) -> None:
             check=False,
         )
         directory = Path(cwd.read_text("utf-8").strip())
-        wanted = REFUSED if "unsafe feature" in expected else 1 if "1 of 7" in expected else 0
+        wanted = INVALID if "unsafe feature" in expected else 1 if "1 of 7" in expected else 0
         assert ran.returncode == wanted, f"{script}\n{ran.stdout}"
         assert re.search(pattern(expected), ran.stdout, re.DOTALL), f"{script}\nsays\n{ran.stdout}"
     assert "SESSION_RETENTION_DAYS=365" in (tmp_path / "order-desk" / ".env").read_text("utf-8")
