@@ -101,7 +101,7 @@ CONSTANTS = [
     ("security/tokens.py", r"time\.time\(\) < until", "True", "tests/unit/test_tokens.py"),
     ("security/api_keys.py", r"len\(self\._found\) >= CACHE_SIZE", "False", f"{INTEGRATION}access.py"),
     ("security/api_keys.py", r"time\.monotonic\(\) < until", "True", f"{INTEGRATION}access.py"),
-    ("security/failed_logins.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
+    ("security/audit.py", r"len\(self._counted\) >= MOST_AT_ONCE", "False", f"{INTEGRATION}access.py"),
     ("security/tokens.py", r"0 < len\(subject\) <= MAX_SUBJECT", "len(subject) > 0", "tests/unit/test_tokens.py"),
 ]
 # Headers of responses: the pattern, its replacement, and the tests.
@@ -127,7 +127,7 @@ HEADERS = [
     ("security/authentication.py", r'\{"WWW-Authenticate": "Bearer"\}', "{}", f"{INTEGRATION}requests.py"),
     ("security/request_limits.py", r"title, detail, headers=_CLOSE", "title, detail", f"{INTEGRATION}requests.py"),
     ("security/request_limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
-    ("observability/health_server.py", r"\*\*self\.added_headers, ", "", "tests/e2e/test_health_server.py"),
+    ("processes/health_server.py", r"^    app\.add_middleware\(Security.*\n", "", "tests/e2e/test_health_server.py"),
     ("processes/web.py", r"\*\*HEADERS, ", "", COUNTED["processes/web.py"]),
     (
         "security/request_limits.py",

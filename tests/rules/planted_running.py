@@ -132,8 +132,8 @@ if "coverage" not in sys.modules:
         3,
         11,
         "observability/access_log.py",
-        'below(headers.get(b"traceparent", b"").decode("latin-1"))',
-        'below("")',
+        'child_of(headers.get(b"traceparent", b"").decode("latin-1"))',
+        'child_of("")',
     ),
     "migrating-twice-at-once-is-safe": Edit(
         2, 12, "management/migrations.py", "SELECT pg_try_advisory_xact_lock(:lock)", "SELECT :lock IS NOT NULL"

@@ -227,7 +227,7 @@ def test_services_move_by_configuration(
 
 @check(
     "Let only what needs the cache fail, as ServiceUnavailable, and try again at the next request.",
-    at=("observability/health.py", "def check"),
+    at=("observability/health.py", "def check_services"),
 )
 def test_without_its_cache_a_process_serves_what_it_can(
     server_directory: Path, processes: Processes, api: Callable[[RunningProcess], Api]

@@ -48,7 +48,7 @@ SERVERS = {
     "wsgiref.simple_server.make_server",
     "xmlrpc.server.SimpleXMLRPCServer",
 }
-SERVE = ("processes/", "observability/health_server.py", "management/")
+SERVE = ("processes/", "management/")
 BINDS = ("bind", "create_server", "add_insecure_port", "add_secure_port", "start_unix_server")
 PLACE = re.compile(r"(?:[\w.-]*|\[[:\da-f]*\]):(\d{2,5})")  # 0.0.0.0:8080
 

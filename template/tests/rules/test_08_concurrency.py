@@ -34,10 +34,9 @@ SUPERVISORS = (
     "chat/runner.py",
     "chat/supervisor.py",
     "management/",
-    "observability/health_server.py",
     "processes/",
+    "security/audit.py",
     "security/jwks.py",
-    "security/failed_logins.py",
     "services/",
 )
 TASKS = {"asyncio.create_task", "asyncio.ensure_future", "asyncio.run_coroutine_threadsafe"}

@@ -1,26 +1,86 @@
-"""Liveness and readiness (rule 7.1). Liveness touches nothing: a database that is down is no reason to be restarted."""
+"""Liveness and readiness of a process (rule 7.1), and heartbeats of those that serve no user.
+
+Liveness touches no service: a restart does not repair a database.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from ..routing import route_path
 from ..services.interfaces import ServiceUnavailable
+from . import metrics
+from .metrics_exposition import exposition
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+    from typing import Any
+
     from ..services.container import ServiceContainer
-    from ..services.interfaces import Service
+    from ..services.interfaces import Database, Service
+
+    Allows = Callable[[str | None, Mapping[str, str]], Coroutine[Any, Any, bool]]
+    Refresh = Callable[[ServiceContainer], Awaitable[None]]
 
 log = structlog.get_logger()
 router = APIRouter(tags=["health"])
 
+PROBES = frozenset({"/health", "/ready", "/metrics"})
 NEEDED = ("database", "cache")
 PING_SECONDS = 2.0
+HEARTBEAT_SECONDS = 60.0  # a process seen within these runs; a scheduler may sleep for half of them
+
+
+def is_probe(scope: MutableMapping[str, Any]) -> bool:
+    """Whether an ASGI connection is a request for health, readiness or metrics."""
+    return scope["type"] == "http" and route_path(scope) in PROBES
+
+
+class HealthSource(Protocol):
+    """A process as its probes see it, at `app.state.health`. A method raises `TimeoutError` if the process hangs."""
+
+    async def check_alive(self) -> None: ...
+
+    async def checks(self) -> dict[str, str]:
+        """The result of each check of readiness: `ok`, or what is wrong."""
+        ...
+
+    async def allows_metrics(self, client: str | None, headers: Mapping[str, str]) -> bool:
+        """Whether a request with these headers, from the address `client`, may read the metrics."""
+        ...
+
+    async def exposition(self) -> bytes: ...
+
+
+class ProcessHealth:
+    """The process of the running event loop. `stopping` is set when it stops; `refresh` runs before each scrape."""
+
+    def __init__(
+        self, services: ServiceContainer, stopping: asyncio.Event, allows: Allows, refresh: Refresh | None = None
+    ) -> None:
+        self._services = services
+        self._stopping = stopping
+        self._refresh = refresh
+        self.allows_metrics = allows
+
+    async def check_alive(self) -> None:
+        """Nothing to check: the loop runs this."""
+
+    async def checks(self) -> dict[str, str]:
+        checks = await check_services(self._services)
+        return {**checks, "process": "stopping"} if self._stopping.is_set() else checks
+
+    async def exposition(self) -> bytes:
+        metrics.record_pool_usage(self._services.database)
+        if self._refresh is not None:
+            await self._refresh(self._services)
+        return exposition()
 
 
 class Health(BaseModel):
@@ -37,6 +97,7 @@ class Readiness(BaseModel):
 @router.get("/health", response_description="The process is alive.")
 async def health(request: Request) -> Health:
     """The process runs and answers."""
+    await request.app.state.health.check_alive()
     return Health(status="healthy", version=request.app.state.settings.APP_VERSION, timestamp=datetime.now(UTC))
 
 
@@ -47,25 +108,21 @@ async def health(request: Request) -> Health:
 )
 async def ready(request: Request, response: Response) -> Readiness:
     """The process can do its work: it is not about to stop, and the database and the cache answer."""
-    state = request.app.state
-    checks = await check(state.services)
-    if state.turns.draining.is_set():
-        checks["process"] = "stopping"
+    checks: dict[str, str] = await request.app.state.health.checks()
     good = all(result == "ok" for result in checks.values())
     response.status_code = 200 if good else 503
     return Readiness(status="ready" if good else "not ready", checks=checks)
 
 
-async def check(services: ServiceContainer) -> dict[str, str]:
-    """Try out the services that every request needs, at the same time. A change is logged, with its reason."""
+async def check_services(services: ServiceContainer) -> dict[str, str]:
+    """Ping the services that every request needs, concurrently. Changes are logged with their reason."""
     needed = {name: services.by_name[name] for name in NEEDED}
-    faults = dict(zip(needed, await asyncio.gather(*(_fault(service) for service in needed.values())), strict=True))
+    faults = dict(zip(needed, await asyncio.gather(*map(_fault, needed.values())), strict=True))
     for name, reason in faults.items():
-        if reason != services.faults.get(name):
-            if reason:
-                log.warning("a backing service is unavailable", backing_service=name, reason=reason)
-            else:
-                log.info("a backing service is available again", backing_service=name)
+        if reason and reason != services.faults.get(name):
+            log.warning("backing_service_unavailable", backing_service=name, reason=reason)
+        elif not reason and services.faults.get(name):
+            log.info("backing_service_recovered", backing_service=name)
     services.faults = faults
     return {name: "unavailable" if reason else "ok" for name, reason in faults.items()}
 
@@ -77,5 +134,16 @@ async def _fault(service: Service) -> str | None:
     except ServiceUnavailable as error:
         return error.reason or str(error)
     except TimeoutError:
-        return f"it does not answer within {PING_SECONDS:g} s"
+        return f"no answer within {PING_SECONDS:g} s"
     return None
+
+
+async def record_heartbeat(database: Database, process: str) -> None:
+    """Record that a process of this type runs. However many run, a row is written every 5 seconds at most."""
+    await database.execute(
+        """
+        INSERT INTO processes_seen (process) VALUES (%(process)s)
+        ON CONFLICT (process) DO UPDATE SET seen_at = now() WHERE processes_seen.seen_at < now() - interval '5 s'
+        """,
+        {"process": process},
+    )

@@ -9,21 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CONTENT_TYPE_PLAIN_0_0_4,
-    REGISTRY,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 if TYPE_CHECKING:
     from ..config import CoreSettings
     from ..services.interfaces import Database
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 
 disable_created_metrics()  # a second series for each counter, which nobody asks for
@@ -107,8 +98,3 @@ def record_pool_usage(database: Database) -> None:
     POOL_CONNECTIONS.labels("idle").set(usage.idle)
     POOL_WAITING.set(usage.waiting)
     POOL_LIMIT.set(usage.limit)
-
-
-def exposition() -> bytes:
-    """All metrics of this process in the text format of Prometheus."""
-    return generate_latest(REGISTRY)

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ..services.interfaces import ServiceUnavailable
-from .health import check
+from .health import check_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,9 +50,9 @@ class QueueMetrics(Collector):
         self._queue: tuple[int, float] | None = None
         self._checks: dict[str, str] = {}
 
-    async def look(self, services: ServiceContainer) -> None:
+    async def refresh(self, services: ServiceContainer) -> None:
         self._turns, self._ticks, self._queue = [], [], None
-        self._checks, _ = await asyncio.gather(check(services), self._read(services))
+        self._checks, _ = await asyncio.gather(check_services(services), self._read(services))
 
     async def _read(self, services: ServiceContainer) -> None:
         try:

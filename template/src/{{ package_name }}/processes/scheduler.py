@@ -18,13 +18,12 @@ from prometheus_client import REGISTRY
 from ..config import Settings
 from ..extensions import Schedule
 from ..observability import metrics
-from ..observability.health_server import LoopHealth, serve
-from ..observability.heartbeat import record_heartbeat
+from ..observability.health import ProcessHealth, record_heartbeat
 from ..observability.queue_metrics import QueueMetrics
-from ..security.headers import HEADERS
 from ..security.metrics_access import MetricsAccess
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
+from .health_server import LoopHealth, serve
 from .lifecycle import SCHEDULES, run_until_stopped
 
 log = structlog.get_logger()
@@ -37,11 +36,13 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     zone = ZoneInfo(settings.SCHEDULE_TIME_ZONE)
     queue_metrics = QueueMetrics([item.task.name for item in SCHEDULES])
     REGISTRY.register(queue_metrics)
-    async with ServiceContainer(settings, with_model=False) as services, AsyncExitStack() as stack:
-        metrics_access = MetricsAccess(settings, services)
-        stack.push_async_callback(metrics_access.close)
-        health = LoopHealth(services, stop, metrics_access.allows, queue_metrics.look)
-        stack.enter_context(serve(settings, health, HEADERS))
+    async with (
+        ServiceContainer(settings, with_model=False) as services,
+        MetricsAccess(settings, services.database) as access,
+        AsyncExitStack() as stack,
+    ):
+        health = ProcessHealth(services, stop, access.allows, queue_metrics.refresh)
+        stack.enter_context(serve(settings, LoopHealth(health)))
         seconds = metrics.record_startup(settings, "scheduler")
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():

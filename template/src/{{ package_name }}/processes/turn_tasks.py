@@ -11,7 +11,7 @@ from ..chat.models import TurnKey
 from ..chat.service import RUN_TURN
 from ..chat.session_store import ChatRepository
 from ..extensions import Task, TaskContext
-from ..observability.heartbeat import record_heartbeat
+from ..observability.health import record_heartbeat
 from ..observability.instrumentation import TaskOperation
 from .lifecycle import TASKS
 

@@ -1,21 +1,30 @@
-"""The audit log: who did what to which object, and whether they could (rule 13.1). The database lets nobody change it.
+"""The audit log: who did what to which object, and whether it succeeded (rule 13.1). The database makes it append-only.
 
-Contents of conversations never stand in it: an entry names an object, and `detail` how it was dealt with.
+An entry names an object and, in `detail`, how it was handled; it never holds contents of conversations.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from structlog.contextvars import get_contextvars
 
-if TYPE_CHECKING:
-    from ..services.interfaces import Executor
+from ..services.interfaces import ServiceUnavailable
 
-# The address that the request came from which is being answered.
+if TYPE_CHECKING:
+    from ..services.interfaces import Database, Executor
+
+log = structlog.get_logger()
+
+GATHER_SECONDS: Final = 1.0
+MOST_AT_ONCE: Final = 100
+
+# The client's address of the current request.
 client_address: ContextVar[str | None] = ContextVar("client_address", default=None)
 
 
@@ -25,7 +34,7 @@ def _request_id() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be kept. Request and address are those of the request at hand, where there is one."""
+    """An entry to record. `request_id` and `address` are those of the current request, if there is one."""
 
     actor: str
     action: str
@@ -50,7 +59,7 @@ class StoredEntry:
 
 
 async def record(executor: Executor, *entries: Entry) -> None:
-    """Keep the entries: with what they tell of, where `executor` is a transaction. One statement."""
+    """Insert the entries in one statement, in the transaction `executor` where it is one."""
     await executor.execute(
         """
         INSERT INTO audit_log (actor, action, object, outcome, request_id, address, detail)
@@ -66,7 +75,7 @@ async def record(executor: Executor, *entries: Entry) -> None:
 async def find(
     executor: Executor, *, actor: str | None, action: str | None, since: datetime | None, limit: int
 ) -> list[StoredEntry]:
-    """The latest entries that fit, the oldest of them first. `action` may be the beginning of one."""
+    """The latest entries that match, oldest first. `action` matches as a prefix."""
     return await executor.fetch_all(
         StoredEntry,
         """
@@ -83,6 +92,50 @@ async def find(
 
 
 async def expire(executor: Executor, days: int) -> int:
-    """Have what is older than `days` (30 at least) deleted; returns how many entries that were."""
+    """Delete the entries older than `days`, at least 30; returns their number."""
     expired: int = await executor.fetch_value("SELECT expire_audit_log(%(days)s)", {"days": days})
     return expired
+
+
+class FailedLogins:
+    """Batches failed logins so that a flood writes few rows.
+
+    Each second has one entry per address and reason, with their number; those beyond MOST_AT_ONCE share one entry.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._counted: dict[tuple[str | None, str], tuple[Entry, int]] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def record(self, reason: str) -> None:
+        """Count a failed login from the client's address."""
+        key = (client_address.get(), reason)
+        if key not in self._counted and len(self._counted) >= MOST_AT_ONCE:
+            key = (None, "more addresses than are recorded separately")
+        new = Entry("unknown", "login", outcome="refused", detail={"reason": key[1]}, address=key[0])
+        entry, times = self._counted.get(key, (new, 0))
+        self._counted[key] = (entry, times + 1)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_later())
+
+    async def close(self) -> None:
+        """Write what has been counted."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait({self._writing})
+        await self._write()
+
+    async def _write_later(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+        await self._write()
+
+    async def _write(self) -> None:
+        counted, self._counted = self._counted, {}
+        entries = [replace(entry, detail={**entry.detail, "times": times}) for entry, times in counted.values()]
+        if not entries:
+            return
+        try:
+            await record(self._database, *entries)
+        except ServiceUnavailable:
+            log.warning("failed_logins_not_recorded", reason="the database is down", entries=len(entries))

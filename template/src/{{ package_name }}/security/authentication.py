@@ -1,4 +1,4 @@
-"""Who makes a request, and what they may do: as the middleware of `admission` found it (RFC 6750)."""
+"""Authenticates requests by bearer tokens and API keys (RFC 6750), and requires scopes in routes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _bearer = HTTPBearer(
 
 
 class Authenticator:
-    """Tells whose a bearer token or an API key is."""
+    """Resolves bearer tokens and API keys to principals."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._keys = ApiKeys(database)
@@ -32,18 +32,18 @@ class Authenticator:
         self._key_set = KeySet(settings.JWKS_URL) if settings.JWKS_URL else None
 
     async def principal(self, credentials: str) -> Principal:
-        """Raises `InvalidToken`, and `ServiceUnavailable`."""
+        """The principal of a token or key. Raises `InvalidToken` and `ServiceUnavailable`."""
         if credentials.startswith(PREFIX):
             return await self._keys.principal(credentials)
         key = await self._key_set.signing_key(credentials) if self._key_set else None
         return self._tokens.principal(credentials, key)
 
 
-def _demand(scope: Scope) -> Any:
+def _require(scope: Scope) -> Any:
     async def principal(
         request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Principal:
-        match request.scope["identity"]:
+        match request.scope["identity"]:  # set by `RateLimitMiddleware`
             case Principal() as principal if principal.may(scope):
                 return principal
             case Principal():
@@ -52,7 +52,7 @@ def _demand(scope: Scope) -> Any:
                 detail = f"They must have the scope {scope}."
                 raise Problem(403, "forbidden", title, detail, headers={"WWW-Authenticate": header})
             case InvalidToken() as error:
-                request.app.state.failed_logins.note(str(error))
+                request.app.state.failed_logins.record(str(error))
                 header = 'Bearer error="invalid_token"'
                 title = "The credentials were refused."
                 raise Problem(401, "unauthenticated", title, str(error), headers={"WWW-Authenticate": header})
@@ -66,8 +66,8 @@ def _demand(scope: Scope) -> Any:
     return Depends(principal)
 
 
-UserPrincipal = Annotated[Principal, _demand(Scope.USER)]
-AdminPrincipal = Annotated[Principal, _demand(Scope.ADMIN)]
+UserPrincipal = Annotated[Principal, _require(Scope.USER)]
+AdminPrincipal = Annotated[Principal, _require(Scope.ADMIN)]
 
 
 async def _owner(principal: UserPrincipal) -> str:

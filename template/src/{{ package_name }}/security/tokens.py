@@ -50,6 +50,12 @@ class Principal:
         return f"{self.subject} (key {self.key})" if self.key else self.subject
 
 
+def bearer(authorization: str) -> str | None:
+    """The credentials in a header `Authorization: Bearer ...`."""
+    scheme, _, credentials = authorization.partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
+
+
 def issue_token(
     settings: Settings, subject: str, minutes: int | None = None, scopes: Iterable[str] = (Scope.USER,)
 ) -> str:
