@@ -11,7 +11,7 @@ sys.path[:0] = [str(Path.cwd()), str(Path(__file__).parents[1] / "rules")]  # `t
 
 import corpus  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 
-from tests.support.rules.planting import find_all  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
+from agent_devtools.rules.planting import find_all  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 
 if __name__ == "__main__":
     workflow = ".github/workflows/ci.yml"

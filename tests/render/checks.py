@@ -158,7 +158,7 @@ class Rendering:
         return (
             (path, text)
             for path, text in self.written
-            if not path.startswith(("tests/rules/", "tests/support/rules/", "rules/messages.yaml"))
+            if not path.startswith(("tests/rules/", "devtools/agent_devtools/rules/", "rules/messages.yaml"))
         )
 
     @property

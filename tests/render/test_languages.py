@@ -61,7 +61,7 @@ def spoken(text: str) -> set[str]:
 def test_every_message_of_a_check_is_translated(render: Render) -> None:
     project = render(rules_language="zh")
     translations = yaml.safe_load((project / "rules/messages.yaml").read_text("utf-8"))
-    paths = [*(project / "tests/rules").glob("test_*.py"), *(project / "tests/support/rules").glob("*.py")]
+    paths = [*(project / "tests/rules").glob("test_*.py"), *(project / "devtools/agent_devtools/rules").glob("*.py")]
     texts = {text for path in paths for text in spoken(path.read_text("utf-8"))}
     assert len(texts) > 200
     assert texts - translations.keys() == set()
@@ -69,7 +69,7 @@ def test_every_message_of_a_check_is_translated(render: Render) -> None:
 
 def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
     project = render(rules_language="zh")
-    catalogue = runpy.run_path(str(project / "tests/support/rules/catalogue.py"))
+    catalogue = runpy.run_path(str(project / "devtools/agent_devtools/rules/catalogue.py"))
     said = catalogue["say"]("a request with {what} is not refused by 401", what="no token")
     assert not re.search(r"[a-z]", said), said
 

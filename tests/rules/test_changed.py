@@ -230,7 +230,7 @@ def test_a_check_of_ones_own_may_need_pytest_or_break(
     copy: Path, imports: str, parameters: str, body: str, said: str
 ) -> None:
     (copy / "tests/rules/local/test_01_tools.py").write_text(
-        f"{imports}from tests.support.rules.check import check\n\n\n"
+        f"{imports}from agent_devtools.rules.check import check\n\n\n"
         f"@check('Take it out.')\ndef test_tools_have_docstrings({parameters}):\n    {body}\n",
         "utf-8",
     )

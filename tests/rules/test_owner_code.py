@@ -256,7 +256,7 @@ def test_rules_of_a_package_are_checked_and_listed(copy: Path) -> None:
     document = (copy / "rules/local/01-tools.md").read_text("utf-8").replace("id: local-1", "id: acme-1")
     (package / "01-names.md").write_text(document.replace("tools-have-docstrings", "names-are-short"), "utf-8")
     (package / "test_01_names.py").write_text(
-        "from tests.support.rules.check import check\n\n\n"
+        "from agent_devtools.rules.check import check\n\n\n"
         '@check("Shorten it.")\n'
         "def test_names_are_short(project):\n"
         '    yield project.known("Procfile").at(2, "is long")\n',

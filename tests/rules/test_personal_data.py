@@ -21,13 +21,13 @@ MIGRATION = "from alembic import op\nimport sqlalchemy as sa\n\n\ndef upgrade():
 ASK = """
 import json, sys
 from pathlib import Path
-from tests.support.rules import belongings
-from tests.support.rules.project import Project
+from agent_devtools.rules import personal_data
+from agent_devtools.rules.project import Project
 project = Project(Path.cwd()).planted(json.load(sys.stdin))
-known = belongings.tables(project)
-exported, erased = belongings.reached(project, "kind"), belongings.reached(project, "erasure")
+known = personal_data.tables(project)
+exported, erased = personal_data.reached(project, "kind"), personal_data.reached(project, "erasure")
 print(json.dumps({
-    name: [belongings.reads(exported, name), belongings.is_erased(erased, name, known)] for name in known
+    name: [personal_data.reads(exported, name), personal_data.is_erased(erased, name, known)] for name in known
 }))
 """
 EXPORTS = """

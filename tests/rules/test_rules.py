@@ -43,7 +43,7 @@ def outline(document: Path) -> list[str]:
 
 
 def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [".venv/bin/python", "-m", "tests.support.rules", *options]
+    command = [".venv/bin/python", "-m", "agent_devtools.rules", *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
@@ -332,7 +332,7 @@ def test_a_rule_of_ones_own_is_checked_and_listed(copy: Path) -> None:
         "utf-8",
     )
     (copy / "tests/rules/local/test_02_planted.py").write_text(
-        "from tests.support.rules.check import check\n\n\n"
+        "from agent_devtools.rules.check import check\n\n\n"
         '@check("Take it out.")\n'
         "def test_nothing_is_planted(project):\n"
         '    yield project.file("Procfile").at(2, "is planted")\n',

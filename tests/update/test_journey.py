@@ -126,8 +126,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.support.rules.check import check
-from tests.support.rules.project import Project, Violation
+from agent_devtools.rules.check import check
+from agent_devtools.rules.project import Project, Violation
 
 
 @check("Put two tools that do nearly the same together.")

@@ -6,10 +6,9 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.rules.beside import Beside, started
-from tests.support.rules.check import OUTCOMES, ROOT, name_of
-from tests.support.rules.project import Project
-from tests.support.rules.run import LAST, properties
+from agent_devtools.rules.check import OUTCOMES, ROOT, name_of
+from agent_devtools.rules.project import Project
+from agent_devtools.rules.run import LAST, Beside, properties, started
 
 
 @pytest.fixture(scope="session")

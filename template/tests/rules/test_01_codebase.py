@@ -6,12 +6,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.support.rules.check import check
-from tests.support.rules.containers import services
-from tests.support.rules.deployment import Table, composed, deployed
-from tests.support.rules.dockerfile import dockerfiles
-from tests.support.rules.pipelines import GITLAB, WORKFLOWS, jobs
-from tests.support.rules.project import File, Project, Violation, named
+from agent_devtools.rules.check import check
+from agent_devtools.rules.deployment import Table, composed, deployed, services
+from agent_devtools.rules.dockerfile import dockerfiles
+from agent_devtools.rules.pipelines import GITLAB, WORKFLOWS, jobs
+from agent_devtools.rules.project import File, Project, Violation, named
 
 DECIDES = "config.py"  # where ENVIRONMENT chooses defaults, and nothing else
 # Branches that are named for an environment. On `develop` work may be gathered, if nothing is deployed from it.

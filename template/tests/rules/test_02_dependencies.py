@@ -11,15 +11,13 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
-from tests.support.rules.beside import Beside, imports_checked, lock_checked
-from tests.support.rules.check import check
-from tests.support.rules.containers import containers
-from tests.support.rules.deployment import documents
-from tests.support.rules.dockerfile import dockerfiles
-from tests.support.rules.flow import HOLE, Call
-from tests.support.rules.installs import unsaid
-from tests.support.rules.pipelines import jobs
-from tests.support.rules.project import File, Project, Unfinished, Violation
+from agent_devtools.rules.check import check
+from agent_devtools.rules.deployment import containers, documents
+from agent_devtools.rules.dockerfile import dockerfiles, unsaid
+from agent_devtools.rules.flow import HOLE, Call
+from agent_devtools.rules.pipelines import jobs
+from agent_devtools.rules.project import File, Project, Unfinished, Violation
+from agent_devtools.rules.run import Beside, imports_checked, lock_checked
 
 RUNNERS = {
     "anyio.open_process",
@@ -94,14 +92,13 @@ def test_imports_are_declared(project: Project, beside: Beside) -> Iterator[Viol
     if isinstance(issues, str):
         yield Violation("pyproject.toml", 1, issues)
         return
-    declarations = project.known("pyproject.toml")
     for issue in issues:
-        place = issue["location"]
+        path, message = issue["location"]["file"], issue["error"]["message"]
         if issue["error"]["code"] == "DEP002":  # declared, and not imported yet
-            line = declarations.line_of(rf'"{re.escape(issue["module"])}\b')
-            yield Unfinished("pyproject.toml", line, issue["error"]["message"])
-            continue
-        yield Violation(Path(place["file"]).as_posix(), place["line"] or 1, issue["error"]["message"])
+            line = project.known(path).line_of(rf'"{re.escape(issue["module"])}\b')
+            yield Unfinished(path, line, message)
+        else:
+            yield Violation(path, issue["location"]["line"] or 1, message)
 
 
 def programs(project: Project, call: Call) -> set[str]:

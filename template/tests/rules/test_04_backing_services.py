@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.rules.check import Broken, check
-from tests.support.rules.project import Module, Project, Violation, named
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.project import Module, Project, Violation, named
 
 if TYPE_CHECKING:
     from tests.support.api import Api

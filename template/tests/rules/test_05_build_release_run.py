@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 
-from tests.support.rules.check import check
-from tests.support.rules.containers import BUILT, containers
-from tests.support.rules.deployment import Table, documents
-from tests.support.rules.dockerfile import Dockerfile, Step, assigned, dockerfiles
-from tests.support.rules.pipelines import GITLAB, WORKFLOWS, Job, ancestors, jobs, triggers
-from tests.support.rules.project import File, Project, Violation
-from tests.support.rules.secrets import is_random
+from agent_devtools.rules.check import check
+from agent_devtools.rules.deployment import BUILT, Table, containers, documents
+from agent_devtools.rules.dockerfile import Dockerfile, Step, assigned, dockerfiles
+from agent_devtools.rules.pipelines import GITLAB, WORKFLOWS, Job, ancestors, jobs, triggers
+from agent_devtools.rules.project import File, Project, Violation
+from agent_devtools.rules.secrets import is_random
 
 PINNED = re.compile(r"[.$]/|docker://.*@sha256:[0-9a-f]{64}|[^@]+@[0-9a-f]{40}\b")
 # In the text of a job as JSON, where a command ends at a quote or a newline, which are escaped within it. One that only

@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tests.support.rules.check import Broken, check
-from tests.support.rules.containers import in_pods, pods, services
-from tests.support.rules.deployment import PROCESS_TYPES, Table, manifests
-from tests.support.rules.flow import Call
-from tests.support.rules.project import File, Project, Violation
-from tests.support.rules.scopes import scope_at
-from tests.support.rules.state import State
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.deployment import PROCESS_TYPES, Table, in_pods, manifests, pods, services
+from agent_devtools.rules.flow import Call
+from agent_devtools.rules.project import File, Project, Violation
+from agent_devtools.rules.scopes import scope_at
+from agent_devtools.rules.state import State
 
 if TYPE_CHECKING:
     from tests.support.api import Api

@@ -9,11 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.rules.check import Broken, check
-from tests.support.rules.containers import Container, containers
-from tests.support.rules.deployment import PROCESS_TYPES, Table
-from tests.support.rules.dockerfile import dockerfiles
-from tests.support.rules.project import Module, Project, Violation, named
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.deployment import PROCESS_TYPES, Container, Table, containers
+from agent_devtools.rules.dockerfile import dockerfiles
+from agent_devtools.rules.project import Module, Project, Violation, named
 
 if TYPE_CHECKING:
     from tests.support.api import Api

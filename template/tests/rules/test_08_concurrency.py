@@ -8,13 +8,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tests.support.rules.check import Broken, check
-from tests.support.rules.containers import containers
-from tests.support.rules.deployment import PROCESS_TYPES, Process, composed, deployed, procfile
-from tests.support.rules.dockerfile import dockerfiles
-from tests.support.rules.flow import Call
-from tests.support.rules.project import Project, Violation
-from tests.support.rules.scopes import scope_at
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.deployment import PROCESS_TYPES, Process, composed, containers, deployed, procfile
+from agent_devtools.rules.dockerfile import dockerfiles
+from agent_devtools.rules.flow import Call
+from agent_devtools.rules.project import Project, Violation
+from agent_devtools.rules.scopes import scope_at
 
 if TYPE_CHECKING:
     from tests.support.api import Api

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.rules.catalogue import say
-from tests.support.rules.check import Broken, check
-from tests.support.rules.deployment import COMPOSE
-from tests.support.rules.flow import Call
-from tests.support.rules.project import Project, Violation, named
+from agent_devtools.rules.catalogue import say
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.deployment import COMPOSE
+from agent_devtools.rules.flow import Call
+from agent_devtools.rules.project import Project, Violation, named
 
 # Images of the database and of the cache, by whatever names; the service that each one is.
 IMAGE = re.compile(

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.support.rules.check import Broken, check
-from tests.support.rules.deployment import PROCESS_TYPES
-from tests.support.rules.flow import Call
-from tests.support.rules.project import Project, Violation, named
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.deployment import PROCESS_TYPES
+from agent_devtools.rules.flow import Call
+from agent_devtools.rules.project import Project, Violation, named
 
 if TYPE_CHECKING:
     from tests.support.api import Api

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from tests.support.rules import gates, strictness
-from tests.support.rules.catalogue import say
-from tests.support.rules.check import ROOT, Broken, check
-from tests.support.rules.project import Module, Project, Violation, named
-from tests.support.rules.routes import Routes
-from tests.support.rules.scopes import scope_at
-from tests.support.rules.written import NO_RUN, can_fail, is_constant, is_skipped, swallowed, written
+from agent_devtools.rules import gates, suite
+from agent_devtools.rules.catalogue import say
+from agent_devtools.rules.check import ROOT, Broken, check
+from agent_devtools.rules.project import Module, Project, Violation, named
+from agent_devtools.rules.routes import Routes
+from agent_devtools.rules.scopes import scope_at
+from agent_devtools.rules.suite import NO_RUN, can_fail, is_constant, is_skipped, swallowed, written
 
 LEVELS = ("unit", "integration", "e2e")
 NO_COVER = re.compile(r"#\s*pragma:\s*no\s*(cover|branch)")
@@ -41,7 +41,7 @@ DOCS = "api_docs.py"  # shows openapi.json, where DOCS_ENABLED is set
 @check("Demand 80 % of lines and branches of the whole package; write the test, or an exception with reason and date.")
 def test_coverage_is_demanded(project: Project) -> Iterator[Violation]:
     file = project.known("pyproject.toml")
-    yield from strictness.coverage(project, file)
+    yield from suite.coverage(project, file)
     options = gates.options_of(project.pyproject)
     if not any(option == "--cov" or option.startswith("--cov=") for option in options):
         yield file.at(file.line_of(r"^addopts|^\[tool\.pytest"), "the tests do not count coverage")
@@ -61,9 +61,9 @@ def test_no_failure_is_forgiven(project: Project) -> Iterator[Violation]:
 @check("Keep the tools as strict as the template gives them, in pyproject.toml; a single line may have its own `noqa`.")
 def test_tools_stay_strict(project: Project) -> Iterator[Violation]:
     file = project.known("pyproject.toml")
-    for found in (strictness.ruff, strictness.mypy, strictness.imports):
+    for found in (suite.ruff, suite.mypy, suite.imports):
         yield from found(project, file)
-    yield from strictness.other_files(project)
+    yield from suite.other_files(project)
 
 
 @check("Write the test first, in tests/agent: it says what a tool, a route or a task has to do.")

@@ -6,10 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.support.rules.check import check, name_of
-from tests.support.rules.documents import SHARED, Rule, rules, rules_in
-from tests.support.rules.exceptions import problems
-from tests.support.rules.project import File, Project, Violation
+from agent_devtools.rules.check import check, name_of, problems
+from agent_devtools.rules.documents import SHARED, Rule, rules, rules_in
+from agent_devtools.rules.project import File, Project, Violation
 
 # What coding assistants read, and how much of it at most, in characters.
 ASSISTANTS = {
@@ -39,7 +38,7 @@ def checks_of(project: Project, rule: Rule) -> set[str]:
 @check("Correct it: no other check can see what is in this file.")
 def test_code_can_be_parsed(project: Project) -> Iterator[Violation]:
     for module in project.modules("src", "devtools", "tests", "migrations"):
-        if module.path.startswith(("tests/rules/", "tests/support/rules/")):
+        if module.path.startswith(("tests/rules/", "devtools/agent_devtools/rules/")):
             continue  # imported by now
         if not module.tree.body and module.text.strip():
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.rules.check import ROOT
-from tests.support.rules.documents import shared_checks
+from agent_devtools.rules.check import ROOT
+from agent_devtools.rules.documents import shared_checks
 
 globals().update(shared_checks(ROOT))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from unicodedata import east_asian_width
 
-from tests.support.rules.documents import Rule
-from tests.support.rules.report import table
-from tests.support.rules.run import Checked, Result
+from agent_devtools.rules.documents import Rule
+from agent_devtools.rules.report import table
+from agent_devtools.rules.run import Checked, Result
 
 
 def columns(line: str) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tests.support.rules.check import check
-from tests.support.rules.project import Project, Violation
+from agent_devtools.rules.check import check
+from agent_devtools.rules.project import Project, Violation
 
 
 @check("Tell the model in a docstring when to use the tool and what its arguments mean.")

@@ -152,8 +152,11 @@ class State:
 
     def _is_shared_result(self, call: ast.Call, depth: int) -> bool:
         """Whether a call gives a part of something shared: `SEEN.get(owner)`, `vars(module)`."""
-        assert isinstance(call.func, ast.Attribute)
-        return call.func.attr == "get" and self.is_shared(call.func.value, depth=depth + 1)
+        return (
+            isinstance(call.func, ast.Attribute)
+            and call.func.attr == "get"
+            and self.is_shared(call.func.value, depth=depth + 1)
+        )
 
     def _is_default(self, function: ast.AST, argument: ast.AST, node: ast.expr) -> bool:
         """Whether a parameter has a changeable default: one object for all calls."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .flow import HOLE
-from .project import Module, Project
+from .project import Module, Project, named
 from .scopes import scope_at
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace", "websocket", "api_route", "route"}
@@ -121,8 +121,7 @@ class Routes:
         return bool(included) and all(self._asks(call) or self._router_asks(self._into(call)) for call in included)
 
     def _into(self, call: ast.Call) -> ast.expr:
-        assert isinstance(call.func, ast.Attribute)
-        return call.func.value
+        return call.func.value if isinstance(call.func, ast.Attribute) else call.func
 
     def _prefixes(self, router: ast.expr, depth: int = 0) -> list[str | None]:
         """The paths under which the routes of a router stand; several where it is included more than once."""
@@ -168,3 +167,78 @@ def route_at(project: Project, node: ast.AST) -> bool:
     """Whether the node stands in a route."""
     scope = scope_at(node).function
     return scope is not None and is_route(project, scope.node)
+
+
+def tells_error(project: Project, node: ast.AST) -> bool:
+    """Whether an answer contains the text of an error that this project has not written."""
+    for part in ast.walk(node):
+        values = project.flow.assigned(part) if isinstance(part, ast.Name) else []
+        if any(_is_error(project, each) for each in [part, *values]):
+            return True
+    return False
+
+
+def _is_error(project: Project, node: ast.AST) -> bool:
+    """Whether an expression is the text of an error that this project has not written."""
+    if isinstance(node, ast.Call) and "traceback.format_exc" in project.flow.origins(node.func):
+        return True
+    shown: ast.expr | None = None
+    if isinstance(node, ast.Call) and named(node.func) in {"str", "repr"} and node.args:
+        shown = node.args[0]
+    elif isinstance(node, ast.FormattedValue) or (isinstance(node, ast.Attribute) and node.attr == "args"):
+        shown = node.value
+    if not isinstance(shown, ast.Name):
+        return False
+    found = scope_at(shown).find(shown.id)
+    if found is None or not any(binding.kind == "caught" for binding in found[1]):
+        return False
+    own = project.package.removeprefix("src/") + "."
+    return not all(origin.startswith(own) for origin in project.flow.origins(shown))
+
+
+# Arguments that switch a protection off.
+OFF = {
+    "verify": False,
+    "verify_ssl": False,
+    "ssl": False,
+    "check_hostname": False,
+    "verify_signature": False,
+    "verify_exp": False,
+    "verify_aud": False,
+    "autoescape": False,
+    "debug": True,
+}
+OPEN_TO_ALL = {"allow_origins", "allow_origin_regex", "allowed_hosts", "trusted_hosts", "forwarded_allow_ips"}
+SWITCHES_OFF = {"ssl._create_unverified_context", "ssl.CERT_NONE", "jwt.api_jwt.decode_complete"}
+
+
+def switched_off(project: Project, module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Each place that switches a protection off, and how it reads."""
+    for keyword in module.all(ast.keyword):
+        if _is_off(project, keyword) or _is_open(project, keyword):
+            yield keyword.value, ast.unparse(keyword)
+    for table in module.all(ast.Dict):
+        for key, value in zip(table.keys, table.values, strict=True):
+            name = key.value if isinstance(key, ast.Constant) else None
+            if isinstance(name, str) and name.startswith("verify_") and getattr(value, "value", None) is False:
+                yield value, f"{name}: False"
+    for node in module.all(ast.Attribute):
+        if node.attr in {"CERT_NONE", "_create_unverified_context"} and project.flow.origins(node) & SWITCHES_OFF:
+            yield node, ast.unparse(node)
+    for statement in module.all(ast.Assign):
+        targets = [target for target in statement.targets if isinstance(target, ast.Attribute)]
+        if any(target.attr in {"check_hostname", "verify"} for target in targets):
+            yield from [(statement, ast.unparse(statement))] if False in project.flow.values(statement.value) else []
+
+
+def _is_off(project: Project, keyword: ast.keyword) -> bool:
+    if keyword.arg not in OFF:
+        return False
+    return any(value is OFF[keyword.arg] for value in project.flow.values(keyword.value))
+
+
+def _is_open(project: Project, keyword: ast.keyword) -> bool:
+    if keyword.arg not in OPEN_TO_ALL:
+        return False
+    everyone = {text for item in project.flow.items(keyword.value) for text in project.flow.texts(item)}
+    return bool((everyone | project.flow.texts(keyword.value)) & {"*", ".*"})

@@ -1,7 +1,7 @@
 """For tests of rules: plant code in memory, and see what a check finds.
 
 from tests.rules.local import test_01_tools as rule
-from tests.support.rules.planting import find
+from agent_devtools.rules.planting import find
 
 def test_a_tool_without_a_docstring_is_found() -> None:
     planted = {"src/order_desk/agent/tools.py": CODE}
@@ -26,7 +26,7 @@ Check = Callable[..., Any]
 @cache
 def _whole() -> Project:
     project = Project(ROOT)
-    project.modules("src", "tests")  # read once: what is planted later shares them
+    project.modules("src", "devtools", "tests")  # read once: what is planted later shares them
     return project
 
 

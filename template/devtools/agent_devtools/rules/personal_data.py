@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from .check import Broken
 from .project import Module, Project, Violation, named
+
+if TYPE_CHECKING:
+    from tests.support.processes import Processes
+
 
 PERSONAL = re.compile(r"(owner|subject|user|session)(_id|_name|_subject)?|username|created_by", re.IGNORECASE)
 OF_OWNERS = re.compile(r"REFERENCES\s+\"?(users|chat_sessions|turns)\b", re.IGNORECASE)
@@ -164,3 +171,43 @@ def _functions(project: Project) -> dict[str, list[ast.FunctionDef | ast.AsyncFu
 
 def _registers(node: ast.expr, decorator: str) -> bool:
     return isinstance(node, ast.Call) and named(node.func).rpartition(".")[2] == decorator
+
+
+# The tables that hold an owner by the name of a column, or refer to a table of the platform that does.
+TABLES_OF_OWNERS = f"""
+    SELECT DISTINCT relname FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace AND nspname = current_schema()
+    LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+    LEFT JOIN pg_constraint ON conrelid = pg_class.oid AND contype = 'f'
+    WHERE relkind IN ('r', 'p') AND (
+        attname ~* '^({PERSONAL.pattern})$'
+        OR confrelid::regclass::text IN ('users', 'chat_sessions', 'turns')
+    )
+"""  # noqa: S608 - a pattern from above
+SCANS = "SELECT relname, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) FROM pg_stat_user_tables"
+
+
+def reach(processes: Processes) -> None:
+    """Raises `Broken` for a table of the agent with an owner that one of the commands does not read."""
+    from tests.support.databases import new_database, rows
+
+    with new_database(processes.environment["DATABASE_URL"]) as url:
+        there = processes.with_environment(DATABASE_URL=url)
+        there.command("migrate", "--to", "platform@head")
+        of_the_platform = {name for (name,) in rows(url, TABLES_OF_OWNERS)}
+        there.command("migrate")
+        own = {name for (name,) in rows(url, TABLES_OF_OWNERS)} - of_the_platform
+        rows(url, "INSERT INTO users (subject, name) VALUES ('planted', 'planted')")
+        for command in (("export", "--owner", "planted"), ("erase", "planted", "--yes")):
+            before = dict(rows(url, SCANS))
+            if there.command(*command).exit_code:
+                raise Broken("the command {command} fails", command=command[0])
+            deadline = time.monotonic() + 30
+            while (after := dict(rows(url, SCANS)))["users"] == before["users"]:  # counted when its session has ended
+                if time.monotonic() > deadline:
+                    raise Broken("the command {command} does not even look for the owner", command=command[0])
+                time.sleep(0.05)
+            for name in sorted(own):
+                if after[name] == before[name]:
+                    what = "the command {command} does not reach the table {table}, which holds what is an owner's"
+                    raise Broken(what, command=command[0], table=name)

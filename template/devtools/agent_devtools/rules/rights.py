@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .containers import Container, containers, services
-from .deployment import Table, manifests
+from .deployment import Container, Table, containers, manifests, services
 from .pipelines import WORKFLOWS, jobs
 from .project import Project, Violation
 from .secrets import is_placeholder

@@ -38,7 +38,7 @@ FIELDS = {
 
 @dataclass(slots=True)
 class Binding:
-    """A place that binds a name. `kind` says what `node` is to the name:
+    """A place that binds a name. `kind` is the part that `node` plays for the name.
 
     `value` (the expression assigned), `part` (the expression whose element `index` is assigned), `item` (of `node`, by
     a loop), `entered` (by `with`), `added` (by `+=`), `caught` (by `except`), `declared` (with a type alone), `def`,

@@ -15,11 +15,10 @@ from typing import Any
 
 from .catalogue import say
 from .check import ROOT
-from .direct import Check, checked, is_plain, quiet, tests_of
 from .documents import Rule, rules
 from .flow import Flow
 from .project import File, Module, Project, Violation
-from .run import RULEBOOK, Result, RunFailed
+from .run import RULEBOOK, Check, Result, RunFailed, checked, is_plain, quiet, tests_of
 
 # Ask whether something is there at all, or follow it through every module.
 NEED_ALL = {

@@ -13,9 +13,8 @@ from .catalogue import say
 from .changed import run_changed
 from .check import ROOT
 from .documents import DocumentError
-from .explain import explain
 from .project import Project
-from .report import as_code_quality, as_json, as_sarif, changes, table
+from .report import as_code_quality, as_json, as_sarif, changes, explain, table
 from .run import RunFailed, run
 
 
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match options.asked:
             case ["explain", rule]:
-                print(explain(rule))  # noqa: T201
+                print(explain(rule))
                 return 0
             case [] | [_] if options.changed:
                 results, paths = run_changed(options.asked[0] if options.asked else "HEAD", options.rule)
@@ -46,17 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:
                 parser.error(say("say `explain RULE`, `--changed [COMMIT]`, or no more than options"))
     except (RunFailed, DocumentError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 2
     if options.code_quality:
-        print(json.dumps(as_code_quality(results), indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(as_code_quality(results), indent=2, ensure_ascii=False))
     elif options.json or options.sarif:
         named = Project(ROOT).pyproject["project"]
         name = f"{named['name']} rules"
         found = as_sarif(results, name=name, version=named["version"]) if options.sarif else as_json(results)
-        print(json.dumps(found, indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        print(table(results) if paths is None else changes(results, paths))  # noqa: T201
+        print(table(results) if paths is None else changes(results, paths))
     return int(any(check.violations for result in results for check in result.checks))
 
 

@@ -1,4 +1,4 @@
-"""Messages in the project's language: English stands in the code, a translation in rules/messages.yaml."""
+"""Messages in the project's language: English in the code, a translation in rules/messages.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TypeGuard
 
 import yaml
 
-FILE = Path(__file__).parents[3] / "rules/messages.yaml"
+
+def _root() -> Path:
+    """The project around the working directory, which may be a copy; else the one that has this file."""
+    around = (Path.cwd(), *Path.cwd().parents)
+    found = (folder for folder in around if (folder / "rules").is_dir() and (folder / "tests/rules").is_dir())
+    return next(found, Path(__file__).parents[3])
+
+
+ROOT = _root()
+FILE = ROOT / "rules/messages.yaml"
 
 
 @cache

@@ -1,0 +1,246 @@
+"""Programs that run beside the static checks, from their beginning: their findings are asked for at the end."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+from .catalogue import say
+from .check import ROOT, Outcome, name_of
+from .documents import SHARED, Rule, rules
+from .project import Project, Violation
+
+Beside: TypeAlias = Callable[[Callable[[Project], Any]], Any]
+
+
+def lock_checked(project: Project) -> str | None:
+    """What is wrong with uv.lock, if anything is."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if not uv:
+        return "uv is not installed, so nothing checks uv.lock against this"
+    command = [uv, "lock", "--check", "--offline", "--quiet"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    return "uv.lock is missing, or out of step with what is declared here" if done.returncode else None
+
+
+def imports_checked(project: Project) -> list[dict[str, Any]] | str:
+    """Return the findings of deptry in the project and in each member of its workspace, or its error message."""
+    issues: list[dict[str, Any]] = []
+    for member in (".", *project.pyproject["tool"]["uv"].get("workspace", {}).get("members", ())):
+        with TemporaryDirectory() as folder:
+            found = Path(folder) / "deptry.json"
+            command = [sys.executable, "-m", "deptry", ".", "--json-output", str(found)]
+            done = subprocess.run(command, cwd=project.root / member, capture_output=True, text=True, check=False)
+            if not found.exists():
+                return say("deptry said: {text}", text=(done.stdout + done.stderr).strip().splitlines()[-1])
+            for issue in json.loads(found.read_text("utf-8")):
+                issue["location"]["file"] = (Path(member) / issue["location"]["file"]).as_posix()
+                issues.append(issue)
+    return issues
+
+
+@contextmanager
+def started(project: Project) -> Iterator[Beside]:
+    """Start the programs; each check that has a parameter `beside` calls it with one of them, and waits for it."""
+    with ThreadPoolExecutor() as pool:
+        programs: list[Callable[[Project], Any]] = [lock_checked, imports_checked]
+        waiting = {program: pool.submit(program, project) for program in programs}
+        yield lambda program: waiting[program].result()
+
+
+CHECKS = "tests/rules"
+RULEBOOK = Rule("0", say("The rulebook itself"), "mandatory", "", "", (), "rules", f"{CHECKS}/test_rulebook.py", ())
+PROPERTY = "violations"
+LAST = "beside"  # the fixture of checks that wait for a program which runs beside the others
+
+
+class RunFailed(Exception):
+    """The checks could not be run; the message is what pytest said."""
+
+
+@dataclass
+class Checked:
+    """One check that was run.
+
+    `excepted` are violations that an exception covers, with its reason and owner; `warned` fail in CI only.
+    """
+
+    name: str
+    running: bool
+    seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+    excepted: list[tuple[Violation, str]] = field(default_factory=list)
+    warned: list[Violation] = field(default_factory=list)
+    remedy: str = field(default_factory=lambda: say("Look at the check."))
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.violations else "excepted" if self.excepted else "passed"
+
+
+@dataclass
+class Result:
+    rule: Rule
+    checks: list[Checked]
+    seconds: float
+
+
+def exceptions_of(outcome: Outcome) -> list[tuple[Violation, str]]:
+    """The violations that are excepted, each with the reason, the owner and the end of its exception."""
+    return [
+        (
+            violation,
+            say("{reason} ({owner}, until {day})", reason=granted.reason, owner=granted.owner, day=granted.expires),
+        )
+        for violation, granted in outcome.excepted
+    ]
+
+
+def properties(outcome: Outcome) -> list[tuple[str, object]]:
+    """An outcome as properties of a test's report, which go from process to process as JSON."""
+    violations = [asdict(violation) for violation in outcome.violations]
+    excepted = [(asdict(violation), reason) for violation, reason in exceptions_of(outcome)]
+    warned = [asdict(violation) for violation in outcome.warned]
+    return [(PROPERTY, json.dumps([violations, excepted, warned, outcome.remedy]))]
+
+
+def run(wanted: list[str], *, fast: bool) -> list[Result]:
+    """Run the checks of the rules that `wanted` names, or of all. Raises `RunFailed`, `DocumentError`."""
+    rules.cache_clear()
+    chosen = [rule for rule in rules(ROOT) if not wanted or any(map(rule.matches, wanted))]
+    for name in wanted:
+        if not any(rule.matches(name) for rule in chosen):
+            known = ", ".join(rule.id for rule in rules(ROOT))
+            raise RunFailed(say("There is no rule {name}: rules/ has {known}.", name=name, known=known))
+    if fast:
+        from .run import NeedsPytest, run_static
+
+        with suppress(NeedsPytest):
+            return run_static([RULEBOOK, *chosen])
+    from .through_pytest import run_through_pytest
+
+    modules = dict.fromkeys(rule.tests for rule in chosen if (ROOT / rule.tests).exists())
+    found = run_through_pytest([RULEBOOK.tests, *modules], fast=fast)
+    return list(_results(chosen, found))
+
+
+def _results(chosen: list[Rule], found: dict[str, dict[str, Checked]]) -> Iterator[Result]:
+    for rule in [RULEBOOK, *chosen]:
+        checks = list(found.get(rule.tests, {}).values())
+        if rule.tests == SHARED:  # which holds the checks of several rules
+            checks = [check for check in checks if check.name in rule.checks]
+        yield Result(rule, checks, sum(check.seconds for check in checks))
+
+
+Check = Callable[..., None]
+GIVEN = {"project", LAST}
+
+
+class NeedsPytest(Exception):
+    """A check has a fixture or a mark of its own."""
+
+
+def run_static(chosen: list[Rule]) -> list[Result]:
+    """Run the static checks of these rules. Raises `NeedsPytest`."""
+    results = [Result(rule, [], 0.0) for rule in chosen]
+    checks = [(result, name, check) for result in results for name, check in _plain_checks(result.rule)]
+    checks.sort(key=lambda each: LAST in parameters(each[2]))
+    given: dict[str, Any] = {"project": Project(ROOT)}
+    with ExitStack() as stack:
+        if any(LAST in parameters(check) for *_, check in checks):
+            given[LAST] = stack.enter_context(started(given["project"]))
+        stack.enter_context(quiet())
+        for result, name, check in checks:
+            arguments = {each: given[each] for each in parameters(check)}
+            result.checks.append(checked(result.rule, name, check, **arguments))
+    for result in results:
+        result.seconds = sum(each.seconds for each in result.checks)
+    return results
+
+
+def _plain_checks(rule: Rule) -> list[tuple[str, Check]]:
+    """Those that run without pytest. Raises `NeedsPytest` where there are others."""
+    try:
+        found = [(name, check) for name, check in tests_of(rule) if not getattr(check, "is_running", False)]
+    except Exception as error:  # pytest shows best why a module cannot be imported
+        raise NeedsPytest from error
+    beside = (ROOT / rule.tests).with_name("conftest.py")
+    if not all(is_plain(check, GIVEN) for _, check in found) or (beside.exists() and beside.parent != ROOT / CHECKS):
+        raise NeedsPytest
+    return found
+
+
+def tests_of(rule: Rule) -> Iterator[tuple[str, Check]]:
+    """The tests in the module of a rule, by the names that checks have."""
+    path = ROOT / rule.tests
+    name = f"rules_{path.parent.name}_{path.stem}"
+    if path.exists() and name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise RunFailed(say("{path} cannot be imported.", path=rule.tests))
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    for each, test in vars(sys.modules[name]).items() if path.exists() else ():
+        is_of_rule = rule.tests != SHARED or name_of(each) in rule.checks
+        if each.startswith("test_") and callable(test) and is_of_rule:
+            yield name_of(each), test
+
+
+def is_plain(check: Check, given: set[str]) -> bool:
+    """Whether it is a check that needs nothing but what is given: no fixture, and no mark of pytest."""
+    return hasattr(check, "find") and not hasattr(check, "pytestmark") and set(parameters(check)) <= given
+
+
+def parameters(check: Check) -> tuple[str, ...]:
+    code = vars(check)["__wrapped__"].__code__
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what checks print, and warnings about the code that they parse, out of the report."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def checked(rule: Rule, name: str, check: Check, **arguments: Any) -> Checked:
+    """Run one check."""
+    began = time.perf_counter()
+    try:
+        outcome: Outcome = vars(check)["find"](**arguments)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - of whatever kind; `pytest.skip` raises one that is no Exception
+        why = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        violation = Violation(rule.tests, 1, say("the check did not finish: {reason}", reason=why))
+        remedy = say("`uv run pytest {module}` shows all of it.", module=rule.tests)
+        return Checked(name, False, time.perf_counter() - began, [violation], remedy=remedy)
+    return Checked(
+        name,
+        False,
+        time.perf_counter() - began,
+        outcome.violations,
+        exceptions_of(outcome),
+        outcome.warned,
+        outcome.remedy,
+    )
