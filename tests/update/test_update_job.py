@@ -64,12 +64,23 @@ def run(job: dict[str, Any], project: Path, server: Path) -> None:
     config = server / "redirect"
     config.write_text(f'[url "{server}"]\n  insteadOf = {TARGET}\n', "utf-8")
     variables = {name: value.replace("$$", "$") for name, value in job["variables"].items()}
-    found = {**VARIABLES, **variables, "GIT_CONFIG_SYSTEM": str(config)}
+    head = git(project, "rev-parse", "HEAD")
+    found = {**VARIABLES, **variables, "GIT_CONFIG_SYSTEM": str(config), "GITHUB_SHA": head, "CI_COMMIT_SHA": head}
     command = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
     done = subprocess.run(
         command, cwd=project, env={**os.environ, **found}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def script(job: dict[str, Any]) -> dict[str, Any]:
+    """The steps of a job of GitHub's, in the form of GitLab's."""
+    steps = [step for step in job["steps"] if "run" in step]
+    variables = {name: str(value) for step in steps for name, value in step.get("env", {}).items()}
+    given = {
+        name: value for name, value in variables.items() if not name.startswith("GIT_CONFIG") and "${{" not in value
+    }
+    return {"script": [step["run"] for step in steps], "variables": {**given, "GITHUB_REF_NAME": "main"}}
 
 
 class Private(SimpleHTTPRequestHandler):
@@ -165,6 +176,7 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
         "merge_request.target=main",
         "merge_request.title=Update from the template",
         "merge_request.remove_source_branch",
+        f"merge_request.description={job['variables']['BODY']}",
     ]
 
 
@@ -190,10 +202,9 @@ def test_github_is_asked_to_open_a_pull_request_once(
     workflow = yaml.safe_load((project / ".github/workflows/template-update.yml").read_text("utf-8"))
     job = workflow["jobs"]["update"]
     assert job["environment"] == "template-update"
-    lines = {"script": [step["run"] for step in job["steps"] if "run" in step], "variables": {}}
+    lines = script(job)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    for name, value in {"NOTES": str(notes), "BODY": "What is new", "GITHUB_REF_NAME": "main"}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NOTES", str(notes))
     run(lines, project, server)
     assert git(server, "branch", "--list") == ""
     assert not notes.exists()
@@ -210,6 +221,44 @@ def test_github_is_asked_to_open_a_pull_request_once(
     Path(f"{notes}.open").touch()
     run(lines, project, server)
     assert notes.read_text("utf-8").count("pr create") == 1, "there was one already"
+    assert "pr edit template-update --title Update from the template" in notes.read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_an_update_that_needs_trust_is_a_request_that_says_what_to_run(  # noqa: PLR0913, PLR0917
+    render: Render, questionnaire: Path, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch, ci: str
+) -> None:
+    template = shutil.copytree(questionnaire, tmp_path / "template")
+    release(template, "98.0.0")
+    project = render_template(template, tmp_path / "project", vcs_ref="98.0.0")
+    commit(project, "Scaffold")
+    git(project, "remote", "add", "origin", str(server))
+    settings = yaml.safe_load((template / "copier.yml").read_text("utf-8"))
+    settings["_migrations"] = [{"version": "99.0.0", "command": ["false"]}]
+    (template / "copier.yml").write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
+    release(template, "99.0.0")
+    notes = tmp_path / "notes"
+    (tmp_path / "gh").write_text(GH, "utf-8")
+    (tmp_path / "gh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("NOTES", str(notes))
+    if ci == "github":
+        workflow = yaml.safe_load((render(ci=ci) / ".github/workflows/template-update.yml").read_text("utf-8"))
+        job = script(workflow["jobs"]["update"])
+    else:
+        job = yaml.safe_load((render(ci=ci) / ".gitlab-ci.yml").read_text("utf-8"))["template update"]
+    head = git(project, "rev-parse", "HEAD")
+    run(job, project, server)
+    assert git(server, "diff", "--stat", head, "template-update") == ""
+    asked = (notes if ci == "github" else server / "options").read_text("utf-8")
+    assert "title Update from the template by hand" in asked.replace("=", " ")
+    assert "`uvx copier update --skip-answered --defaults --trust`" in asked
+
+    git(project, "switch", "--quiet", "--detach", head)
+    shutil.rmtree(template)
+    with pytest.raises(AssertionError):  # any other failure is one of the job
+        run(job, project, server)
 
 
 @pytest.mark.slow
@@ -217,8 +266,8 @@ def test_github_does_the_same_with_a_conflict(render: Render) -> None:
     gitlab = yaml.safe_load((render(ci="gitlab") / ".gitlab-ci.yml").read_text("utf-8"))["template update"]["script"]
     github = render(ci="github") / ".github" / "workflows" / "template-update.yml"
     steps = yaml.safe_load(github.read_text("utf-8"))["jobs"]["update"]["steps"]
-    ran = [step["run"] for step in steps if step.get("run", "").startswith("uv")]
-    assert ran == [line for line in gitlab if line.startswith("uv")]
+    ran = [step["run"] for step in steps if re.search(r"\buvx? ", step.get("run", ""))]
+    assert ran == [line for line in gitlab if re.search(r"\buvx? ", line)]
 
 
 def test_a_schedule_of_gitlab_releases_nothing(render: Render) -> None:
