@@ -1,6 +1,6 @@
-"""Conversations out of the database and into it, a page at a time: the memory used does not grow with their number.
+"""Reads conversations from the database and writes them to one, page by page, so that memory use stays constant.
 
-Turns that still live are not part of it: run in two databases, they would have their effects twice.
+Unfinished turns are left out: running in two databases, they would have their effects twice.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pydantic import (
 if TYPE_CHECKING:
     from ..services.interfaces import Database
 
-PAGE = 100  # sessions read or written at a time
+PAGE = 100  # sessions per query
 MAX_INTEGER = 2**31 - 1
 
 
 def _storable(value: JsonValue) -> JsonValue:
-    """Refuse what JSON can write and PostgreSQL cannot keep."""
+    """Raises `ValueError` for JSON that PostgreSQL cannot store."""
     if isinstance(value, str) and "\0" in value:
         raise ValueError("PostgreSQL cannot store the character U+0000")
     if isinstance(value, float) and not math.isfinite(value):
@@ -82,7 +82,7 @@ class StepRecord(Record):
 
 
 class TurnRecord(Record):
-    """A message and what came of it."""
+    """A message, its outcome and its steps."""
 
     number: Number
     status: Literal["succeeded", "failed", "cancelled"]
@@ -106,7 +106,7 @@ class TurnRecord(Record):
 
 
 class SessionRecord(Record):
-    """One line of an export: a session with all that was said in it."""
+    """One line of an export: a session with its turns."""
 
     id: UUID
     owner: Name
@@ -124,15 +124,15 @@ class SessionRecord(Record):
 def _check_order(what: str, numbered: Sequence[StepRecord | TurnRecord]) -> None:
     numbers = [item.number for item in numbered]
     if any(later <= earlier for earlier, later in pairwise(numbers)):
-        raise ValueError(f"the numbers of the {what} do not grow")
+        raise ValueError(f"the numbers of the {what} are not in ascending order")
 
 
 class BadLine(Exception):
-    """A line that is no session. The message says why, in one line."""
+    """A line that is not a session. The message is one line with the reason."""
 
 
 class OtherRecord(Exception):
-    """A record of an owner that is no session, and is not imported."""
+    """A record of an owner other than a session, which is not imported."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -140,7 +140,7 @@ class OtherRecord(Exception):
 
 
 class _Kind(BaseModel):
-    """Sessions bear none."""
+    """Any record but a session, which has no kind."""
 
     kind: Name
 
@@ -154,13 +154,13 @@ def parse(line: bytes) -> SessionRecord:
             raise OtherRecord(_Kind.model_validate_json(line.strip()).kind) from None
         detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in detail["loc"])
-        # The parser counts its own lines, which are not those of the file.
+        # The parser's line number is not that of the file.
         reason = re.sub(r" at line \d+ column \d+$", "", detail["msg"].removeprefix("Value error, "))
         raise BadLine(f"{place}: {reason}" if place else reason) from None
 
 
 async def count(database: Database, owner: str | None) -> int:
-    """How many sessions `read` will yield."""
+    """Return the number of sessions that `read` yields."""
     found: int = await database.fetch_value(
         "SELECT count(*) FROM chat_sessions WHERE %(owner)s::text IS NULL OR owner = %(owner)s", {"owner": owner}
     )
@@ -168,7 +168,7 @@ async def count(database: Database, owner: str | None) -> int:
 
 
 async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRecord]:
-    """Every session (of `owner`, when given), by id: the order is the same each time."""
+    """Yield every session (of `owner`, if given), ordered by id."""
     after: UUID | None = None
     while page := await database.fetch_all(
         SessionRecord,
@@ -201,7 +201,7 @@ async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRe
 
 
 async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
-    """Store the sessions that are not there yet, all or none, and return how many. The others stay as they are."""
+    """Store new sessions, all or none, and return their number. Existing ones stay as they are."""
     first_of_id = {session.id: session for session in reversed(sessions)}
     batch = [session.model_dump(mode="json") for session in first_of_id.values()]
     written: int = await database.fetch_value(

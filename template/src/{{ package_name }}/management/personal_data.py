@@ -1,4 +1,4 @@
-"""All that is kept of one owner beside the sessions that have ended, as `export --owner` writes it; and its end."""
+"""Reads and erases an owner's data. `export --owner` writes these records after the sessions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..extensions import ExportRegistry
 if TYPE_CHECKING:
     from ..services.interfaces import Database
 
-PAGE: Final = 500  # records fetched at a time
-SESSIONS: Final = 50  # deleted at a time
-EXPORTS: Final = "exports"  # the user's module in agent/, where there is one
+PAGE: Final = 500  # records per fetch
+SESSIONS: Final = 50  # sessions per deletion
+EXPORTS: Final = "exports"  # the owner's module in agent/, if it exists
 
-# One statement for each kind of record. Digests of keys are nobody's data; a key itself is not stored.
+# One query per kind of record. Digests of keys are not exported; the keys themselves are not stored.
 RECORDS: Final[dict[str, LiteralString]] = {
     "user": """
         SELECT jsonb_build_object('name', name, 'created_at', created_at) AS record
@@ -64,7 +64,7 @@ RECORDS: Final[dict[str, LiteralString]] = {
         ) AS record
         FROM owner_budgets WHERE owner = %(owner)s
     """,
-    # What they did, by token or by key, and what was done about them.
+    # Actions of the owner, by token or by key, and actions on the owner.
     "audit_entry": """
         SELECT to_jsonb(entry) AS record FROM audit_log entry
         WHERE actor = %(owner)s OR object = %(owner)s OR detail ->> 'owner' = %(owner)s
@@ -74,21 +74,20 @@ RECORDS: Final[dict[str, LiteralString]] = {
     """,
 }
 
-
-# What goes beside the sessions, which take their turns, steps and approvals along. The audit log has a term of its own.
+# Deleted besides the sessions, whose turns, steps and approvals cascade. Entries of the audit log expire by age.
 ERASED: Final[dict[str, LiteralString]] = {
     "api_key": "DELETE FROM api_keys WHERE owner = %(owner)s",
     "usage": "DELETE FROM owner_usage WHERE owner = %(owner)s",
     "budget": "DELETE FROM owner_budgets WHERE owner = %(owner)s",
     "user": """
         DELETE FROM users WHERE subject = %(owner)s
-        AND NOT EXISTS (SELECT FROM chat_sessions WHERE owner = %(owner)s)  -- begun meanwhile
+        AND NOT EXISTS (SELECT FROM chat_sessions WHERE owner = %(owner)s)  -- created since
     """,
 }
 
 
 class NotErasable(Exception):
-    """The agent's kinds of records that are exported, and that nothing knows how to delete."""
+    """Names the kinds of the agent's records that have an export but no erasure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class _Row:
 
 
 async def read(database: Database, owner: str) -> AsyncIterator[dict[str, Any]]:
-    """The records, each with its `kind` and `owner`; those of the agent's own tables come last."""
+    """Yield the records, each with its `kind` and `owner`; those of the agent's own tables come last."""
     async with database.transaction() as transaction:
         for kind, query in RECORDS.items():
             await transaction.execute("DECLARE found NO SCROLL CURSOR FOR " + query, {"owner": owner})
@@ -105,19 +104,19 @@ async def read(database: Database, owner: str) -> AsyncIterator[dict[str, Any]]:
                 for row in rows:
                     yield {"kind": kind, "owner": owner, **row.record}
             await transaction.execute("CLOSE found")
-        for kind, records_of in _own().kinds.items():
+        for kind, records_of in _agent_exports().kinds.items():
             async for record in records_of(transaction, owner):
                 yield {"kind": kind, "owner": owner, **record}
 
 
 async def erase(database: Database, owner: str) -> dict[str, int]:
-    """Delete all that is kept of the owner but what the audit log says; returns how many of each kind there were.
+    """Delete the owner's data except entries of the audit log; return the number of records of each kind.
 
-    Turns under way end: their processes find no session. What was streamed of them is gone after EVENTS_TTL_SECONDS.
-    Raises `NotErasable`, before anything is deleted. One that was interrupted is finished by the next.
+    Running turns end when their processes find no session; their streamed events expire after EVENTS_TTL_SECONDS.
+    Raises `NotErasable` before anything is deleted. Run it again to finish an interrupted erasure.
     """
-    own = _own()
-    if unknown := own.kinds.keys() - own.erasures.keys():
+    exports = _agent_exports()
+    if unknown := exports.kinds.keys() - exports.erasures.keys():
         raise NotErasable(", ".join(sorted(unknown)))
     erased = {"session": 0}
     while sessions := await database.execute(
@@ -126,15 +125,15 @@ async def erase(database: Database, owner: str) -> dict[str, int]:
     ):
         erased["session"] += sessions
     async with database.transaction() as transaction:
-        for kind, erase_own in own.erasures.items():
-            erased[kind] = await erase_own(transaction, owner)
+        for kind, erasure in exports.erasures.items():
+            erased[kind] = await erasure(transaction, owner)
         for kind, statement in ERASED.items():
             erased[kind] = await transaction.execute(statement, {"owner": owner})
     return erased
 
 
-def _own() -> ExportRegistry:
-    """What the user registered. A project that began before there was such a module may have none."""
+def _agent_exports() -> ExportRegistry:
+    """Return the registry of agent/exports.py. A project from an early release may lack that module."""
     name = f"{__package__.rpartition('.')[0]}.agent.{EXPORTS}"
     if find_spec(name) is None:
         return ExportRegistry()
