@@ -20,6 +20,12 @@ src/{package}/management/commands/openapi.py -> (gone)
 src/{package}/management/commands/sync.py -> (gone)
 src/{package}/management/commands/template.py -> (gone)
 src/{package}/docs.py -> (gone)
+src/{package}/management/commands/token.py -> src/{package}/management/commands/credentials.py
+src/{package}/management/commands/key.py -> src/{package}/management/commands/credentials.py
+src/{package}/management/commands/transfer.py -> src/{package}/management/commands/data.py
+src/{package}/management/commands/erase.py -> src/{package}/management/commands/data.py
+src/{package}/management/migrations.py -> src/{package}/management/migrations.py
+src/{package}/management/grants.py -> src/{package}/management/migrations.py
 src/{package}/management/commands/rules.py -> devtools/agent_devtools/commands.py
 src/{package}/management/dev.py -> devtools/agent_devtools/dev.py
 src/{package}/management/embedded.py -> devtools/agent_devtools/dev_servers.py
@@ -87,7 +93,6 @@ tests/integration/test_silence.py -> tests/integration/test_database_timeouts.py
 tests/integration/test_embedded_servers.py -> tests/integration/test_dev_servers.py
 tests/integration/test_issuer.py -> tests/integration/test_jwks.py
 tests/integration/test_belongings.py -> tests/integration/test_personal_data.py
-tests/integration/test_leftovers.py -> tests/integration/test_stale_servers.py
 tests/support/rules/__init__.py -> devtools/agent_devtools/rules/__init__.py
 tests/support/rules/__main__.py -> devtools/agent_devtools/rules/__main__.py
 tests/support/rules/catalogue.py -> devtools/agent_devtools/rules/catalogue.py
@@ -125,17 +130,29 @@ tests/support/rules/state.py -> devtools/agent_devtools/rules/state.py
 tests/support/rules/strictness.py -> devtools/agent_devtools/rules/suite.py
 tests/support/rules/written.py -> devtools/agent_devtools/rules/suite.py
 tests/support/rules/through_pytest.py -> devtools/agent_devtools/rules/through_pytest.py
+tests/unit/test_suite.py -> tests/integration/test_suite.py
+tests/integration/test_fork_server.py -> tests/integration/test_suite.py
+tests/integration/test_leftovers.py -> tests/integration/test_suite.py
+tests/integration/test_scheduler.py -> tests/integration/test_scheduler.py
+tests/unit/test_schedules.py -> tests/integration/test_scheduler.py
+tests/integration/test_admin.py -> tests/integration/test_admin.py
+tests/unit/test_conversations.py -> tests/integration/test_admin.py
+tests/integration/test_workers.py -> tests/integration/test_workers.py
+tests/integration/test_failed_jobs.py -> tests/integration/test_workers.py
+tests/e2e/test_processes.py + tests/unit/test_restart.py -> tests/e2e/test_processes.py
+tests/unit/test_garbage.py -> (gone)
+tests/support/forkserver.py + tests/support/shared.py -> tests/support/forkserver.py
+tests/support/conversations.py -> (gone)
 tests/support/turns.py -> tests/support/direct_turns.py
 tests/support/planted.py -> tests/support/fake_tools.py
 tests/support/speaker.py -> tests/support/model_client.py
 tests/support/leftovers.py -> tests/support/stale_servers.py
 tests/support/work.py -> tests/support/task_probe.py
-tests/unit/test_conversations.py -> tests/unit/test_conversation_archive.py
 tests/unit/test_vitals.py -> tests/unit/test_health_server.py
 tests/unit/test_health.py -> tests/unit/test_healthcheck.py
 tests/unit/test_conversation.py -> tests/unit/test_message_history.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
-tests/unit/test_restart.py -> tests/unit/test_settings_watch.py
+{package}.management.accountability:record_act -> {package}.management.command_audit:record_action
 {package}.management.settings_reference:masked -> {package}.management.settings_view:masked
 {package}.management.settings_reference:effective -> {package}.management.settings_view:effective
 {package}.management.settings_reference:MASK -> {package}.management.settings_view:MASK

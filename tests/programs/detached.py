@@ -44,7 +44,7 @@ COUNTED = {
     "chat/budgets.py": f"{INTEGRATION}budgets.py",
     "chat/runner.py": f"{INTEGRATION}budgets.py",
     "security/rate_limit.py": f"{INTEGRATION}rate_limits.py",
-    "processes/http_protocol.py": "tests/e2e/test_processes.py::test_what_is_no_http_is_answered_as_a_bad_request_is",
+    "processes/http_protocol.py": "tests/e2e/test_processes.py::test_an_unreadable_request_gets_a_problem_document",
 }
 # By setting: a value without effect, and the tests.
 HUGE = "10**9"

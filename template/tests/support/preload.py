@@ -1,6 +1,6 @@
-"""Imports what others wrote while nothing is traced: under coverage it takes twice as long.
+"""Imports all dependencies before coverage traces, under which that takes twice as long.
 
-Only in the processes of pytest-xdist, which run many tests each: who runs a single one need not import everything.
+Only processes of pytest-xdist do so: a run of a single test does not need all of them.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import os
 import sys
 import warnings
 
-from tests.support.forkserver import import_what_others_wrote
+from tests.support.forkserver import import_dependencies
 
-gc.disable()  # until all tests are imported: nothing of that is garbage
+gc.disable()  # until all tests are imported, which leaves no garbage
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER and (trace := sys.gettrace()):
     sys.settrace(None)
-    import_what_others_wrote()
+    import_dependencies()
     if WORKER == "gw0":
         from hypothesis import strategies
         from hypothesis.errors import HypothesisSideeffectWarning
 
-        with warnings.catch_warnings():  # that this is slow: it is slower later, when it is traced
+        with warnings.catch_warnings():  # about slowness: it would be slower under coverage
             warnings.simplefilter("ignore", HypothesisSideeffectWarning)
-            strategies.text().validate()  # reads all of Unicode, and keeps what the other processes then find on disk
+            strategies.text().validate()  # caches Unicode on disk for the other processes
     sys.settrace(trace)

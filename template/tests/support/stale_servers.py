@@ -1,4 +1,4 @@
-"""What a run of the tests leaves behind when it is killed: servers, and their data. The next run clears it away."""
+"""Stops servers left behind by a killed run of the tests, and deletes their data."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import IO
 from agent_devtools.dev_servers import EmbeddedServer, PostgresServer, ValkeyServer
 
 OWNER = "owner"
-SERVERS = {"postmaster.pid": PostgresServer, "port": ValkeyServer}  # by a file that each has among its data
+SERVERS = {"postmaster.pid": PostgresServer, "port": ValkeyServer}  # by a file in its data directory
 
 
 def claim(directory: Path) -> IO[str]:
-    """Hold the directory until what this returns is closed, or this process has ended, however it ends."""
+    """Lock the directory until the returned file is closed or this process ends."""
     owner = (directory / OWNER).open("w")
     fcntl.flock(owner, fcntl.LOCK_EX)
     return owner
 
 
 def clear(parent: Path, prefix: str) -> None:
-    """Stop what runs in the directories of that prefix whose owners are gone, and delete them."""
+    """Stop the servers in the unlocked directories with this prefix, and delete the directories."""
     for directory in parent.glob(f"{prefix}*"):
-        # Whoever is alive holds the lock; another user's directory is closed to us; one without an owner is being made.
+        # A live run holds the lock; an OSError: another user's directory, or one that is just being created.
         with suppress(OSError), (directory / OWNER).open("r+") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for name, server_class in SERVERS.items():
