@@ -1,7 +1,7 @@
-"""Each variant built and tested as its owner would: environment, linters, contracts, rules, and its own suite.
+"""Each variant passes its own checks: environment, linters, contracts, rules, and test suite.
 
-Its types, and what stands beside the code (image, compose, manifests, workflows, monitoring), have test modules of
-their own, for the same variants; the table at the end of a run counts them in.
+Other modules test the types, image, compose files, manifests, workflows and monitoring of the same variants; the table
+at the end of a run includes them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_a_fresh_project_passes_its_own_checks(
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("long")  # one after the other: each has the machine to itself
+@pytest.mark.xdist_group("long")  # sequentially: each needs the whole machine
 @pytest.mark.parametrize("task_queue", variants.options()["task_queue"])
 def test_a_fresh_project_passes_its_long_tests(task_queue: str, copier_template: Path, tmp_path: Path) -> None:
     project = render(copier_template, tmp_path / "project", {"task_queue": task_queue})
@@ -76,7 +76,7 @@ def test_a_fresh_project_passes_its_long_tests(task_queue: str, copier_template:
 
 
 def check_reserved_names(project: Path) -> None:
-    """No installed module could be shadowed by a package's name, no installed command replaced by a slug."""
+    """Check that no package name can shadow an installed module, and no slug an installed command."""
     command = ["uv", "run", "--no-sync", "python", "-c", NAMES]
     ran = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=True)
     modules, commands = (line.lower().split() for line in ran.stdout.splitlines())

@@ -1,7 +1,7 @@
-"""schemathesis over the whole API of a rendered project: as a user, as an administrator, and as nobody.
+"""Run schemathesis over the API of a rendered project as a user, as an administrator, and without a token.
 
-No 5xx, no status that is not documented, no response against its schema. A route that does all of that is planted in
-the same project, and has to be found.
+The API has no 5xx, no undocumented status and no response that violates its schema. schemathesis has to find a planted
+route that does all of that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("fuzz")]
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-EXAMPLES = "4"  # of each operation, beside those that schemathesis makes for each of its limits
+EXAMPLES = "4"  # per operation, in addition to boundary values
 SEED = "5"
 PLANTED = '''
 
@@ -55,7 +55,7 @@ async def planted_crash(owner: Owner) -> Response:
 
 @pytest.fixture(scope="module")
 def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The processes of a default rendering with a planted route: the address of web, and tokens by scope."""
+    """Run a default rendering with a planted route; return the address of web, and tokens by scope."""
     folder = tmp_path_factory.mktemp("fuzz")
     project = render(copier_template, folder / "project")
     routes = project / "src/my_agent/agent/routes.py"
@@ -81,7 +81,7 @@ def fuzz(url: str, token: str | None, folder: Path, *options: str) -> subprocess
 
 
 @pytest.mark.parametrize("who", ["user", "admin", "nobody"])
-def test_the_api_answers_as_it_is_described(service: dict[str, str], who: str, tmp_path: Path) -> None:
+def test_the_api_conforms_to_its_schema(service: dict[str, str], who: str, tmp_path: Path) -> None:
     ran = fuzz(service["url"], service.get(who), tmp_path, "--exclude-path-regex", "^/planted")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout

@@ -1,4 +1,4 @@
-"""A rendered project behind a real connection pooler: none of its tests is skipped where they have to run."""
+"""A rendered project works behind a real connection pooler; its tests of poolers run instead of being skipped."""
 
 from __future__ import annotations
 

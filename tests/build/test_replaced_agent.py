@@ -1,4 +1,4 @@
-"""A project whose owner has put another agent in the place of the example: no test of the template's misses that."""
+"""The template's tests pass in a project whose owner replaced the example agent."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_an_order_is_found() -> None:
 
 
 def replace_the_example(project: Path) -> None:
-    """Only what is the owner's, and what names the routes of theirs: nothing under tests/ but tests/agent/."""
+    """Change the owner's files, and those that list their routes: under tests/, only tests/agent/."""
     agent = project / "src" / "my_agent" / "agent"
     (agent / "notes.py").unlink()
     for name, text in AGENT.items():

@@ -1,4 +1,4 @@
-"""The types of each variant are sound, and of the default with each choice made otherwise, alone."""
+"""mypy passes on each variant, and on the default with one choice changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def python_version(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all, so that mypy looks only at what one has otherwise than the one before."""
+    """One folder for all variants, so that mypy analyses only the differences."""
     return tmp_path_factory.mktemp("types")
 
 
@@ -34,10 +34,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "name",
     [
         pytest.param(name, marks=[pytest.mark.agent, *variant_marks(name)] if name in ROWS else pytest.mark.slow)
-        for name in sorted(EVERY, key=python_version)  # each version needs an environment of its own
+        for name in sorted(EVERY, key=python_version)  # each version needs its own environment
     ],
 )
-def test_its_types_are_sound(render: Render, place: Path, tmp_path: Path, name: str) -> None:
+def test_types_are_sound(render: Render, place: Path, tmp_path: Path, name: str) -> None:
     project = render(**EVERY[name])
     for old in place.iterdir():
         if old.is_file():

@@ -1,4 +1,4 @@
-"""compose.yaml and compose.dev.yaml, judged without an engine: test_containers.py runs them."""
+"""Checks of compose.yaml and compose.dev.yaml without an engine; test_containers.py runs them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def project(render: Render, row: str) -> Path:
 
 
 def services(project: Path) -> dict[str, Any]:
-    """Those of compose.yaml."""
+    """Return the services of compose.yaml."""
     loaded: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text("utf-8"))["services"]
     return loaded
 
 
 @each_variant
-def test_the_files_keep_to_the_schema(project: Path) -> None:
+def test_the_files_match_the_schema(project: Path) -> None:
     files = [path.name for path in sorted(project.glob("compose*.yaml"))]
     command = ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files]
     ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
@@ -46,7 +46,7 @@ def test_the_files_keep_to_the_schema(project: Path) -> None:
 
 
 @each_variant
-def test_the_processes_are_those_of_the_procfile_in_their_numbers(project: Path) -> None:
+def test_processes_and_replicas_match_the_procfile(project: Path) -> None:
     lines = (project / "Procfile").read_text("utf-8").splitlines()
     commands = {name: command.split() for name, _, command in (line.partition(": ") for line in lines)}
     found = services(project)
@@ -56,7 +56,7 @@ def test_the_processes_are_those_of_the_procfile_in_their_numbers(project: Path)
 
 
 @each_variant
-def test_nothing_starts_before_what_it_needs(project: Path) -> None:
+def test_services_start_after_their_dependencies(project: Path) -> None:
     found = services(project)
     needs = {
         name: {on: how["condition"] for on, how in one.get("depends_on", {}).items()} for name, one in found.items()
@@ -68,7 +68,7 @@ def test_nothing_starts_before_what_it_needs(project: Path) -> None:
         "valkey": "service_healthy",
     }
     assert all(needs[name] == ready for name in PROCESSES)
-    assert needs["settings"] == {"migrate": "service_completed_successfully"}  # which may fail, and stop nothing
+    assert needs["settings"] == {"migrate": "service_completed_successfully"}  # may fail without stopping anything
     assert needs["migrate"] == {"role": "service_completed_successfully"}
     assert needs["role"] == {"postgres": "service_healthy"}
     assert all(needs[name] == {"credentials": "service_completed_successfully"} for name in SERVERS)
@@ -87,7 +87,7 @@ def test_every_service_is_confined(project: Path) -> None:
 
 
 @each_variant
-def test_the_owner_of_the_database_is_known_to_no_process(project: Path) -> None:
+def test_no_process_knows_the_owner_of_the_database(project: Path) -> None:
     found = services(project)
     knows = {name for name, one in found.items() if any(volume.startswith("owner:") for volume in one["volumes"])}
     assert knows == {"credentials", "postgres", "role", "migrate"}
@@ -95,7 +95,7 @@ def test_the_owner_of_the_database_is_known_to_no_process(project: Path) -> None
 
 
 def made(project: Path, folder: Path) -> dict[str, str]:
-    """The files after `credentials` ran, by its own script, over volumes that stand in `folder`."""
+    """Run the script of the service `credentials` over the volumes in `folder`, and return the files."""
     script: str = services(project)["credentials"]["entrypoint"][-1].replace("$$", "$")
     for name in ("secrets", "owner"):
         (folder / name).mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ def made(project: Path, folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.glob("*/*")}
 
 
-def test_passwords_are_made_once_and_the_owners_is_kept_apart(render: Render, tmp_path: Path) -> None:
+def test_passwords_are_created_once_and_the_owners_is_separate(render: Render, tmp_path: Path) -> None:
     first = made(render(), tmp_path)
     assert {name for name in first if name.startswith("secrets/")} == {
         "secrets/DATABASE_URL",
@@ -121,8 +121,8 @@ def test_passwords_are_made_once_and_the_owners_is_kept_apart(render: Render, tm
 
 
 @pytest.mark.parametrize("package", ["app", "default", "pg_agent", "public"])
-def test_the_owner_of_the_data_has_a_name_of_its_own(render: Render, tmp_path: Path, package: str) -> None:
-    """`app` is the role of the processes, `default` a user that Valkey has; PostgreSQL refuses the others."""
+def test_the_owner_of_the_data_has_a_valid_name(render: Render, tmp_path: Path, package: str) -> None:
+    """`app` is the role of the processes, `default` a user of Valkey; PostgreSQL rejects the others."""
     project = render(package_name=package)
     owner = f"agent_{package}"
     after = made(project, tmp_path)
@@ -135,12 +135,12 @@ def test_the_owner_of_the_data_has_a_name_of_its_own(render: Render, tmp_path: P
 
 
 def look(project: Path, folder: Path) -> subprocess.Popen[str]:
-    """The service `settings` at work, by its own script, over files that stand in `folder`."""
+    """Run the script of the service `settings` over the files in `folder`."""
     script: str = services(project)["settings"]["entrypoint"][-1].replace("$$", "$").replace("/run/", f"{folder}/")
     return subprocess.Popen(["sh", "-euc", script], text=True, start_new_session=True)
 
 
-def test_changed_settings_wait_for_every_process_that_has_the_former_ones(render: Render, tmp_path: Path) -> None:
+def test_changed_settings_wait_for_every_process_with_the_old_ones(render: Render, tmp_path: Path) -> None:
     (tmp_path / "settings").mkdir()
     digest = tmp_path / "settings" / "digest"
     (tmp_path / ".env").write_text("A=1\n", "utf-8")
@@ -162,7 +162,7 @@ def test_changed_settings_wait_for_every_process_that_has_the_former_ones(render
     assert {path.name for path in digest.parent.iterdir()} <= {"digest", "new"}
 
 
-def test_data_of_a_release_before_the_role_keep_their_password(render: Render, tmp_path: Path) -> None:
+def test_data_of_an_older_release_keep_their_password(render: Render, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "POSTGRES_PASSWORD").write_text("as-before", "utf-8")
     after = made(render(), tmp_path)
@@ -172,7 +172,7 @@ def test_data_of_a_release_before_the_role_keep_their_password(render: Render, t
 
 
 @each_variant
-def test_a_server_is_reached_by_our_containers_only(project: Path) -> None:
+def test_only_our_containers_reach_a_server(project: Path) -> None:
     loaded = yaml.safe_load((project / "compose.yaml").read_text("utf-8"))
     assert loaded["networks"]["data"] == {"internal": True}
     assert {name: one.get("networks") for name, one in loaded["services"].items() if name in SERVERS} == {
@@ -193,7 +193,7 @@ def test_compose_accepts_them_with_one_copied_file(render: Render, tmp_path: Pat
     assert (after.returncode, after.stderr) == (0, "")
 
 
-def test_the_environments_name_the_same_settings_in_the_same_order(render: Render) -> None:
+def test_the_environments_list_the_same_settings_in_the_same_order(render: Render) -> None:
     names = [
         [line.partition("=")[0] for line in (render() / f".env.{name}").read_text("utf-8").splitlines() if "=" in line]
         for name in ("development", "staging", "production")

@@ -1,4 +1,4 @@
-"""The image built and the whole service of compose.yaml run, on a real engine: `make containers`."""
+"""Build the image and run the whole service of compose.yaml on a real engine: `make containers`."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.container, pytest.mark.xdist_group("containers")]
 
-# Each time the default project is built and run, and an image with Celery built; `make containers ROWS=1` has the rest.
+# Every run builds and runs the default project and builds an image with Celery; `make containers ROWS=1` adds the rest.
 ROWS = {name: given for name, given in variants.rows().items() if name != "default"}
 DAILY = {"company"}
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SECRET = "a-secret-of-the-developer-that-no-image-may-hold"
-# What the image may add to its base, in MB, and how much the sizes in docs/deployment.md may be off.
+# The maximum that the image may add to its base, and the tolerance of the sizes in docs/deployment.md, in MB.
 LARGEST = 150
 TOLERANCE = 2
 MB = 1_000_000
 HARDENED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
-# Run within the image, as whom it runs.
+# Runs within the image, as its user.
 LOOK = """
 import importlib.metadata, importlib.util, json, os, pathlib, pkgutil, shutil, sys
 app = pathlib.Path("/app")
@@ -44,7 +44,7 @@ files = [path for path in found if path.is_file()]
 IDLE = {".pyi", ".pyx", ".pxd", ".proto"}
 modules = [path for path in files if path.suffix == ".py" and "site-packages" in path.parts]
 
-def imported():  # all modules of the package: none may need what was left out
+def imported():  # all modules of the package: none may need an omitted package
     package = importlib.import_module(sys.argv[2])
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not module.name.endswith("__main__"):
@@ -63,8 +63,8 @@ print(json.dumps({
     "imported": len(list(imported())),
 }))
 """
-# Run within a container: how long its health check takes, in seconds, less what it waits for a processor that does
-# something else (the second number of schedstat, in nanoseconds).
+# Runs within a container: prints the seconds of its health check, without the time that it waits for a busy processor
+# (the second number of schedstat, in nanoseconds).
 TIME = """
 import os, subprocess, sys, time
 
@@ -73,15 +73,15 @@ def seconds():
     check = subprocess.Popen([sys.executable, "-m", sys.argv[1]], stdout=subprocess.DEVNULL)
     os.waitid(os.P_PID, check.pid, os.WEXITED | os.WNOWAIT)
     took = time.monotonic() - begin
-    with open(f"/proc/{check.pid}/schedstat") as told:
-        waited = int(told.read().split()[1]) / 1e9
+    with open(f"/proc/{check.pid}/schedstat") as schedule:
+        waited = int(schedule.read().split()[1]) / 1e9
     assert check.wait() == 0
     return took - waited
 
 print(min(seconds() for _ in range(5)))
 """
 LONGEST_HEALTH_CHECK = 0.3
-# Run within a process's container: what its role may do with the audit log, and what it finds among its secrets.
+# Runs within a process's container: prints the role's rights on the audit log, and the secrets.
 AUDIT = """
 import json, os, psycopg
 refused = {}
@@ -121,7 +121,7 @@ class Images:
         self._built: dict[str, tuple[Path, str]] = {}
 
     def build(self, name: str, given: dict[str, Any]) -> tuple[Path, str]:
-        """The project and its image, from a working directory that holds secrets and other things not for it."""
+        """Build a project's image in a working directory with secrets and unrelated files; return both."""
         if name not in self._built:
             project = render(self._template, self._folder / str(len(self._built)), given)
             copyfile(project / ".env.development", project / ".env")
@@ -137,12 +137,12 @@ class Images:
 
     @staticmethod
     def rebuild(project: Path, tag: str) -> None:
-        """Build it as a release does."""
+        """Build the image as a release does."""
         given = ("--build-arg", f"REVISION={REVISION}", "--build-arg", "VERSION=1.2.3")
         docker("build", "--quiet", "--tag", tag, *given, ".", cwd=project)
 
     def remove(self) -> None:
-        """All of them."""
+        """Remove all images."""
         for _, tag in self._built.values():
             docker("image", "rm", "--force", tag)
 
@@ -156,7 +156,7 @@ def images(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def check_image(project: Path, image: str) -> None:
-    """Who it runs as, what it holds and what not, what it says of itself."""
+    """Check the user, contents, labels and size of an image."""
     slug, package = answers(project)["project_slug"], answers(project)["package_name"]
     look = ["python", "-c", LOOK, SECRET, package]
     seen = json.loads(docker("run", "--rm", *HARDENED, image, *look).splitlines()[-1])
@@ -188,46 +188,46 @@ def check_image(project: Path, image: str) -> None:
 
 
 def left_out(project: Path) -> list[str]:
-    """The packages that are locked, and not installed in the image."""
+    """Return the locked packages that the image omits."""
     return re.findall(r"--no-install-package ([\w-]+)", (project / "Dockerfile").read_text("utf-8"))
 
 
 def added(project: Path, image: str) -> float:
-    """What the image adds to its base, in MB."""
+    """Return the size that the image adds to its base, in MB."""
     size, base = (each["Size"] for each in inspect(image, f"python:{answers(project)['python_version']}-slim"))
     print(f"{answers(project)['project_slug']} adds {(size - base) / MB:.1f} MB")
     return float((size - base) / MB)
 
 
-def check_told_size(project: Path, image: str) -> None:
-    """The size that the documentation tells of the default project is the one it has."""
+def check_documented_size(project: Path, image: str) -> None:
+    """Check the size in the documentation of the default project."""
     pattern = rf"(\d+) MB on Python {answers(project)['python_version']}\b"
-    told = re.search(pattern, (project / "docs" / "deployment.md").read_text("utf-8"))
-    assert told
-    assert abs(added(project, image) - int(told[1])) < TOLERANCE
+    documented = re.search(pattern, (project / "docs" / "deployment.md").read_text("utf-8"))
+    assert documented
+    assert abs(added(project, image) - int(documented[1])) < TOLERANCE
 
 
-def test_the_image_holds_what_runs_and_nothing_else(images: Images) -> None:
+def test_the_image_contains_only_what_runs(images: Images) -> None:
     built = images.build("default", {})
     check_image(*built)
-    check_told_size(*built)
+    check_documented_size(*built)
 
 
 @pytest.mark.long
-def test_the_image_on_the_oldest_python_is_as_large_as_is_told(images: Images) -> None:
+def test_the_image_on_the_oldest_python_has_the_documented_size(images: Images) -> None:
     built = images.build("3.11", {"python_version": "3.11"})
     check_image(*built)
-    check_told_size(*built)
+    check_documented_size(*built)
 
 
 @pytest.mark.parametrize("row", [row if row in DAILY else pytest.param(row, marks=pytest.mark.long) for row in ROWS])
-def test_the_image_of_every_variant_holds_what_runs_and_nothing_else(images: Images, row: str) -> None:
+def test_the_image_of_every_variant_contains_only_what_runs(images: Images, row: str) -> None:
     check_image(*images.build(row, ROWS[row]))
 
 
 @pytest.fixture(scope="module")
 def stack(images: Images, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The service of an archetype, up; the tests that follow go on where the one before ended."""
+    """The running service of an archetype; each test continues from the state of the previous one."""
     stack = Stack(*images.build(request.param, variants.ARCHETYPES[request.param]))
     try:
         stack.up()
@@ -245,7 +245,7 @@ one_is_enough = pytest.mark.parametrize("stack", ["default"], indirect=True)
 
 
 @each_queue
-def test_the_whole_service_stands(stack: Stack) -> None:
+def test_the_whole_service_is_healthy(stack: Stack) -> None:
     states = {one["Name"].removeprefix(f"/{stack.name}-"): one["State"] for one in stack.containers()}
     running = {name for name, state in states.items() if state["Running"]}
     assert running == {"web-1", "web-2", "web-3", "worker-1", "worker-2", "scheduler-1", "postgres-1", "valkey-1"}
@@ -254,7 +254,7 @@ def test_the_whole_service_stands(stack: Stack) -> None:
 
 
 @each_queue
-def test_every_container_is_confined_and_tells_no_secret(stack: Stack) -> None:
+def test_every_container_is_confined_and_exposes_no_secret(stack: Stack) -> None:
     passwords = stack.compose("exec", "-T", "postgres", "cat", "/run/secrets/POSTGRES_PASSWORD").splitlines()
     for one in stack.containers():
         host = one["HostConfig"]
@@ -264,8 +264,8 @@ def test_every_container_is_confined_and_tells_no_secret(stack: Stack) -> None:
         assert host["Memory"], one["Name"]
         assert host["NanoCpus"], one["Name"]
         assert host["PidsLimit"], one["Name"]
-        told = json.dumps(one)
-        assert not [secret for secret in (SECRET, passwords[-1]) if secret in told], one["Name"]
+        state = json.dumps(one)
+        assert not [secret for secret in (SECRET, passwords[-1]) if secret in state], one["Name"]
 
 
 @each_queue
@@ -281,15 +281,15 @@ def test_no_process_can_change_the_audit_log_or_a_table(stack: Stack, service: s
 
 @each_queue
 @pytest.mark.parametrize("service", ["web", "worker", "scheduler"])
-def test_the_health_check_costs_little(stack: Stack, service: str) -> None:
+def test_the_health_check_is_cheap(stack: Stack, service: str) -> None:
     module = f"{answers(stack.project)['package_name']}.health"
-    told = stack.compose("exec", "-T", service, "python", "-c", TIME, module).splitlines()[-1]
-    print(f"the health check of {service} took {float(told):.3f} s")
-    assert float(told) < LONGEST_HEALTH_CHECK
+    seconds = stack.compose("exec", "-T", service, "python", "-c", TIME, module).splitlines()[-1]
+    print(f"the health check of {service} took {float(seconds):.3f} s")
+    assert float(seconds) < LONGEST_HEALTH_CHECK
 
 
 @each_queue
-def test_the_suite_passes_from_outside(stack: Stack) -> None:
+def test_the_end_to_end_suite_passes(stack: Stack) -> None:
     outside = {"E2E_BASE_URL": f"{stack.url(1)},{stack.url(2)}", "E2E_TOKEN": stack.token()}
     command = ["uv", "run", "--locked", "--quiet", "pytest", "tests/e2e", "--no-cov", "--numprocesses=0", "-rA"]
     ran = subprocess.run(
@@ -320,7 +320,7 @@ def test_a_conversation_survives_a_killed_web_process(stack: Stack) -> None:
 def test_a_turn_survives_its_killed_worker(stack: Stack) -> None:
     with stack.client(2, stack.token()) as client:
         session = f"/chat/sessions/{client.post('/chat/sessions').json()['session_id']}"
-        docker("stop", f"{stack.name}-worker-2")  # so that the other has the turn
+        docker("stop", f"{stack.name}-worker-2")  # so that the other worker runs the turn
         address = queue(client, session, "wait 5 seconds")
         docker("start", f"{stack.name}-worker-2")
         docker("kill", f"{stack.name}-worker-1")
@@ -329,7 +329,7 @@ def test_a_turn_survives_its_killed_worker(stack: Stack) -> None:
 
 
 @each_queue
-def test_a_stop_drains_and_the_data_are_there_again(stack: Stack) -> None:
+def test_a_stop_drains_and_keeps_the_data(stack: Stack) -> None:
     token = stack.token()
     with stack.client(3, token) as client, ThreadPoolExecutor() as pool:
         session = f"/chat/sessions/{client.post('/chat/sessions').json()['session_id']}"
@@ -351,7 +351,7 @@ def test_changed_settings_are_in_use_once_up_returns(stack: Stack) -> None:
     stack.up()
     assert stack.in_use() == before, "nothing changed, and a process was replaced"
     file = stack.project / ".env"
-    edited = file.with_name(".env.edited")  # in the place of the former file, as editors do it
+    edited = file.with_name(".env.edited")  # replaces the file, as editors do
     edited.write_text(file.read_text("utf-8").replace(SECRET, f"{SECRET}-rotated"), "utf-8")
     edited.replace(file)
     stack.up()
@@ -362,13 +362,13 @@ def test_changed_settings_are_in_use_once_up_returns(stack: Stack) -> None:
         assert f"{SECRET}-rotated" in settings, name
     for replica in (1, 2, 3):
         with stack.client(replica, token) as client:
-            assert client.post("/chat/sessions").status_code == 401, "a token of the former key is accepted"
+            assert client.post("/chat/sessions").status_code == 401, "a token of the old key is accepted"
             client.headers["Authorization"] = f"Bearer {stack.token()}"
             assert client.post("/chat/sessions").status_code == 201
 
 
 @one_is_enough
-def test_a_backup_brings_back_what_was_deleted(stack: Stack) -> None:
+def test_a_backup_restores_deleted_data(stack: Stack) -> None:
     text = (stack.project / "docs" / "deployment.md").read_text("utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     backup, restore = (block for block in blocks if "backup.sql" in block)
@@ -390,8 +390,8 @@ def test_a_failing_migration_stops_the_release(stack: Stack, images: Images) -> 
     image = stack.containers("web")[0]["Config"]["Image"]
     images.rebuild(stack.project, image)
     stack.compose("down")
-    told = stack.compose("up", "--no-build", "--wait", check=False)
-    assert "migrate" in told
+    output = stack.compose("up", "--no-build", "--wait", check=False)
+    assert "migrate" in output
     assert "agent_0002" in stack.compose("logs", "migrate")
     for one in stack.containers("web", "worker", "scheduler"):
         assert one["State"]["StartedAt"].startswith("0001"), f"{one['Name']} was started"

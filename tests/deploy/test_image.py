@@ -1,4 +1,4 @@
-"""The image's recipe, as far as it can be judged without building it (test_containers.py builds it)."""
+"""Checks of the Dockerfile without building the image; test_containers.py builds it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Render
 
-# What is sent to the builder, by the patterns of .dockerignore.
+# The files that are sent to the builder, by the patterns of .dockerignore.
 SENT = {"devtools/pyproject.toml", "LICENSE", "README.md", "migrations", "pyproject.toml", "src", "uv.lock"}
 INSTRUCTION = re.compile(r"^([A-Z]+) ((?:\\\n|.)*)", re.MULTILINE)
 
@@ -29,19 +29,19 @@ def project(render: Render, row: str) -> Path:
 
 
 def instructions(project: Path, name: str) -> list[str]:
-    """The arguments of every such instruction of the Dockerfile."""
+    """Return the arguments of every instruction of a kind in the Dockerfile."""
     text = (project / "Dockerfile").read_text("utf-8")
     return [arguments for instruction, arguments in INSTRUCTION.findall(text) if instruction == name]
 
 
 @each_variant
-def test_hadolint_has_nothing_to_say(project: Path) -> None:
+def test_hadolint_finds_nothing(project: Path) -> None:
     ran = subprocess.run(["hadolint", "Dockerfile"], cwd=project, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
 @each_variant
-def test_the_image_is_made_of_the_projects_python(project: Path) -> None:
+def test_the_image_uses_the_projects_python(project: Path) -> None:
     (version,) = [argument for argument in instructions(project, "ARG") if argument.startswith("PYTHON_IMAGE=")]
     assert version == f"PYTHON_IMAGE=python:{answers(project)['python_version']}-slim"
     assert {source.split()[0] for source in instructions(project, "FROM")} == {"${UV_IMAGE}", "${PYTHON_IMAGE}"}
@@ -56,7 +56,7 @@ def test_its_commands_are_those_of_the_procfile(project: Path) -> None:
     assert instructions(project, "USER") == ["10001:10001"]
 
 
-def test_a_process_has_time_to_start_the_same_wherever_it_runs(render: Render) -> None:
+def test_the_time_to_start_is_the_same_everywhere(render: Render) -> None:
     project = render()
     (check,) = instructions(project, "HEALTHCHECK")
     (seconds,) = re.findall(r"--start-period=(\d+)s", check)
@@ -66,11 +66,11 @@ def test_a_process_has_time_to_start_the_same_wherever_it_runs(render: Render) -
         deployment = next(one for one in yaml.safe_load_all(text) if one["kind"] == "Deployment")
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         granted[process] = container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"]
-    # Of Celery's two workers, each needed 62 s to start beside all of compose.yaml, on two processors at a load of 8.
+    # Each of Celery's two workers needed 62 s to start with all of compose.yaml, on two processors at a load of 8.
     assert granted == dict.fromkeys(granted, int(seconds)) == dict.fromkeys(granted, 120)
 
 
-def test_only_what_the_image_is_made_of_is_sent(render: Render) -> None:
+def test_only_files_of_the_image_are_sent(render: Render) -> None:
     project = render()
     lines = (project / ".dockerignore").read_text("utf-8").splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
@@ -81,12 +81,12 @@ def test_only_what_the_image_is_made_of_is_sent(render: Render) -> None:
     assert {word for word in (*copied, *mounted) if not word.startswith(("--", "/"))} == SENT
 
 
-def test_nothing_that_hadolint_says_is_ignored(render: Render) -> None:
+def test_no_warning_of_hadolint_is_ignored(render: Render) -> None:
     assert "hadolint ignore" not in (render() / "Dockerfile").read_text("utf-8")
 
 
 @each_variant
-def test_both_installations_leave_out_the_same(project: Path) -> None:
+def test_both_installations_omit_the_same(project: Path) -> None:
     installations = [run for run in instructions(project, "RUN") if "uv sync" in run]
     left_out = [re.findall(r"--no-install-package ([\w-]+)", run) for run in installations]
     assert len(left_out) == 2

@@ -1,4 +1,4 @@
-"""The log store's configuration as Docker Compose and Elasticsearch's own types see it: neither of them is run."""
+"""Docker Compose and Elasticsearch's types accept the configuration of the log store; neither runs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MISTAKES = {
 
 
 @pytest.mark.agent
-def test_elasticsearch_is_asked_in_its_own_words(render: Render, tmp_path: Path) -> None:
-    """And a mistake is found."""
+def test_requests_match_the_types_of_elasticsearch(render: Render, tmp_path: Path) -> None:
+    """A planted mistake does not match."""
     npm = program("npm", "apt-get install npm")
     command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", *NODE]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
@@ -50,7 +50,7 @@ def test_elasticsearch_is_asked_in_its_own_words(render: Render, tmp_path: Path)
     assert wrong_files == {name for name in files if name.startswith("wrong-")}, ran.stdout
 
 
-def test_compose_takes_the_log_store_beside_the_services(render: Render) -> None:
+def test_compose_accepts_the_log_store_with_the_services(render: Render) -> None:
     project = render()
     docker = program("docker", "install Docker with Compose v2")
     command = [docker, "compose", "-f", "compose.yaml", "-f", "compose.monitoring.yaml", "-f", "compose.logging.yaml"]

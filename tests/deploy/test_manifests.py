@@ -1,4 +1,4 @@
-"""Kubernetes manifests as `deploy/release` renders them: every environment, with every component."""
+"""Checks of the Kubernetes manifests that `deploy/release` renders, in every environment with every component."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MODELS = [
     "@kubernetes-models/prometheus-operator@6.0.0",
 ]
 CHECKOV = "checkov==3.3.30"
-# What checkov would have and these manifests have not, and why.
+# Checkov's checks that these manifests do not follow, and why.
 EXCEPTIONS = {
     "CKV_K8S_11": "a limit on CPU slows requests down while the node has time to spare; requests share it fairly",
 }
@@ -63,13 +63,13 @@ Manifest = dict[str, Any]
 
 @cache
 def loaded(text: str) -> list[Manifest]:
-    """Shared: do not write to it."""
+    """Return the cached documents; do not modify them."""
     return [item for item in yaml.load_all(text, yaml.CSafeLoader) if item]
 
 
 @cache
 def built(project: Path, folder: Path, environment: str, components: tuple[str, ...]) -> str:
-    """What a release of that environment with those components would apply."""
+    """Return the manifests that a release of an environment with components applies."""
     program("kubectl", "run .ci/kubectl")
     copy = folder / f"{environment}-{'-'.join(components)}"
     shutil.copytree(project / "deploy", copy / "deploy")
@@ -87,7 +87,7 @@ def built(project: Path, folder: Path, environment: str, components: tuple[str, 
 
 
 class Build:
-    """Builds of one project."""
+    """The builds of one project."""
 
     def __init__(self, project: Path, folder: Path) -> None:
         self.project = project
@@ -121,7 +121,7 @@ def of(kind: str, manifests: list[Manifest]) -> list[Manifest]:
 
 
 def workloads(manifests: list[Manifest]) -> dict[str, Manifest]:
-    """The pod templates, by the kind and name of what makes them."""
+    """Return the pod templates by kind and name of their owners."""
     items = [item for item in manifests if item["kind"] in {"Deployment", "Job"}]
     return {f"{item['kind']}/{item['metadata']['name']}": item["spec"]["template"] for item in items}
 
@@ -156,7 +156,7 @@ def test_every_manifest_has_its_schema(build: Build, version: str) -> None:
             pytest.fail(f"{item['kind']} {item['metadata']['name']}, {version}: {error.message}", pytrace=False)
 
 
-def test_the_schema_of_each_version_sees_a_field_that_is_not(build: Build) -> None:
+def test_the_schema_of_each_version_rejects_an_unknown_field(build: Build) -> None:
     found = deepcopy(of("Deployment", build("staging")))
     (web,) = (item for item in found if item["metadata"]["name"] == "web")
     web["spec"]["template"]["spec"]["terminationGracePeriod"] = 1
@@ -195,7 +195,7 @@ def test_custom_resources_have_their_schemas(build: Build) -> None:
 
 @pytest.mark.agent
 @pytest.mark.xdist_group("manifests")
-def test_checkov_finds_nothing_but_what_is_argued(build: Build, tmp_path: Path) -> None:
+def test_checkov_finds_only_exceptions_with_a_reason(build: Build, tmp_path: Path) -> None:
     (tmp_path / "manifests.yaml").write_text(build.text("production", *COMPONENTS), "utf-8")
     checkov = ["uvx", CHECKOV, "--skip-download", "--framework", "kubernetes", "--compact", "--output", "json"]
     command = [*checkov, "--file", "manifests.yaml"]
@@ -204,10 +204,10 @@ def test_checkov_finds_nothing_but_what_is_argued(build: Build, tmp_path: Path) 
     assert len(results["passed_checks"]) > 100
     failed = {check["check_id"]: check["resource"] for check in results["failed_checks"]}
     assert {check: resource for check, resource in failed.items() if check not in EXCEPTIONS} == {}
-    assert set(EXCEPTIONS) <= set(failed), "an exception that nothing needs"
+    assert set(EXCEPTIONS) <= set(failed), "an unneeded exception"
 
 
-def test_names_are_those_that_a_cluster_takes(manifests: list[Manifest]) -> None:
+def test_a_cluster_accepts_the_names(manifests: list[Manifest]) -> None:
     names = [(item["kind"], item["metadata"]["name"]) for item in manifests]
     assert len(names) == len(set(names))
     for kind, name in names:
@@ -226,7 +226,7 @@ def test_everything_but_the_namespace_is_in_the_namespace(manifests: list[Manife
     assert spaces == {space["metadata"]["name"]}
 
 
-def test_the_administrators_part_is_what_a_release_leaves_alone(manifests: list[Manifest]) -> None:
+def test_a_release_does_not_touch_the_administrators_part(manifests: list[Manifest]) -> None:
     setup = {item["kind"] for item in manifests if _component(item) == "setup"}
     assert setup == {item["kind"] for item in manifests if item["kind"] in SETUP} == SETUP
     kinds = {item["kind"].lower() + ("es" if item["kind"].endswith("s") else "s") for item in manifests}
@@ -242,15 +242,15 @@ def _component(item: Manifest) -> str | None:
     return component
 
 
-def test_the_parts_of_a_release_are_complete_and_apart(manifests: list[Manifest]) -> None:
-    """What the migration needs comes with it; what serves comes after it; and nothing else is there."""
+def test_the_parts_of_a_release_are_complete_and_separate(manifests: list[Manifest]) -> None:
+    """The migration comes with what it needs; the serving objects come after it; nothing is left over."""
     assert {_component(item) for item in manifests} == {None, "setup", "migrate", "smoke", "web", "worker", "scheduler"}
     first = {item["kind"] for item in manifests if _component(item) in {None, "migrate"}}
     assert {"ConfigMap", "Job", "NetworkPolicy", "ServiceAccount"} <= first
     assert "Deployment" not in first
 
 
-def test_selectors_select_the_pods_that_are_there(manifests: list[Manifest]) -> None:
+def test_selectors_select_existing_pods(manifests: list[Manifest]) -> None:
     for item in of("Deployment", manifests):
         assert selects(item["spec"]["selector"], item["spec"]["template"]["metadata"]["labels"])
         assert len(pods_of(item["spec"]["selector"], manifests)) == 1
@@ -267,7 +267,7 @@ def test_selectors_select_the_pods_that_are_there(manifests: list[Manifest]) -> 
         assert item["spec"]["scaleTargetRef"]["name"] in deployments
 
 
-def test_services_and_what_leads_to_them_name_ports_that_are_there(manifests: list[Manifest]) -> None:
+def test_services_and_routes_use_existing_ports(manifests: list[Manifest]) -> None:
     services = {item["metadata"]["name"]: item["spec"] for item in of("Service", manifests)}
     for name, service in services.items():
         pods = pods_of({"matchLabels": service["selector"]}, manifests)
@@ -282,7 +282,7 @@ def test_services_and_what_leads_to_them_name_ports_that_are_there(manifests: li
             assert service["port"]["name"] in {port["name"] for port in services[service["name"]]["ports"]}
 
 
-def test_the_network_is_closed_but_for_what_names_pods_and_ports(manifests: list[Manifest]) -> None:
+def test_network_policies_name_pods_and_ports(manifests: list[Manifest]) -> None:
     policies = {item["metadata"]["name"]: item["spec"] for item in of("NetworkPolicy", manifests)}
     assert policies.pop("deny-all") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for name, policy in policies.items():
@@ -290,14 +290,14 @@ def test_the_network_is_closed_but_for_what_names_pods_and_ports(manifests: list
         assert pods, f"{name} selects no pod"
         assert {kind.lower() for kind in policy["policyTypes"]} == set(policy) & {"ingress", "egress"}
         for rule in policy.get("ingress", []):
-            assert rule["from"], f"{name} lets everybody in"
+            assert rule["from"], f"{name} allows all ingress"
             assert {port["port"] for port in rule["ports"]} <= port_names(pods), name
         for rule in policy.get("egress", []):
-            assert rule["to"], f"{name} lets out to everywhere"
-            assert rule["ports"], f"{name} lets out to every port"
+            assert rule["to"], f"{name} allows egress to every address"
+            assert rule["ports"], f"{name} allows egress to every port"
 
 
-def test_probes_ask_ports_that_are_there(manifests: list[Manifest]) -> None:
+def test_probes_use_existing_ports(manifests: list[Manifest]) -> None:
     for name, pod in workloads(manifests).items():
         (it,) = pod["spec"]["containers"]
         probes = [it[key] for key in it if key.endswith("Probe")]
@@ -306,14 +306,14 @@ def test_probes_ask_ports_that_are_there(manifests: list[Manifest]) -> None:
 
 
 def test_pods_are_restricted(manifests: list[Manifest], build: Build) -> None:
-    """As the Pod Security Standard "restricted" would have it, with a root file system that is read-only besides."""
+    """By the Pod Security Standard "restricted", and with a read-only root file system."""
     (user,) = re.findall(r"^USER (\d+):\1$", (build.project / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     accounts = {item["metadata"]["name"] for item in of("ServiceAccount", manifests)}
     for name, pod in workloads(manifests).items():
         spec = pod["spec"]
         context, (it,) = spec["securityContext"], spec["containers"]
         assert context["runAsNonRoot"] is True, name
-        assert str(context["runAsUser"]) == str(context["runAsGroup"]) == user, "another user than the image's"
+        assert str(context["runAsUser"]) == str(context["runAsGroup"]) == user, "not the user of the image"
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert it["securityContext"] == {
             "allowPrivilegeEscalation": False,
@@ -333,7 +333,7 @@ def test_every_pod_runs_the_image_by_its_digest(manifests: list[Manifest]) -> No
     assert {it["image"] for pod in workloads(manifests).values() for it in pod["spec"]["containers"]} == {IMAGE}
 
 
-def test_settings_are_those_of_the_environments_file_and_hold_no_secret(
+def test_settings_match_the_environments_file_and_have_no_secret(
     manifests: list[Manifest], build: Build, environment: str
 ) -> None:
     (settings,) = of("ConfigMap", manifests)
@@ -363,21 +363,21 @@ def test_a_changed_setting_rolls_out(build: Build, tmp_path: Path) -> None:
     assert names[0].isdisjoint(names[1])
 
 
-def test_an_autoscaler_has_the_number_of_pods_to_itself(build: Build) -> None:
+def test_only_the_autoscaler_sets_the_number_of_pods(build: Build) -> None:
     for components, scaled in (((), {"web"}), (("keda",), {"web", "worker"})):
         deployments = of("Deployment", build("production", *components))
         without = {item["metadata"]["name"] for item in deployments if "replicas" not in item["spec"]}
         assert without == scaled
 
 
-def test_keda_asks_the_scheduler_of_this_environment(build: Build, environment: str) -> None:
+def test_keda_queries_the_scheduler_of_this_environment(build: Build, environment: str) -> None:
     found = build(environment, "keda")
     (trigger,) = of("ScaledObject", found)[0]["spec"]["triggers"]
     (space,) = of("Namespace", found)
     assert trigger["metadata"]["url"] == f"http://scheduler.{space['metadata']['name']}.svc:9000/metrics"
 
 
-def test_the_rules_of_the_operator_are_those_of_prometheus(build: Build) -> None:
+def test_the_operator_has_the_rules_of_prometheus(build: Build) -> None:
     (rule,) = of("PrometheusRule", build("staging", "monitoring"))
     files = [build.project / "deploy" / "prometheus" / "rules" / name for name in ("recording.yml", "alerts.yml")]
     assert rule["spec"]["groups"] == [
@@ -387,11 +387,11 @@ def test_the_rules_of_the_operator_are_those_of_prometheus(build: Build) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", ["null", "zzz-the-longest-name-that-a-project-gets"])
-def test_any_slug_gives_manifests(render: Render, tmp_path: Path, slug: str) -> None:
+def test_manifests_build_for_any_slug(render: Render, tmp_path: Path, slug: str) -> None:
     found = Build(render(project_slug=slug, package_name="agent_of_tests"), tmp_path)("production", *COMPONENTS)
     (space,) = of("Namespace", found)
     assert space["metadata"]["name"] == f"{slug}-production"
-    test_names_are_those_that_a_cluster_takes(found)
+    test_a_cluster_accepts_the_names(found)
     for item in found:
         if item["kind"] not in CUSTOM:
             validate(item, VERSIONS[-1], strict=True)

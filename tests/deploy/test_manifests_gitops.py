@@ -1,4 +1,4 @@
-"""What `deploy/release --write` keeps in git: applied unchanged by Argo CD, by Flux, and by kubectl."""
+"""Argo CD, Flux and kubectl can apply the output of `deploy/release --write` unchanged."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 build = checks.build  # the fixture
 
 STEPS = ("prepare", "processes", "smoke")
-COMPONENTS = tuple(name for name in checks.COMPONENTS if name not in {"gateway", "ingress"})  # which name example.com
+COMPONENTS = tuple(name for name in checks.COMPONENTS if name not in {"gateway", "ingress"})  # these name example.com
 ARGO = "argocd.argoproj.io"
 PHASES = {"PreSync": 0, "Sync": 1, None: 1, "PostSync": 2}
 
 
 class Written:
-    """A project in git, of which releases are written."""
+    """A project in git for which releases are written."""
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -54,7 +54,7 @@ class Written:
         return loaded((self.folder / name / "manifests.yaml").read_text("utf-8"))
 
     def all(self) -> list[Manifest]:
-        """As Argo CD builds the folder, with kustomize's own defaults."""
+        """Build the folder as Argo CD does, with the defaults of kustomize."""
         command = ["kubectl", "kustomize", str(self.folder)]
         ran = subprocess.run(command, env={"PATH": PATH}, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
@@ -84,13 +84,13 @@ def names(manifests: list[Manifest]) -> set[tuple[str, str]]:
 
 
 def place(item: Manifest) -> tuple[int, int]:
-    """When Argo CD applies it: the phase, and the wave within."""
+    """Return when Argo CD applies an object: the phase and the wave."""
     notes = item["metadata"].get("annotations", {})
     return PHASES[notes.get(f"{ARGO}/hook")], int(notes.get(f"{ARGO}/sync-wave", 0))
 
 
 def needed(pod: Manifest) -> set[tuple[str, str]]:
-    """What of the release a pod cannot start without."""
+    """Return the objects of the release that a pod needs to start."""
     spec = pod["spec"]
     (it,) = spec["containers"]
     return {("ServiceAccount", spec["serviceAccountName"])} | {
@@ -98,14 +98,14 @@ def needed(pod: Manifest) -> set[tuple[str, str]]:
     }
 
 
-def test_it_is_what_a_release_applies_and_every_manifest_has_its_schema(written: Written) -> None:
+def test_it_equals_a_release_and_every_manifest_matches_its_schema(written: Written) -> None:
     found = written.all()
     assert names(found) == {name for step in STEPS for name in names(written.step(step))}
     assert len(found) == sum(len(written.step(step)) for step in STEPS)
     assert {"Deployment", "Job", "ConfigMap", "NetworkPolicy", "Service", "ScaledObject"} <= {
         item["kind"] for item in found
     }
-    assert not checks.SETUP & {item["kind"] for item in found}, "an administrator applies those"
+    assert not checks.SETUP & {item["kind"] for item in found}, "an administrator applies these"
     assert {it["image"] for pod in workloads(found).values() for it in pod["spec"]["containers"]} == {IMAGE}
     for item in found:
         if item["kind"] not in CUSTOM:
@@ -118,7 +118,7 @@ def test_argo_cd_migrates_between_the_settings_and_the_processes(written: Writte
     jobs = {item["metadata"]["name"].partition("-")[0]: item for item in of("Job", found)}
     migrate, smoke = place(jobs["migrate"]), place(jobs["smoke"])
     for one in needed(jobs["migrate"]["spec"]["template"]):
-        assert at[one] < migrate, f"{one} comes too late for the migration"
+        assert at[one] < migrate, f"{one} comes after the migration"
     policies = {item["metadata"]["name"]: place(item) for item in of("NetworkPolicy", found)}
     assert all(policies[name] < migrate for name in ("deny-all", "names", "database"))
     for item in of("Deployment", found):
@@ -128,7 +128,7 @@ def test_argo_cd_migrates_between_the_settings_and_the_processes(written: Writte
         assert job["metadata"]["annotations"][f"{ARGO}/hook-delete-policy"] == "HookSucceeded,BeforeHookCreation"
 
 
-def test_flux_finds_in_each_folder_what_it_needs(written: Written) -> None:
+def test_each_folder_is_complete_for_flux(written: Written) -> None:
     prepare, processes, smoke = (written.step(step) for step in STEPS)
     assert [len(of("Job", step)) for step in (prepare, processes, smoke)] == [1, 0, 1]
     assert {item["metadata"]["name"] for item in of("Deployment", processes)} == {"web", "worker", "scheduler"}
@@ -137,7 +137,7 @@ def test_flux_finds_in_each_folder_what_it_needs(written: Written) -> None:
         assert needed(pod) <= names(prepare)
 
 
-def test_each_release_has_jobs_of_its_own_and_none_ends_by_its_age(written: Written) -> None:
+def test_each_release_has_its_own_jobs_without_expiry(written: Written) -> None:
     before = names(of("Job", written.all()))
     assert not any("ttlSecondsAfterFinished" in item["spec"] for item in of("Job", written.all()))
     assert "Commit or drop these first" in written.write(expected=2)
@@ -150,7 +150,7 @@ def test_each_release_has_jobs_of_its_own_and_none_ends_by_its_age(written: Writ
     assert {it["image"] for pod in workloads(after).values() for it in pod["spec"]["containers"]} == {other}
 
 
-def test_what_a_release_refuses_is_not_written(written: Written) -> None:
+def test_a_rejected_release_writes_nothing(written: Written) -> None:
     with (written.project / ".env.staging").open("a", encoding="utf-8") as settings:
         settings.write("APP_NAME=CHANGE_ME\n")
     written.commit()
@@ -160,20 +160,20 @@ def test_what_a_release_refuses_is_not_written(written: Written) -> None:
     assert not written.folder.exists()
 
 
-def test_a_release_by_kubectl_is_ordered_by_no_annotation(build: Build) -> None:
+def test_a_release_by_kubectl_has_no_ordering_annotations(build: Build) -> None:
     assert ARGO not in build.text("staging", *checks.COMPONENTS)
     assert all(item["spec"]["ttlSecondsAfterFinished"] for item in of("Job", build("staging")))
 
 
 def documented(project: Path, kind: str) -> list[dict[str, Any]]:
-    """The objects of a kind that the documentation shows."""
+    """Return the documented objects of a kind."""
     text = (project / "docs" / "kubernetes.md").read_text("utf-8").partition("## Argo CD and Flux")[2]
     blocks = re.findall(r"```yaml\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
     items = [item for block in blocks for item in yaml.safe_load_all(block)]
     return [item for item in items if item["kind"] == kind]
 
 
-def test_the_documentation_names_the_folders_that_are_written(build: Build, written: Written) -> None:
+def test_the_documentation_names_the_written_folders(build: Build, written: Written) -> None:
     (application,) = documented(build.project, "Application")
     (space,) = of("Namespace", build("staging"))
     assert written.project / application["spec"]["source"]["path"] == written.folder

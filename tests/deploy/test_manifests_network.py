@@ -1,4 +1,4 @@
-"""Kubernetes manifests: which pod may reach which address, decided as a cluster decides it."""
+"""Network policies of the Kubernetes manifests: which pods may reach which addresses."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Place(NamedTuple):
 
 
 def labels_of(pod: str, manifests: list[Manifest]) -> dict[str, str]:
-    """The labels of the pod of a process or a Job."""
+    """Return the labels of the pods of a process or a Job."""
     found = {name.partition("/")[2]: one["metadata"]["labels"] for name, one in workloads(manifests).items()}
     (labels,) = (labels for name, labels in found.items() if name.startswith(pod))
     return dict(labels)
 
 
 def is_peer(peer: dict[str, Any], place: Place) -> bool:
-    """Whether a policy's peer is this place, which is no pod of the service itself."""
+    """Whether a policy's peer matches a place outside the service."""
     if block := peer.get("ipBlock"):
         networks = [ip_network(one) for one in (block["cidr"], *block.get("except", []))]
         inside = [bool(place.address) and ip_address(place.address) in one for one in networks]
@@ -46,7 +46,7 @@ def is_peer(peer: dict[str, Any], place: Place) -> bool:
 
 
 def may_reach(manifests: list[Manifest], pod: str, place: Place, port: int, protocol: str = "TCP") -> bool:
-    """Whether the policies that select a pod let it out to a port of a place: one that lets it out is enough."""
+    """Whether any policy that selects a pod allows egress to a port of a place."""
     labels = labels_of(pod, manifests)
     policies = [item["spec"] for item in of("NetworkPolicy", manifests) if selects(item["spec"]["podSelector"], labels)]
     limiting = [policy for policy in policies if "Egress" in policy["policyTypes"]]
@@ -71,12 +71,12 @@ NAMES = [
 
 @pytest.mark.parametrize("pod", PODS)
 @pytest.mark.parametrize(("place", "port"), [row[1:] for row in NAMES], ids=[row[0] for row in NAMES])
-def test_every_pod_looks_names_up(build: Build, pod: str, place: Place, port: int) -> None:
+def test_every_pod_reaches_dns(build: Build, pod: str, place: Place, port: int) -> None:
     for protocol in ("UDP", "TCP"):
         assert may_reach(build("staging"), pod, place, port, protocol)
 
 
-# Which pods reach a place, and by which component; without the component, none does.
+# The pods that reach a place, and the component that allows it; without the component, none does.
 REACHED = [
     ("PostgreSQL in the cluster", "", PODS, Place(namespace="postgres"), 5432),
     ("PgBouncer", "", PODS, Place("10.1.2.3"), 6432),
@@ -94,7 +94,7 @@ REACHED = [
     ("Valkey in the cluster at another port", "stores", CACHED, Place(namespace="valkey"), 6378),
     ("Memorystore with TLS", "stores", CACHED, Place("10.1.2.3"), 6378),
     ("Azure Managed Redis", "stores", CACHED, Place("10.1.2.3"), 10000),
-    # One port of two services: a pool for the database there, Valkey for its users.
+    # One port for two services: a pool for the database, Valkey for its users.
     ("DigitalOcean's pooler and Valkey", "stores", PODS, Place("10.1.2.3"), 25061),
     ("a provider's model", "", CALLERS, Place("104.18.1.2"), 443),
     ("a provider's model by IPv6", "", CALLERS, Place("2606:4700::1"), 443),
@@ -108,7 +108,7 @@ REACHED = [
 @pytest.mark.parametrize(
     ("component", "pods", "place", "port"), [row[1:] for row in REACHED], ids=[row[0] for row in REACHED]
 )
-def test_the_pods_that_need_a_place_reach_it_and_no_others(
+def test_only_the_pods_that_need_a_place_reach_it(
     build: Build, component: str, pods: tuple[str, ...], place: Place, port: int
 ) -> None:
     chosen = build("production", *([component] if component else []))
@@ -117,7 +117,7 @@ def test_the_pods_that_need_a_place_reach_it_and_no_others(
         assert not any(may_reach(build("production"), pod, place, port) for pod in PODS), "the component adds nothing"
 
 
-PRIVATE = ["10.1.2.3", "172.20.1.2", "192.168.1.2", "100.64.1.2", "fd12::3"]  # 100.64.0.0/10 is that of pods on EKS
+PRIVATE = ["10.1.2.3", "172.20.1.2", "192.168.1.2", "100.64.1.2", "fd12::3"]  # EKS uses 100.64.0.0/10 for pods
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -141,7 +141,7 @@ CLOSED = [
 
 @pytest.mark.parametrize("components", [(), checks.COMPONENTS], ids=["none", "all"])
 @pytest.mark.parametrize(("place", "port"), [row[1:] for row in CLOSED], ids=[row[0] for row in CLOSED])
-def test_the_rest_stays_closed(build: Build, components: tuple[str, ...], place: Place, port: int) -> None:
+def test_other_destinations_stay_closed(build: Build, components: tuple[str, ...], place: Place, port: int) -> None:
     found = build("production", *components)
     for protocol in ("TCP", "UDP"):
         assert [pod for pod in PODS if may_reach(found, pod, place, port, protocol)] == []

@@ -1,4 +1,4 @@
-"""Kubernetes manifests: which pod knows which secret or proxy, who sends a token, and where traces go."""
+"""Secrets, proxies, metrics tokens and trace endpoints in the Kubernetes manifests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 build, environment, manifests = checks.build, checks.environment, checks.manifests  # the fixtures
 
 
-def test_a_migration_is_the_owner_and_every_other_pod_is_not(manifests: list[Manifest]) -> None:
+def test_only_the_migration_is_the_owner(manifests: list[Manifest]) -> None:
     for name, pod in workloads(manifests).items():
         (secret,) = (volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume)
         env = {item["name"]: item.get("value") for item in pod["spec"]["containers"][0].get("env", [])}
@@ -26,7 +26,7 @@ def test_a_migration_is_the_owner_and_every_other_pod_is_not(manifests: list[Man
         assert env.get("DATABASE_APP_ROLE") == ("app" if owner else None), name
 
 
-def test_whoever_reads_metrics_sends_the_token_where_that_is_chosen(build: Build, environment: str) -> None:
+def test_readers_of_metrics_send_the_token_if_configured(build: Build, environment: str) -> None:
     chosen = build(environment, "keda", "keda-token", "monitoring", "monitoring-token")
     for found, token in ((chosen, True), (build(environment, "keda", "monitoring"), False)):
         (monitor,) = of("PodMonitor", found)
@@ -42,14 +42,14 @@ def test_whoever_reads_metrics_sends_the_token_where_that_is_chosen(build: Build
 
 
 @pytest.mark.parametrize("component", ["gateway", "ingress"])
-def test_a_way_in_is_not_released_before_the_web_process_trusts_its_proxy(build: Build, component: str) -> None:
+def test_an_entry_point_needs_a_trusted_proxy(build: Build, component: str) -> None:
     text = build.text("staging", component)
     script = runpy.run_path(str(build.project / "deploy" / "release"))
     with pytest.raises(script["Refused"], match=r"Set it in \.env\.staging"):
         script["check_proxies"](text, "staging")
     web = workloads(loaded(text))["Deployment/web"]["spec"]["containers"][0]
     (reference,) = (item["valueFrom"]["configMapKeyRef"] for item in web["env"] if item["name"] == "TRUSTED_PROXIES")
-    # A pod does not start while the key is missing.
+    # A pod does not start without the key.
     (settings,) = of("ConfigMap", loaded(text))
     assert reference == {"name": settings["metadata"]["name"], "key": "TRUSTED_PROXIES"}
     set_ = {**settings, "data": {**settings["data"], "TRUSTED_PROXIES": "10.244.0.0/16"}}
@@ -57,7 +57,7 @@ def test_a_way_in_is_not_released_before_the_web_process_trusts_its_proxy(build:
     script["check_proxies"](build.text("staging"), "staging")
 
 
-def test_traces_leave_where_that_is_chosen(build: Build, environment: str) -> None:
+def test_traces_leave_only_if_configured(build: Build, environment: str) -> None:
     assert [item for item in of("NetworkPolicy", build(environment)) if item["metadata"]["name"] == "traces"] == []
     (policy,) = (
         item["spec"]

@@ -1,4 +1,4 @@
-"""The checks of test_manifests.py, each with something wrong that it is to see."""
+"""Each check of test_manifests.py finds a planted mistake."""
 
 from __future__ import annotations
 
@@ -15,77 +15,77 @@ if TYPE_CHECKING:
 
 build = checks.build  # the fixture
 
-# One thing wrong, and the check that is to see it: the kind and the name, where it stands, and what stands there then.
+# A mistake and the check that has to find it: kind and name, path, and new value.
 POD = "spec.template.spec"
 WRONG: list[tuple[Callable[..., None], str, str, Any]] = [
-    (checks.test_names_are_those_that_a_cluster_takes, "Service web", "metadata.name", "Web_1"),
-    (checks.test_names_are_those_that_a_cluster_takes, "Deployment worker", "metadata.name", "web"),
-    (checks.test_names_are_those_that_a_cluster_takes, "Service web", "metadata.labels.app.kubernetes.io/name", 1),
-    (checks.test_the_parts_of_a_release_are_complete_and_apart, "Job migrate", "metadata.labels", {}),
-    (checks.test_selectors_select_the_pods_that_are_there, "Deployment web", "spec.selector.matchLabels.tier", "web"),
+    (checks.test_a_cluster_accepts_the_names, "Service web", "metadata.name", "Web_1"),
+    (checks.test_a_cluster_accepts_the_names, "Deployment worker", "metadata.name", "web"),
+    (checks.test_a_cluster_accepts_the_names, "Service web", "metadata.labels.app.kubernetes.io/name", 1),
+    (checks.test_the_parts_of_a_release_are_complete_and_separate, "Job migrate", "metadata.labels", {}),
+    (checks.test_selectors_select_existing_pods, "Deployment web", "spec.selector.matchLabels.tier", "web"),
     (
-        checks.test_selectors_select_the_pods_that_are_there,
+        checks.test_selectors_select_existing_pods,
         "PodDisruptionBudget web",
         "spec.selector.matchLabels.tier",
         "web",
     ),
     (
-        checks.test_selectors_select_the_pods_that_are_there,
+        checks.test_selectors_select_existing_pods,
         "PodMonitor agent",
         "spec.podMetricsEndpoints.0.port",
         "metric",
     ),
     (
-        checks.test_selectors_select_the_pods_that_are_there,
+        checks.test_selectors_select_existing_pods,
         "HorizontalPodAutoscaler web",
         "spec.scaleTargetRef.name",
         "wed",
     ),
     (
-        checks.test_selectors_select_the_pods_that_are_there,
+        checks.test_selectors_select_existing_pods,
         "ScaledObject worker",
         "spec.scaleTargetRef.name",
         "workers",
     ),
-    (checks.test_services_and_what_leads_to_them_name_ports_that_are_there, "Service web", "spec.selector.tier", "web"),
+    (checks.test_services_and_routes_use_existing_ports, "Service web", "spec.selector.tier", "web"),
     (
-        checks.test_services_and_what_leads_to_them_name_ports_that_are_there,
+        checks.test_services_and_routes_use_existing_ports,
         "Service web",
         "spec.ports.0.targetPort",
         "https",
     ),
     (
-        checks.test_services_and_what_leads_to_them_name_ports_that_are_there,
+        checks.test_services_and_routes_use_existing_ports,
         "HTTPRoute web",
         "spec.rules.0.backendRefs.0.port",
         81,
     ),
     (
-        checks.test_services_and_what_leads_to_them_name_ports_that_are_there,
+        checks.test_services_and_routes_use_existing_ports,
         "Ingress web",
         "spec.rules.0.http.paths.0.backend.service.port.name",
         "web",
     ),
     (
-        checks.test_the_network_is_closed_but_for_what_names_pods_and_ports,
+        checks.test_network_policies_name_pods_and_ports,
         "NetworkPolicy deny-all",
         "spec.ingress",
         [{}],
     ),
     (
-        checks.test_the_network_is_closed_but_for_what_names_pods_and_ports,
+        checks.test_network_policies_name_pods_and_ports,
         "NetworkPolicy metrics",
         "spec.ingress.0.ports.1.port",
         "metric",
     ),
     (
-        checks.test_the_network_is_closed_but_for_what_names_pods_and_ports,
+        checks.test_network_policies_name_pods_and_ports,
         "NetworkPolicy database",
         "spec.egress.0.to",
         [],
     ),
     (
-        checks.test_probes_ask_ports_that_are_there,
+        checks.test_probes_use_existing_ports,
         "Deployment web",
         f"{POD}.containers.0.livenessProbe.httpGet.port",
         "https",
@@ -110,7 +110,7 @@ WRONG: list[tuple[Callable[..., None], str, str, Any]] = [
 
 
 @pytest.mark.parametrize("number", range(len(WRONG)))
-def test_each_check_sees_what_is_wrong(build: checks.Build, number: int) -> None:
+def test_each_check_finds_its_mistake(build: checks.Build, number: int) -> None:
     check, what, where, value = WRONG[number]
     found = deepcopy(build("production", *checks.COMPONENTS))
     kind, name = what.split()

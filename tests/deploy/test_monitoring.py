@@ -1,4 +1,4 @@
-"""Monitoring as Prometheus, Alertmanager and Grafana see it. That it is attached, the rendered project tests."""
+"""Prometheus, Alertmanager and Grafana accept the monitoring files. The rendered project tests that they are in use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.conftest import Render
 
 ADVICE = "run .ci/prometheus, or apt-get install prometheus prometheus-alertmanager"
-NODE = ["@grafana/schema@13.2.3", "typescript@5.9.3"]  # the first of the Grafana that compose.monitoring.yaml names
+NODE = ["@grafana/schema@13.2.3", "typescript@5.9.3"]  # the former of the Grafana in compose.monitoring.yaml
 ANSWERS: dict[str, dict[str, Any]] = {
     "default": {},
     "github": {"repository_url": "https://github.com/acme/order-desk", "project_name": "Zoë's “local”: #1 {{ x }} 🦊"},
@@ -35,7 +35,7 @@ def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def unit_tests(folder: Path) -> subprocess.CompletedProcess[str]:
-    """`promtool test rules` of a project's deploy/prometheus."""
+    """Run `promtool test rules` on a project's deploy/prometheus."""
     tests = sorted(str(path) for path in (folder / "tests").glob("*.yml"))
     return run(program("promtool", ADVICE), "test", "rules", *tests, folder=folder)
 
@@ -59,15 +59,15 @@ def test_prometheus_and_alertmanager_accept_their_configuration(render: Render, 
 
 
 @each_project
-def test_every_alert_fires_and_is_silent_when_it_should(render: Render, name: str) -> None:
+def test_every_alert_fires_only_when_it_should(render: Render, name: str) -> None:
     ran = unit_tests(render(**ANSWERS[name]) / "deploy" / "prometheus")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.agent
 @pytest.mark.parametrize("change", ["never", "always", "at once"])
-def test_an_alert_that_fires_wrongly_is_found_out(render: Render, tmp_path: Path, change: str) -> None:
-    """The project's own tests fail when an alert never fires, when it always does, and when it does at once."""
+def test_a_wrong_alert_is_found(render: Render, tmp_path: Path, change: str) -> None:
+    """The project's tests fail if an alert never fires, always fires, or fires at once."""
     folder = tmp_path / "prometheus"
     shutil.copytree(render() / "deploy" / "prometheus", folder)
     changed = set()
@@ -101,11 +101,11 @@ def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
     assert links(ci="gitlab") == {"docs/runbooks.md"}
 
 
-def test_the_operators_form_of_the_rules_is_in_step() -> None:
+def test_the_operators_rules_are_up_to_date() -> None:
     assert alerts.RESOURCE.read_text("utf-8") == alerts.resource(), "stale: run `make alerts`"
 
 
-# What JSON can hold of a type: the values of an enum instead of the enum.
+# JSON has the values of an enum instead of the enum.
 PLAIN = """
 type Plain<T> = T extends string ? `${T}`
   : T extends number ? (number extends T ? number : `${T}` extends `${infer N extends number}` ? N : T)
@@ -120,9 +120,9 @@ MISTAKES = {'"unit": "s"': '"unit": 1', '"mode": "multi"': '"mode": "several"', 
 
 
 def typescript(dashboard: dict[str, Any]) -> str:
-    """A dashboard, and the options of each of its panels, as literals of Grafana's own types."""
+    """Return a dashboard and the options of its panels as literals of Grafana's types."""
     for annotation in dashboard["annotations"]["list"]:
-        del annotation["titleFormat"], annotation["target"]["expr"]  # of a plugin whose types are not published
+        del annotation["titleFormat"], annotation["target"]["expr"]  # its plugin publishes no types
     lines = ['import type { Dashboard } from "@grafana/schema";', PLAIN]
     for kind, name in PANELS.items():
         module = f"@grafana/schema/dist/esm/raw/composable/{kind}/panelcfg/x/{name}PanelCfg_types.gen"
@@ -139,8 +139,8 @@ def typescript(dashboard: dict[str, Any]) -> str:
 
 
 @pytest.mark.agent
-def test_dashboards_are_what_grafanas_types_say(render: Render, tmp_path: Path) -> None:
-    """And a mistake is found: a unit that is a number, a tooltip of no mode, a panel without a width."""
+def test_dashboards_match_grafanas_types(render: Render, tmp_path: Path) -> None:
+    """Planted mistakes do not: a numeric unit, a tooltip without a mode, a panel without a width."""
     npm = program("npm", "apt-get install npm")
     ran = run(npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", *NODE, folder=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager over the processes of a rendered project."""
+"""A real Prometheus and a real Alertmanager monitor the processes of a rendered project."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("agent")]
 
 WAIT_SECONDS = 120
-# Nothing has gone wrong yet, no price is known, nobody was refused, no tick was due: of these there is no series.
+# Without errors, prices, rejected requests and ticks, these have no series yet.
 SILENT = {
     "llm_cost_usd_total",
     "llm_errors_total",
@@ -41,12 +41,12 @@ SILENT = {
 
 
 class Chat(BaseHTTPRequestHandler):
-    """Where alerts are told."""
+    """Receives alerts."""
 
-    told: ClassVar[list[dict[str, Any]]] = []
+    alerts: ClassVar[list[dict[str, Any]]] = []
 
     def do_POST(self) -> None:
-        self.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.alerts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"ok")
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server, until the block ends. Ending its input is the friendly way to end it."""
+    """Run a server until the block ends, then close its input so that it stops."""
     with log.open("w") as errors:
         process = subprocess.Popen(
             command,
@@ -86,7 +86,7 @@ def running(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.
 
 
 def wait_for(what: str, condition: Any) -> Any:  # noqa: ANN401
-    """Look until the condition gives something true."""
+    """Wait until a condition returns something true, and return it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -103,7 +103,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
 
     def ready(self) -> bool:
-        """Until it has read what it stored it answers, but with 503 and no document."""
+        """Whether it answers; it returns 503 without a document until it has loaded its data."""
         return httpx2.get(f"{self.url}/-/ready", timeout=10).is_success
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401
@@ -120,7 +120,7 @@ class Prometheus:
 
 
 def hurried(project: Path, ports: dict[str, int], alertmanager: int, target: Path) -> None:
-    """The project's configuration and rules, except that addresses are given, and that waiting takes a second."""
+    """Return the project's configuration and rules with other addresses, and waits of a second."""
     source = project / "deploy" / "prometheus"
     document = yaml.safe_load((source / "prometheus.yml").read_text("utf-8"))
     document["global"] |= {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"}
@@ -136,16 +136,16 @@ def hurried(project: Path, ports: dict[str, int], alertmanager: int, target: Pat
         for rule in (rule for group in rules["groups"] for rule in group["rules"] if "for" in rule):
             rule["for"] = "1s"
         (target / "rules" / path.name).write_text(yaml.safe_dump(rules), "utf-8")
-    told = yaml.safe_load((project / "deploy/alertmanager/alertmanager.yml").read_text("utf-8"))
-    for route in (told["route"], *told["route"]["routes"]):
+    configuration = yaml.safe_load((project / "deploy/alertmanager/alertmanager.yml").read_text("utf-8"))
+    for route in (configuration["route"], *configuration["route"]["routes"]):
         route |= {"group_wait": "1s", "group_interval": "2s"}
-    for receiver in told["receivers"]:
+    for receiver in configuration["receivers"]:
         receiver["slack_configs"][0]["api_url_file"] = str(target / "alert_url")
-    (target / "alertmanager.yml").write_text(yaml.safe_dump(told), "utf-8")
+    (target / "alertmanager.yml").write_text(yaml.safe_dump(configuration), "utf-8")
 
 
 def expressions(project: Path) -> dict[str, str]:
-    """The expressions of the dashboards, by panel, as Grafana would send them."""
+    """Return the expressions of the dashboards by panel, as Grafana sends them."""
     found = {}
     for path in (project / "deploy/grafana/dashboards").glob("*.json"):
         for panel in json.loads(path.read_text("utf-8"))["panels"]:
@@ -155,7 +155,7 @@ def expressions(project: Path) -> dict[str, str]:
     return found
 
 
-def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Path, tmp_path: Path) -> None:
+def test_prometheus_scrapes_every_process_and_alerts_arrive(copier_template: Path, tmp_path: Path) -> None:
     project = render(copier_template, tmp_path / "project")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
     chat = ThreadingHTTPServer(("127.0.0.1", 0), Chat)
@@ -186,9 +186,9 @@ def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Pat
         everybody = {*started["ports"], "alertmanager"}
         wait_for("all targets up", lambda: {item["metric"]["job"] for item in prometheus.query("up == 1")} == everybody)
         talk(started)
-        time.sleep(7)  # for the rates: two scrapes at least
+        time.sleep(7)  # rates need two scrapes
         check_expressions(prometheus, expressions(project))
-        # Before the first scrape nothing was up, which here, where an alert waits a second only, was worth one.
+        # Before the first scrape nothing was up, which raised an alert here, where alerts wait only a second.
         assert prometheus.firing() <= {"AlertsUndelivered"}
 
         os.kill(started["pids"]["worker"], signal.SIGKILL)
@@ -197,15 +197,15 @@ def test_prometheus_sees_every_process_and_somebody_is_told(copier_template: Pat
         assert "alert-url-not-set.invalid" in (tmp_path / "a.log").read_text("utf-8")
 
         (configuration / "alert_url").write_text(f"http://127.0.0.1:{chat.server_address[1]}/", "utf-8")
-        wait_for("the alert is told", lambda: [text for text in map(json.dumps, Chat.told) if "WorkerDown" in text])
-        told = next(text for text in map(json.dumps, Chat.told) if "WorkerDown" in text)
-        assert "critical: my-agent" in told
-        assert "No worker process answers" in told
-        assert "docs/runbooks.md#workerdown" in told
+        wait_for("the alert arrives", lambda: [text for text in map(json.dumps, Chat.alerts) if "WorkerDown" in text])
+        alert = next(text for text in map(json.dumps, Chat.alerts) if "WorkerDown" in text)
+        assert "critical: my-agent" in alert
+        assert "No worker process answers" in alert
+        assert "docs/runbooks.md#workerdown" in alert
 
 
 def talk(started: dict[str, Any]) -> None:
-    """A turn in the web process, one that uses a tool, and one in the worker."""
+    """Run a turn in the web process, one that uses a tool, and one in the worker."""
     headers = {"Authorization": f"Bearer {started['token']}"}
     with httpx2.Client(base_url=f"http://127.0.0.1:{started['ports']['web']}", headers=headers, timeout=60) as client:
         session = client.post("/chat/sessions").raise_for_status().json()["session_id"]
@@ -219,7 +219,7 @@ def talk(started: dict[str, Any]) -> None:
 
 
 def check_expressions(prometheus: Prometheus, panels: dict[str, str]) -> None:
-    """Prometheus understands every expression of the dashboards, and finds something for all that have happened."""
+    """Check that Prometheus accepts every expression of the dashboards, and has data for each that should have."""
     empty = {name: text for name, text in panels.items() if not prometheus.query(text)}
     unexpected = {name: text for name, text in empty.items() if not any(metric in text for metric in SILENT)}
     assert {name: text for name, text in unexpected.items() if "5.." not in text and "error_ratio" not in text} == {}

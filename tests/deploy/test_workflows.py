@@ -1,4 +1,4 @@
-"""CI and deployment of rendered projects, and of this template: by the tools, and by what they cannot see."""
+"""Checks of CI and deployment of rendered projects and of this template, by linters and beyond them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAYERS: dict[str, dict[str, Any]] = {"whole": {}, "bare": {"layers": []}}
 GITHUB = {name: {"ci": "github", **chosen} for name, chosen in LAYERS.items()}
 GITLAB = {name: {"ci": "gitlab", **chosen} for name, chosen in LAYERS.items()}
 USES = re.compile(r"uses: (\S+?)(@\S+)?( # v\d+\.\d+\.\d+)?$", re.MULTILINE)
-# Programs that runners have. Whatever else is run is a file of the project, or comes with its environment.
+# Programs of runners. Everything else is a file of the project or part of its environment.
 RUNNER = {
     "apt-get",
     "cd",
@@ -46,15 +46,15 @@ RUNNER = {
 }
 IMAGE_PROGRAMS = {"/grype"}
 SHELL = {"done", "fi", "for", "if"}
-MADE = {"build.json", "gl-code-quality-report.json"}  # by the commands themselves
+MADE = {"build.json", "gl-code-quality-report.json"}  # written by the commands themselves
 UV_COMMANDS = {"audit", "lock", "sync"}
-# What brings the command of each name that `uv run` is given.
+# The package of each command that `uv run` runs.
 BROUGHT_BY = {"lint-imports": "import-linter"}
 
 
 @pytest.fixture(params=[*GITHUB, "template"])
 def workflows(request: pytest.FixtureRequest, render: Render) -> Path:
-    """The folder of a rendered project's workflows, or of this template's."""
+    """The folder of workflows of a rendered project or of this template."""
     project = ROOT if request.param == "template" else render(**GITHUB[request.param])
     return project / ".github" / "workflows"
 
@@ -89,7 +89,7 @@ def jobs(workflows: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def commands(folder: Path) -> Iterator[str]:
-    """Every line that a workflow or pipeline of a project runs."""
+    """Return every command line of a workflow or pipeline."""
     for _, _, job in jobs(folder / ".github" / "workflows"):
         for step in job.get("steps", []):
             yield from step.get("run", "").splitlines()
@@ -104,7 +104,7 @@ def test_zizmor_finds_nothing(workflows: Path) -> None:
     passes("zizmor", "--offline", "--quiet", "--persona", "auditor", workflows)
 
 
-def test_workflows_have_their_schema(workflows: Path) -> None:
+def test_workflows_match_their_schema(workflows: Path) -> None:
     passes(*schema("github-workflows", *workflows.glob("*.yml")))
 
 
@@ -112,11 +112,11 @@ def test_actionlint_finds_nothing(workflows: Path) -> None:
     passes("actionlint", *workflows.glob("*.yml"), folder=workflows.parent.parent)
 
 
-def test_a_pipeline_has_its_schema(pipeline: Path) -> None:
+def test_a_pipeline_matches_its_schema(pipeline: Path) -> None:
     passes(*schema("gitlab-ci", pipeline))
 
 
-def test_renovate_has_its_schema_and_follows_the_tools_of_ci(render: Render) -> None:
+def test_renovate_matches_its_schema_and_updates_the_tools_of_ci(render: Render) -> None:
     for chosen in (GITHUB["whole"], GITLAB["whole"]):
         project = render(**chosen)
         passes(*schema("renovate", project / "renovate.json"))
@@ -137,7 +137,7 @@ def test_renovate_has_its_schema_and_follows_the_tools_of_ci(render: Render) -> 
         ("schema", "timeout-minutes: 15", "timeout: 15"),
     ],
 )
-def test_each_tool_sees_what_is_wrong(render: Render, tmp_path: Path, tool: str, good: str, bad: str) -> None:
+def test_each_tool_finds_a_planted_mistake(render: Render, tmp_path: Path, tool: str, good: str, bad: str) -> None:
     text = (render(**GITHUB["whole"]) / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     assert good in text
     planted = tmp_path / ".github" / "workflows" / "ci.yml"
@@ -151,21 +151,21 @@ def test_each_tool_sees_what_is_wrong(render: Render, tmp_path: Path, tool: str,
     assert ran(*tools[tool], folder=tmp_path).returncode != 0
 
 
-def test_what_a_tool_is_told_to_ignore_is_argued(workflows: Path) -> None:
+def test_ignored_findings_have_a_reason(workflows: Path) -> None:
     for path in workflows.glob("*.yml"):
         for line in path.read_text("utf-8").splitlines():
             if "ignore[" in line or "actionlint" in line or "shellcheck disable" in line:
                 assert re.search(r"ignore\[[a-z-]+\] \S+", line), f"{path.name}: {line.strip()}"
 
 
-def test_actions_are_pinned_by_commit_and_agree(workflows: Path) -> None:
+def test_actions_are_pinned_by_commit_and_consistent(workflows: Path) -> None:
     versions: dict[str, set[str]] = {}
     for path in workflows.glob("*.yml"):
         for action, commit, comment in USES.findall(path.read_text("utf-8")):
             if action.startswith("$/"):
                 assert (workflows.parent.parent / action.removeprefix("$/")).is_file(), action
                 continue
-            assert comment, f"{path.name}: {action} names no version"
+            assert comment, f"{path.name}: {action} has no version"
             assert re.fullmatch(r"@[0-9a-f]{40}", commit), f"{path.name}: {action}{commit}"
             versions.setdefault(action, set()).add(commit)
     assert {action: found for action, found in versions.items() if len(found) > 1} == {}
@@ -182,7 +182,7 @@ def test_the_template_and_its_projects_use_the_same_actions(render: Render) -> N
     }
 
 
-def test_nothing_is_permitted_that_a_job_does_not_ask_for(workflows: Path) -> None:
+def test_jobs_have_only_the_permissions_that_they_need(workflows: Path) -> None:
     for path in workflows.glob("*.yml"):
         document = load(path)
         assert document["permissions"] == {}, path.name
@@ -193,7 +193,7 @@ def test_nothing_is_permitted_that_a_job_does_not_ask_for(workflows: Path) -> No
 
 
 @pytest.mark.parametrize("chosen", [*GITHUB.values(), *GITLAB.values()])
-def test_every_command_names_something_that_exists(render: Render, chosen: dict[str, Any]) -> None:
+def test_every_command_exists(render: Render, chosen: dict[str, Any]) -> None:
     project = render(**chosen)
     pyproject = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     installed = {re.split(r"[^\w.-]", name)[0] for name in pyproject["dependency-groups"]["dev"]}
@@ -243,10 +243,8 @@ def test_a_release_follows_checks_build_and_staging(render: Render, chosen: dict
             assert [step.split()[0] for step in steps] == ["gh", "deploy/kubeconfig", look, "deploy/release"]
             assert steps[-1] == f'deploy/release {name} --image "$IMAGE"'
             uses = [step["uses"].partition("@")[0] for step in found[name]["steps"] if "uses" in step]
-            assert "docker/login-action" in uses, (
-                "the image may be private, and its attestation is read from the registry"
-            )
-        # No commit waits for another, and none is released after one that is newer.
+            assert "docker/login-action" in uses, "the image may be private, and its attestation is in the registry"
+        # No commit waits for another, and none is released after a newer one.
         assert document["concurrency"]["group"] == "deploy-${{ github.sha }}"
         assert found["staging"]["outputs"]["main"] == "${{ steps.main.outputs.sha }}"
         assert found["staging"]["steps"][-1]["if"] == "steps.main.outputs.sha == github.sha"
@@ -262,12 +260,12 @@ def test_only_the_job_of_an_environment_releases_to_it(render: Render, ci: str, 
     for environment in ("staging", "production"):
         text = (project / "deploy/kubernetes/overlays" / environment / "setup.yaml").read_text("utf-8")
         assert re.findall(r'name: "(git(?:hub|lab):.+)"', text) == [f"{before}:environment:{environment}"]
-    if ci == "gitlab":  # whose tokens do not name it by themselves
+    if ci == "gitlab":  # its tokens do not name the environment by default
         said = "'gitlab:' + claims.sub + ':environment:' + claims.environment"
         assert said in (project / "docs" / "releases.md").read_text("utf-8")
 
 
-def test_commits_of_main_are_checked_beside_each_other_and_updates_may_change_workflows(render: Render) -> None:
+def test_commits_of_main_are_checked_concurrently_and_updates_may_change_workflows(render: Render) -> None:
     workflows = render(**GITHUB["whole"]) / ".github" / "workflows"
     group = load(workflows / "ci.yml")["concurrency"]["group"]
     assert "github.event_name == 'pull_request' && github.ref || github.sha" in group
@@ -275,7 +273,7 @@ def test_commits_of_main_are_checked_beside_each_other_and_updates_may_change_wo
     assert steps[-1]["env"]["GH_TOKEN"] == "${{ secrets.TEMPLATE_UPDATE_TOKEN || github.token }}"
 
 
-def test_the_secrets_that_the_docs_have_made_are_ignored_by_git(render: Render) -> None:
+def test_git_ignores_the_secrets_of_the_docs(render: Render) -> None:
     project = render()
     assert "/secrets/" in (project / ".gitignore").read_text("utf-8").splitlines()
     text = (project / "docs" / "kubernetes.md").read_text("utf-8").partition("Once for each environment")[2]
@@ -296,7 +294,7 @@ def test_a_pipeline_releases_in_the_order_of_its_stages(render: Render) -> None:
 
 
 def test_violations_appear_in_the_pull_request(render: Render) -> None:
-    """They are uploaded although the checks have failed, by the one job that may write them."""
+    """They are uploaded even if the checks failed, by the one job that may write them."""
     project = render(**GITHUB["whole"])
     for name, _, job in jobs(project / ".github" / "workflows"):
         uploads = [step for step in job.get("steps", []) if "upload-sarif" in step.get("uses", "")]
@@ -315,7 +313,7 @@ def test_violations_appear_in_the_pull_request(render: Render) -> None:
     assert "rules" not in job
 
 
-def test_where_nothing_runs_there_is_nothing(render: Render) -> None:
+def test_without_ci_there_are_no_ci_files(render: Render) -> None:
     project = render(ci="none")
     assert not (project / ".github" / "workflows").exists()
     assert not (project / ".gitlab-ci.yml").exists()
@@ -324,8 +322,8 @@ def test_where_nothing_runs_there_is_nothing(render: Render) -> None:
     assert (project / "deploy" / "release").exists()
 
 
-def test_the_matrix_is_that_of_the_variants() -> None:
-    """The template's own workflow takes it from tests/support/variants.py, and its last job needs all others."""
+def test_the_matrix_comes_from_the_variants() -> None:
+    """The template's workflow takes it from tests/support/variants.py, and its last job needs all others."""
     own = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
     assert own["agent"]["strategy"]["matrix"] == "${{ fromJSON(needs.check.outputs.matrix) }}"
     assert set(own["green"]["needs"]) == set(own) - {"green"}
@@ -335,24 +333,24 @@ def test_the_matrix_is_that_of_the_variants() -> None:
         assert (words[0] == "make" and words[1] in targets) or words[0] == "echo" or (ROOT / words[0]).is_file(), line
 
 
-def test_every_target_that_the_documents_name_is_there() -> None:
+def test_every_documented_target_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
         named = set(re.findall(r"`make ([a-z]+)", path.read_text("utf-8")))
         assert named <= targets, path.name
 
 
-def bearing(marks: tuple[str, ...]) -> ExpressionMatcher:
-    """A test with these marks, as expressions of `pytest -m` ask for them."""
+def marked(marks: tuple[str, ...]) -> ExpressionMatcher:
+    """Return a matcher of a test with these marks, for expressions of `pytest -m`."""
 
-    def bears(name: str, /, **_: str | int | bool | None) -> bool:
+    def has_mark(name: str, /, **_: str | int | bool | None) -> bool:
         return name in marks
 
-    return bears
+    return has_mark
 
 
 def test_every_test_is_part_of_a_job() -> None:
-    """Whatever marks a test bears, a target that the template's own workflow makes selects it."""
+    """Some target of the template's workflow selects a test, whatever its marks."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     selections = re.findall(r'^([a-z]+):.*\n\t\$\(PYTEST\) -m (?:"([^"]+)"|(\w+))', makefile, re.MULTILINE)
     made = {shlex.split(line)[1] for line in commands(ROOT) if line.startswith("make ")}
@@ -362,5 +360,5 @@ def test_every_test_is_part_of_a_job() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["markers"]
     marks = [line.partition(":")[0] for line in declared]
     for size in range(len(marks) + 1):
-        for borne in combinations(marks, size):
-            assert any(job.evaluate(bearing(borne)) for job in jobs), borne
+        for chosen in combinations(marks, size):
+            assert any(job.evaluate(marked(chosen)) for job in jobs), chosen

@@ -1,4 +1,4 @@
-"""One image is built, scanned, attested and released by its digest: the steps of CI, run with stand-ins."""
+"""CI builds one image and scans, attests and releases it by its digest: its steps run with fake programs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def jobs(render: Render, chosen: str, name: str = "deploy") -> dict[str, Any]:
 
 
 def using(job: dict[str, Any], action: str) -> dict[str, Any]:
-    """The one step of a job that uses an action."""
+    """Return the only step of a job that uses an action."""
     (step,) = (step for step in job["steps"] if step.get("uses", "").startswith(f"{action}@"))
     return dict(step)
 
 
 def shell(script: str, folder: Path, programs: dict[str, str] | None = None, **variables: str) -> tuple[int, str]:
-    """Run a step as a runner does, with programs that stand for those it calls; its exit code and its output."""
+    """Run a step as a runner does, with fake programs; return its exit code and output."""
     (folder / "bin").mkdir(exist_ok=True)
     for name, text in (programs or {}).items():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n", "utf-8")
@@ -47,7 +47,7 @@ def shell(script: str, folder: Path, programs: dict[str, str] | None = None, **v
 
 
 @each_layer
-def test_what_is_pushed_is_built_once_and_is_what_is_scanned(render: Render, chosen: str) -> None:
+def test_the_scanned_image_is_the_pushed_one_and_built_once(render: Render, chosen: str) -> None:
     found = jobs(render, chosen)
     assert found["ci"]["with"] == {"ships": True}
     assert jobs(render, chosen, "ci")["image"]["if"] == "${{ !inputs.ships }}"
@@ -65,7 +65,7 @@ def test_what_is_pushed_is_built_once_and_is_what_is_scanned(render: Render, cho
 
 
 @each_layer
-def test_a_request_has_its_image_scanned_too(render: Render, chosen: str) -> None:
+def test_the_image_of_a_pull_request_is_scanned(render: Render, chosen: str) -> None:
     image = jobs(render, chosen, "ci")["image"]
     built = using(image, "docker/build-push-action")["with"]
     assert built["tags"] == using(image, "anchore/scan-action")["with"]["image"] == "agent:ci"
@@ -82,7 +82,7 @@ def test_each_architecture_is_built_on_its_own_machine(render: Render, chosen: s
 
 
 @each_layer
-def test_the_image_of_both_is_named_by_its_own_digest(render: Render, tmp_path: Path, chosen: str) -> None:
+def test_the_image_of_both_architectures_has_its_own_digest(render: Render, tmp_path: Path, chosen: str) -> None:
     image = jobs(render, chosen)["image"]
     (step,) = (step for step in image["steps"] if step.get("id") == "name")
     assert {name: value.split(".")[-1].rstrip("} ") for name, value in step["env"].items()} == {
@@ -102,7 +102,7 @@ def test_the_image_of_both_is_named_by_its_own_digest(render: Render, tmp_path: 
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
-def test_an_attestation_is_of_this_workflow_and_this_commit(render: Render, tmp_path: Path, environment: str) -> None:
+def test_an_attestation_names_this_workflow_and_commit(render: Render, tmp_path: Path, environment: str) -> None:
     (verify,) = (
         step["run"] for step in jobs(render, "whole")[environment]["steps"] if "attestation" in step.get("run", "")
     )
@@ -120,13 +120,13 @@ def test_an_attestation_is_of_this_workflow_and_this_commit(render: Render, tmp_
 
 
 @pytest.mark.parametrize(("newest", "expected"), [(COMMIT, 0), (NEWER, 1)])
-def test_a_commit_that_waited_for_approval_is_released_only_if_it_is_the_newest(
+def test_a_commit_is_released_after_approval_only_if_it_is_the_newest(
     render: Render, tmp_path: Path, newest: str, expected: int
 ) -> None:
     steps = jobs(render, "whole")["production"]["steps"]
     (look,) = (step["run"] for step in steps if "commits/main" in step.get("run", ""))
     assert steps[-1]["run"].startswith("deploy/release")
-    assert look == steps[-2]["run"], "something is between the look and the release"
+    assert look == steps[-2]["run"], "the release must follow the check at once"
     variables = {"GITHUB_REPOSITORY": "acme/agent", "GITHUB_SHA": COMMIT}
     code, said = shell(look, tmp_path, {"gh": f"echo {newest}"}, **variables)
     assert code == expected, said
@@ -157,7 +157,7 @@ def test_gitlab_builds_one_image_and_scans_it_for_every_platform(render: Render,
     assert found["variables"] == {"PLATFORMS": "linux/amd64,linux/arm64"}
     assert [name for name, job in found.items() if "buildx build" in json.dumps(job)] == ["image build"]
     assert scan["needs"] == ["image build"]
-    assert "rules" not in scan, "some image is not scanned"
+    assert "rules" not in scan, "an image is not scanned"
     assert scan["variables"]["GRYPE_FAIL_ON_SEVERITY"] == "high"
     script = "\n".join(scan["script"]).replace("/grype", "grype")
     noting = 'echo "$*" >>asked; case "$*" in *"$VULNERABLE"*) exit 2 ;; esac'
@@ -175,7 +175,7 @@ def test_gitlab_builds_one_image_and_scans_it_for_every_platform(render: Render,
 
 
 @pytest.mark.parametrize(("platforms", "emulated"), [("linux/amd64,linux/arm64", True), ("linux/amd64", False)])
-def test_gitlab_names_the_digest_that_it_pushed(render: Render, tmp_path: Path, platforms: str, emulated: bool) -> None:
+def test_gitlab_reports_the_pushed_digest(render: Render, tmp_path: Path, platforms: str, emulated: bool) -> None:
     build = pipeline(render)["image build"]
     digest = json.dumps({"containerimage.digest": BOTH})
     docker = f"""cat >/dev/null; echo "$*" >>asked; case "$*" in "buildx build"*) echo '{digest}' >build.json ;; esac"""
@@ -192,7 +192,7 @@ def test_gitlab_names_the_digest_that_it_pushed(render: Render, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_gitlab_releases_no_commit_that_is_not_the_newest(render: Render, tmp_path: Path, moved: bool) -> None:
+def test_gitlab_releases_only_the_newest_commit(render: Render, tmp_path: Path, moved: bool) -> None:
     found = pipeline(render)
     lines = [line for line in found[".release"]["before_script"] if "newest" in line]
     server = tmp_path / "server"

@@ -1,6 +1,6 @@
-"""Violations to plant: for each static check of the rules an edit of a rendered project that breaks its rule alone.
+"""Violations of the static checks: for each, an edit of a rendered project that only this check must find.
 
-`at` is the file in which the check has to find it, and `line` a piece of the line that it has to name.
+`at` is the file in which the check has to find it, and `line` a part of the reported line.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def upgrade() -> None:
 
 @dataclass(frozen=True)
 class Plant:
-    """An edit. Without `old` the file is made anew, or `new` added to its end where `append` says so."""
+    """An edit. Without `old`, `new` becomes a new file or, with `append`, is appended."""
 
     at: str
     line: str
@@ -152,7 +152,7 @@ class Plant:
 
 
 def code(module: str, line: str, rest: str = "") -> Plant:
-    """A line of code at the end of a module of the package."""
+    """Return an edit that appends a line of code to a module of the package."""
     return Plant(f"{PACKAGE}/{module}", line, f"\n\n{rest}{line}\n")
 
 
@@ -310,11 +310,11 @@ STATIC = {
 
 
 def plant_all(project: Path) -> None:
-    """Every violation at once: each stands in a place of its own."""
+    """Plant every violation, each in a different place."""
     for plant in STATIC.values():
         plant.into(project)
     (project / "browser/package-lock.json").write_text(PACKAGE_LOCK, "utf-8")
-    workflow = project / ".github/workflows/ci.yml"  # no job runs long tests in other folders from now on
+    workflow = project / ".github/workflows/ci.yml"  # leaves long tests in other folders without a job
     narrower = workflow.read_text("utf-8").replace("-m long", "-m long tests/e2e tests/integration", 1)
     workflow.write_text(narrower, "utf-8")
     openapi = project / "openapi.json"

@@ -1,8 +1,8 @@
-"""Violations to plant for the running checks: each an edit that breaks its rule in what the processes do.
+"""Violations of the running checks: edits that break a rule in the behaviour of the processes.
 
-They are planted in groups, each of which is one run of all checks: those planted, and no other, have to fail. In one
-group stand violations that keep out of each other's way; what would be in every other's way has a group of its own,
-and is planted before the checks of its rule alone.
+They are planted in groups. A run of all checks per group has to fail in the planted checks and no others. Violations of
+one group do not affect each other; one that affects all others has its own group, which runs only the checks of its
+rule.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Edit(NamedTuple):
-    """`old` becomes `new` in a file of the package, or of the project where it begins with a slash."""
+    """Replaces `old` by `new` in a file of the package, or of the project if the path begins with a slash."""
 
     group: int
     rule: int
@@ -20,8 +20,8 @@ class Edit(NamedTuple):
     new: str
 
 
-ALONE = (4, 5)  # the groups of violations that only the checks of their own rules are run on
-KEPT = "planted-address"  # what the violation of rule 4 leaves in the package
+ALONE = (4, 5)  # groups that run only the checks of their own rules
+KEPT = "planted-address"  # a file that the violation of rule 4 leaves in the package
 
 RUNNING = {
     "a-missing-setting-is-named": Edit(
@@ -34,7 +34,7 @@ RUNNING = {
     "settings-do-not-show-their-secrets": Edit(
         2, 3, "config.py", "LLM_API_KEY: SecretStr | None", "LLM_API_KEY: str | None"
     ),
-    # Whoever comes first decides for all who come after: an address that is kept beside the configuration.
+    # The first process decides for all later ones: an address that is stored outside the configuration.
     "services-move-by-configuration": Edit(
         4,
         4,
@@ -82,7 +82,7 @@ RUNNING = {
 """,
     ),
     "two-schedulers-tick-once": Edit(1, 8, "processes/scheduler.py", "if not ticked or is_new:", "if is_new:"),
-    # A process that the tests fork has coverage imported: only the ones that it times itself are slow.
+    # Processes that the tests fork have coverage imported: only those that the check times are slow.
     "starts-quickly": Edit(
         5,
         9,

@@ -1,4 +1,4 @@
-"""`rules --changed` checks what differs from a commit at once, and `rules explain` prints what a rule asks."""
+"""`rules --changed` checks the differences from a commit in a moment; `rules explain` prints a rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import Render
 
 pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("rules")]
-# Violations that are there only in a project of several faults, or that only the whole project shows.
+# Violations that need several faults, or the whole project.
 LEFT_OUT = {
     "assistants-know-the-rules",
     "documents-list-their-checks",
@@ -60,16 +60,16 @@ def found(project: Path, *options: str) -> dict[str, list[dict[str, object]]]:
     return {check["name"]: check["violations"] for check in checks if check["violations"]}
 
 
-def test_nothing_differs_and_nothing_is_checked(project: Path) -> None:
+def test_without_differences_nothing_is_checked(project: Path) -> None:
     done = run(project, "--changed")
     assert done.returncode == 0
     assert re.search(r"\b0\b", done.stdout)
 
 
-def test_what_differs_is_found_and_nothing_else(copy: Path) -> None:
+def test_only_violations_in_changed_files_are_found(copy: Path) -> None:
     add(copy / "src/my_agent/agent/notes.py", "\n\ndef it() -> None:\n    print(1)\n")
     (copy / "compose.yaml").write_text((copy / "compose.yaml").read_text().replace("valkey:9", "valkey:latest"))
-    (copy / "src/my_agent/agent/new.py").write_text("import psycopg\n")  # which Git does not know yet
+    (copy / "src/my_agent/agent/new.py").write_text("import psycopg\n")  # untracked
     changed = found(copy)
     assert changed.keys() >= {"no-print", "images-have-versions", "drivers-stay-in-implementations"}
     paths = {str(violation["path"]) for violations in changed.values() for violation in violations}
@@ -79,8 +79,8 @@ def test_what_differs_is_found_and_nothing_else(copy: Path) -> None:
     assert run(copy, "--changed").returncode == 1
 
 
-def test_every_file_that_differs_alone_keeps_the_rules(copy: Path) -> None:
-    """A check that needs the rest of the project would find something where there is nothing."""
+def test_every_single_changed_file_keeps_the_rules(copy: Path) -> None:
+    """A check that needs the rest of the project would report a false violation."""
     for path in ("src/my_agent/agent/tools.py", "src/my_agent/app.py", "openapi.json", "Procfile", "pyproject.toml"):
         text = (copy / path).read_text("utf-8")
         (copy / path).write_text(text + "\n", "utf-8")
@@ -88,13 +88,13 @@ def test_every_file_that_differs_alone_keeps_the_rules(copy: Path) -> None:
         (copy / path).write_text(text, "utf-8")
 
 
-def test_it_finds_what_all_checks_find(copy: Path) -> None:
+def test_it_finds_the_same_as_all_checks(copy: Path) -> None:
     planted.plant_all(copy)
     missed = planted.STATIC.keys() - found(copy).keys()
     assert missed <= LEFT_OUT
 
 
-def test_another_commit_may_be_named(copy: Path) -> None:
+def test_it_compares_with_a_given_commit(copy: Path) -> None:
     add(copy / "src/my_agent/agent/notes.py", "\n\nprint(1)\n")
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "-am", "Two"]
     subprocess.run(git, cwd=copy, check=True)
@@ -105,13 +105,13 @@ def test_another_commit_may_be_named(copy: Path) -> None:
     assert "nowhere" in done.stderr
 
 
-def test_it_takes_a_part_of_the_time(copy: Path) -> None:
-    """In CPU seconds, the quickest of three, compared with all static checks: another's load slows both."""
+def test_it_is_faster_than_all_checks(copy: Path) -> None:
+    """Compares the minimum CPU seconds of three runs with those of all static checks: other load slows both."""
     add(copy / "src/my_agent/agent/tools.py", "\n")
     assert min(seconds_used(copy, "--changed") for _ in range(3)) < seconds_used(copy, "--fast") / 2
 
 
-def test_a_change_of_the_code_without_a_test_is_told(copy: Path) -> None:
+def test_a_change_of_the_code_without_a_test_is_reported(copy: Path) -> None:
     add(copy / "src/my_agent/agent/tools.py", "\n")
     alone = run(copy, "--changed").stdout
     add(copy / "tests/agent/test_notes.py", "\n")
@@ -142,7 +142,7 @@ def test_a_rule_is_explained_with_the_form_of_its_exception(
 
 
 def test_a_report_for_gitlab_names_file_and_line(copy: Path) -> None:
-    """As its documentation of code-quality reports has it; each violation has a fingerprint of its own."""
+    """In GitLab's format of code-quality reports, with a unique fingerprint per violation."""
     planted.plant_all(copy)
     reported = json.loads(run(copy, "--fast", "--code-quality").stdout)
     assert {each["check_name"] for each in reported} == planted.STATIC.keys()
@@ -154,13 +154,13 @@ def test_a_report_for_gitlab_names_file_and_line(copy: Path) -> None:
         assert each["description"]
 
 
-def test_what_the_owner_adds_without_tests_is_missed(copy: Path) -> None:
+def test_an_owners_code_without_tests_is_reported(copy: Path) -> None:
     shutil.rmtree(copy / "tests/agent")
-    told = checks(run(copy, "--fast", "--json", "--rule", "14"))["what-you-add-is-tested"]["violations"]
-    assert [violation["message"] for violation in told] == ["tests/agent has no test of what agent/ adds"]
+    violations = checks(run(copy, "--fast", "--json", "--rule", "14"))["what-you-add-is-tested"]["violations"]
+    assert [violation["message"] for violation in violations] == ["tests/agent has no test of what agent/ adds"]
 
 
-# Runs the command here, and prints the files that it parses, the programs that it starts, and whether it loads pytest.
+# Runs the command, and prints the files that it parses, the programs that it starts, and whether it imports pytest.
 WATCHED = """
 import ast, io, json, sys
 from contextlib import redirect_stdout
@@ -186,7 +186,7 @@ def watched(project: Path, *options: str) -> tuple[int, list[str], list[list[str
     return code, parsed, started, pytest_runs
 
 
-def test_it_starts_nothing_but_git_and_parses_what_differs_and_what_that_imports(copy: Path) -> None:
+def test_it_starts_only_git_and_parses_changed_files_and_their_imports(copy: Path) -> None:
     add(copy / "src/my_agent/agent/tools.py", "\n")
     add(copy / "tests/agent/test_notes.py", "\n")
     code, parsed, started, pytest_runs = watched(copy, "--changed")
@@ -209,7 +209,7 @@ def test_all_static_checks_parse_each_file_once_and_start_no_pytest(copy: Path) 
     assert not pytest_runs
     assert len(parsed) == len(set(parsed)), "a file is parsed twice"
     assert sorted("deptry" in command for command in started).count(True) == 1
-    assert len(started) == 3, f"Git, uv and deptry are all that they need: {started}"
+    assert len(started) == 3, f"they need only Git, uv and deptry: {started}"
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,7 @@ def test_all_static_checks_parse_each_file_once_and_start_no_pytest(copy: Path) 
         ("import nothing_at_all\n", "project", "yield", "nothing_at_all"),
     ],
 )
-def test_a_check_of_ones_own_may_need_pytest_or_break(
-    copy: Path, imports: str, parameters: str, body: str, said: str
-) -> None:
+def test_an_own_check_may_need_pytest_or_break(copy: Path, imports: str, parameters: str, body: str, said: str) -> None:
     (copy / "tests/rules/local/test_01_tools.py").write_text(
         f"{imports}from agent_devtools.rules.check import check\n\n\n"
         f"@check('Take it out.')\ndef test_tools_have_docstrings({parameters}):\n    {body}\n",

@@ -1,4 +1,4 @@
-"""What people really write: each line that breaks a rule is found by its check, and no line that breaks none."""
+"""In realistic code, each line that breaks a rule is found by its check, and no other line is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("rules")
 
 @pytest.fixture(scope="module", params=["procrastinate", "celery"])
 def found(request: pytest.FixtureRequest, render: Render, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """What all static checks find in everything planted at once: the lawful code apart from the other."""
+    """All findings of the static checks in the planted corpus, in lawful code and in violations."""
     project = installed(render(task_queue=request.param), tmp_path_factory.mktemp("corpus") / "project")
     program = ROOT / "tests/programs/plant_corpus.py"
     done = subprocess.run([".venv/bin/python", program], cwd=project, capture_output=True, text=True, check=True)
@@ -33,12 +33,12 @@ def found(request: pytest.FixtureRequest, render: Render, tmp_path_factory: pyte
 
 
 @pytest.mark.parametrize("file", corpus.VIOLATIONS)
-def test_each_line_that_breaks_a_rule_is_found_and_no_other(found: Found, file: str) -> None:
+def test_only_lines_that_break_a_rule_are_found(found: Found, file: str) -> None:
     assert {each for each in found["violations"] if each[0] == file} == set(corpus.expected(file))
 
 
 @pytest.mark.parametrize("file", corpus.LAWFUL)
-def test_what_breaks_no_rule_is_let_pass(found: Found, file: str) -> None:
+def test_lawful_code_passes(found: Found, file: str) -> None:
     assert {each for each in found["lawful"] if each[0] == file} == set()
 
 
@@ -47,7 +47,7 @@ def test_nothing_is_found_elsewhere(found: Found) -> None:
     assert {each for all_found in found.values() for each in all_found if each[0] not in planted} == set()
 
 
-def test_there_are_enough_of_both() -> None:
+def test_the_corpus_is_large_enough() -> None:
     lines = [each for file in corpus.VIOLATIONS for each in corpus.expected(file)]
     snippets = [each for text in corpus.LAWFUL.values() for each in re.findall(r"^[A-Za-z@]", text, re.MULTILINE)]
     assert len(lines) >= LEAST_VIOLATIONS

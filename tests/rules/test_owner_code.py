@@ -1,4 +1,4 @@
-"""What owners write in the ordinary course: what keeps the rules is let pass, and what breaks one is found."""
+"""In ordinary code of owners, violations are found, and code that keeps the rules passes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ services:
         name="worker", rest="metadata: {annotations: {team: orders}}"
     ),
 }
-# Each breaks the rule of its check alone, on each line that says so.
+# Each breaks only the rule of its check, on each marked line.
 BREAKS = {
     f"{AGENT}/branch.py": """
 def limit(settings, limits):
@@ -190,7 +190,7 @@ def write(project: Path, files: dict[str, str]) -> None:
 
 
 def found(project: Path, *options: str) -> set[tuple[str, int, str]]:
-    """Where each check found something: the file, the line and its name."""
+    """Return the file, line and check of each violation."""
     return {
         (violation["path"], violation["line"], name)
         for name, check in checks(run(project, "--fast", "--json", *options)).items()
@@ -198,9 +198,9 @@ def found(project: Path, *options: str) -> set[tuple[str, int, str]]:
     }
 
 
-def test_what_owners_write_in_the_ordinary_course_breaks_no_rule(copy: Path) -> None:
+def test_ordinary_code_of_owners_passes(copy: Path) -> None:
     write(copy, KEEPS)
-    for name in ("settings", "tools"):  # which grew into packages
+    for name in ("settings", "tools"):  # modules that became packages
         module = copy / AGENT / f"{name}.py"
         (copy / AGENT / name).mkdir(exist_ok=True)
         module.rename(copy / AGENT / name / "__init__.py")
@@ -211,7 +211,7 @@ def test_what_owners_write_in_the_ordinary_course_breaks_no_rule(copy: Path) -> 
     assert found(copy) == set()
 
 
-def test_what_owners_break_in_the_ordinary_course_is_found(copy: Path) -> None:
+def test_ordinary_violations_of_owners_are_found(copy: Path) -> None:
     write(copy, BREAKS)
     named = {
         (name, number, line.rpartition("# ")[2])
@@ -234,7 +234,7 @@ def test_what_owners_break_in_the_ordinary_course_is_found(copy: Path) -> None:
     ],
     ids=["no paths", "a number", "one table"],
 )
-def test_an_exception_of_another_form_is_told(copy: Path, entry: str, words: str) -> None:
+def test_a_malformed_exception_is_reported(copy: Path, entry: str, words: str) -> None:
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as pyproject:
         pyproject.write(entry)
     done = run(copy, "--fast", "--rule", "7", "--json")
@@ -243,7 +243,7 @@ def test_an_exception_of_another_form_is_told(copy: Path, entry: str, words: str
     assert [name for name, check in checks(done).items() if check["violations"]] == ["exceptions-are-in-order"]
 
 
-def test_what_the_rulebook_says_of_exceptions_names_their_check(render: Render) -> None:
+def test_problems_of_exceptions_name_their_check(render: Render) -> None:
     for language in ("en", "zh"):
         assert "`exceptions-are-in-order`" in (render(rules_language=language) / "rules/README.md").read_text("utf-8")
 

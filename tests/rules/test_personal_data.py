@@ -1,4 +1,4 @@
-"""The check of tables that hold what is an owner's: which ones it sees, and what it takes for exported and erased."""
+"""The check of tables with personal data: which tables it sees, and which count as exported and erased."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(project: Path, statement: str, **files: str) -> dict[str, list[bool]]:
-    """The tables with an owner, and for each whether it is exported and whether it is erased."""
+    """Return the tables with an owner, each with whether it is exported and whether it is erased."""
     planted = {"migrations/agent/0001_notes.py": MIGRATION.format(statement=statement)}
     planted |= {f"src/my_agent/agent/{name}.py": text for name, text in files.items()}
     command = [".venv/bin/python", "-c", ASK]
@@ -88,7 +88,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("kind", SEEN)
-def test_a_table_with_an_owner_is_seen_however_it_is_made(project: Path, kind: str) -> None:
+def test_every_form_of_a_table_with_an_owner_is_seen(project: Path, kind: str) -> None:
     assert found(project, SEEN[kind]) == {"planted": [False, False]}
     assert found(project, SEEN[kind], exports=EXPORTS, planted_store=STORE) == {"planted": [True, True]}
 
@@ -101,7 +101,7 @@ def test_a_table_with_an_owner_is_seen_however_it_is_made(project: Path, kind: s
         "op.execute('CREATE TABLE planted (owner text); DROP TABLE planted')",
     ],
 )
-def test_a_table_without_an_owner_is_let_pass(project: Path, statement: str) -> None:
+def test_a_table_without_an_owner_passes(project: Path, statement: str) -> None:
     assert found(project, statement) == {}
 
 
@@ -112,5 +112,5 @@ def test_a_table_without_an_owner_is_let_pass(project: Path, statement: str) -> 
         'op.create_table("planted", sa.Column("of", sa.Uuid, sa.ForeignKey("turns.id", ondelete="CASCADE")))',
     ],
 )
-def test_what_goes_with_a_session_is_erased_and_still_has_to_be_exported(project: Path, statement: str) -> None:
+def test_a_table_of_sessions_is_erased_and_still_has_to_be_exported(project: Path, statement: str) -> None:
     assert found(project, statement) == {"planted": [False, True]}

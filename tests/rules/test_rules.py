@@ -1,4 +1,4 @@
-"""The rulebook: equal in both languages, and each check fails on what it is there for, and on nothing else."""
+"""The rulebook is equal in both languages, and each check fails on its own violation only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def documents(project: Path) -> list[Path]:
 
 
 def outline(document: Path) -> list[str]:
-    """What a document is made of: its headings' levels and list items, what is set as code in it, its links."""
+    """Return the structure of a document: heading levels, list items, code spans and links."""
     body = document.read_text("utf-8").split("---\n", 2)[2]
     code = sorted(set(re.findall(r"`([^`]+)`", body)))
     return [*re.findall(r"^(#+|-) ", body, re.MULTILINE), *code, *re.findall(r"\]\(([^)]+)\)", body)]
@@ -49,14 +49,14 @@ def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def checks(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
-    """The checks of a run with `--json`, by their names."""
+    """Return the checks of a run with `--json`, by name."""
     assert done.stdout, done.stderr
     return {check["name"]: check for rule in json.loads(done.stdout)["rules"] for check in rule["checks"]}
 
 
 @pytest.fixture(scope="module")
 def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rendering of these tests' own, with its environment."""
+    """A separate rendering with its environment."""
     return installed(render(), tmp_path_factory.mktemp("rules") / "project")
 
 
@@ -68,7 +68,7 @@ def installed(rendering: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def broken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with every violation in it, and its own rules to hold it to."""
+    """A copy with every violation and its own rules."""
     made = copied(project, tmp_path_factory.mktemp("broken") / "project")
     planted.plant_all(made)
     return made
@@ -76,12 +76,12 @@ def broken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(project: Path, tmp_path: Path) -> Path:
-    """One to change."""
+    """A copy to change."""
     return copied(project, tmp_path / "project")
 
 
 def copied(project: Path, target: Path) -> Path:
-    """A copy that shares the environment, which is large."""
+    """Copy a project; the copy shares the environment, which is large."""
     shutil.copytree(project, target, ignore=shutil.ignore_patterns(".venv"))
     (target / ".venv").symlink_to(project / ".venv")
     return target
@@ -90,7 +90,7 @@ def copied(project: Path, target: Path) -> Path:
 pytestmark = pytest.mark.xdist_group("rules")
 
 
-def test_both_languages_say_the_same(render: Render) -> None:
+def test_both_languages_are_equivalent(render: Render) -> None:
     english, chinese = render(), render(rules_language="zh")
     assert [path.relative_to(english) for path in documents(english)] == [
         path.relative_to(chinese) for path in documents(chinese)
@@ -107,7 +107,7 @@ def test_both_languages_say_the_same(render: Render) -> None:
         assert sorted(set(ours_)) == sorted(set(theirs_)), name
 
 
-def test_there_are_fourteen_rules_of_two_checks_and_more(render: Render) -> None:
+def test_fourteen_rules_have_two_checks_or_more(render: Render) -> None:
     project = render()
     numbered = [front_matter(path) for path in sorted((project / "rules").glob("[0-9]*.md"))]
     assert [matter["id"] for matter in numbered] == [f"{number}.1" for number in range(1, RULES + 1)]
@@ -115,7 +115,7 @@ def test_there_are_fourteen_rules_of_two_checks_and_more(render: Render) -> None
     assert all(len(matter["checks"]) >= 2 for matter in numbered)
 
 
-def test_what_a_rule_points_to_is_there(render: Render) -> None:
+def test_references_of_rules_exist(render: Render) -> None:
     for project in (render(), render(rules_language="zh", layers=[], ci="none", assistants=[])):
         for document in [*documents(project), project / "AGENTS.md", project / "rules/README.md"]:
             text = document.read_text("utf-8")
@@ -125,8 +125,8 @@ def test_what_a_rule_points_to_is_there(render: Render) -> None:
                 assert (project / path).exists() or "NN" in path, f"{document.name}: {path}"
 
 
-def test_every_check_has_a_violation_to_be_planted(render: Render) -> None:
-    """Those of whole folders, and of exceptions, are planted apart."""
+def test_every_check_has_a_planted_violation(render: Render) -> None:
+    """Other tests plant those of whole folders and of exceptions."""
     text = "\n".join(path.read_text("utf-8") for path in sorted((render() / "tests/rules").rglob("test_*.py")))
     found = re.findall(r"^@check\((.*?)^def test_(\w+)", text, re.MULTILINE | re.DOTALL)
     static = {name.replace("_", "-") for arguments, name in found if "at=(" not in arguments}
@@ -143,7 +143,7 @@ def test_a_fresh_project_keeps_every_rule(project: Path) -> None:
     assert checks(done).keys() >= planted.STATIC.keys()
 
 
-def test_each_check_finds_its_violation_and_nothing_else(broken: Path) -> None:
+def test_each_check_finds_only_its_violation(broken: Path) -> None:
     done = run(broken, "--fast", "--json")
     assert done.returncode == 1
     found = {name: check["violations"] for name, check in checks(done).items() if check["violations"]}
@@ -157,7 +157,7 @@ def test_each_check_finds_its_violation_and_nothing_else(broken: Path) -> None:
 
 
 @pytest.mark.agent
-def test_a_violation_is_told_with_its_place_its_rule_and_what_to_do(broken: Path) -> None:
+def test_a_violation_has_a_place_a_rule_and_a_remedy(broken: Path) -> None:
     done = run(broken, "--fast", "--rule", "7")
     assert done.returncode == 1
     assert re.search(
@@ -170,7 +170,7 @@ def test_a_violation_is_told_with_its_place_its_rule_and_what_to_do(broken: Path
 
 
 @pytest.mark.agent
-def test_plain_pytest_tells_the_same(broken: Path) -> None:
+def test_plain_pytest_reports_the_same(broken: Path) -> None:
     command = [".venv/bin/pytest", "--no-cov", "-n0", "-q", "tests/rules", "-k", "no_port_in_code"]
     done = subprocess.run(command, cwd=broken, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -192,8 +192,8 @@ def test_sarif_is_valid_and_names_file_and_line(broken: Path) -> None:
 
 
 @pytest.mark.agent
-def test_the_static_checks_are_quick(project: Path) -> None:
-    """In CPU seconds of the command and all that it starts, the quickest of three: another's load is none of theirs."""
+def test_the_static_checks_are_fast(project: Path) -> None:
+    """The minimum CPU seconds of three runs, child processes included, so that other load does not count."""
     assert min(seconds_used(project) for _ in range(3)) < FAST_SECONDS
 
 
@@ -226,7 +226,7 @@ def test_an_unused_dependency_fails_in_ci_only(copy: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.agent
-def test_an_exception_covers_its_violation_and_is_told(copy: Path) -> None:
+def test_an_exception_covers_its_violation_and_is_reported(copy: Path) -> None:
     planted.STATIC["no-port-in-code"].into(copy)
     pyproject = copy / "pyproject.toml"
     before = pyproject.read_text("utf-8")
@@ -254,7 +254,7 @@ def test_an_exception_covers_its_violation_and_is_told(copy: Path) -> None:
         (granted(TODAY, until="tomorrow"), "has no until"),
     ],
 )
-def test_an_exception_that_is_not_in_order_fails(copy: Path, entry: str, words: str) -> None:
+def test_an_invalid_exception_fails(copy: Path, entry: str, words: str) -> None:
     planted.STATIC["no-port-in-code"].into(copy)
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as pyproject:
         pyproject.write(entry)
@@ -268,7 +268,7 @@ def test_an_exception_that_is_not_in_order_fails(copy: Path, entry: str, words: 
 
 
 @pytest.mark.agent
-def test_a_level_of_tests_that_is_gone_is_missed(copy: Path) -> None:
+def test_a_missing_level_of_tests_is_reported(copy: Path) -> None:
     shutil.rmtree(copy / "tests/e2e")
     found = checks(run(copy, "--fast", "--json", "--rule", "14"))["tests-have-three-levels"]["violations"]
     assert [violation["path"] for violation in found] == ["tests/e2e"]
@@ -286,7 +286,7 @@ def test_a_level_of_tests_that_is_gone_is_missed(copy: Path) -> None:
         ({}, {"zod": "3.22.4"}, "out of step: zod"),
     ],
 )
-def test_a_package_of_node_is_held_to_rule_2(
+def test_a_node_package_is_checked_by_rule_2(
     copy: Path, package: dict[str, Any], lock: dict[str, str] | None, words: str
 ) -> None:
     engines = {} if words.startswith("which") else {"engines": {"node": ">=22", "npm": ">=10"}}
@@ -311,7 +311,7 @@ def test_a_package_of_node_is_held_to_rule_2(
         ("deploy/release staging --render | kubectl apply -f -", True),
     ],
 )
-def test_what_only_shows_a_release_may_come_before_the_build(copy: Path, command: str, *, deploys: bool) -> None:
+def test_a_step_that_only_shows_a_release_may_precede_the_build(copy: Path, command: str, *, deploys: bool) -> None:
     pipeline = {
         "stages": ["check", "build"],
         "manifests": {"stage": "check", "script": [command]},
@@ -323,7 +323,7 @@ def test_what_only_shows_a_release_may_come_before_the_build(copy: Path, command
 
 
 @pytest.mark.agent
-def test_a_rule_of_ones_own_is_checked_and_listed(copy: Path) -> None:
+def test_an_own_rule_is_checked_and_listed(copy: Path) -> None:
     (copy / "rules/local/02-planted.md").write_text(
         (copy / "rules/local/01-tools.md")
         .read_text("utf-8")
@@ -344,14 +344,14 @@ def test_a_rule_of_ones_own_is_checked_and_listed(copy: Path) -> None:
 
 
 @pytest.mark.agent
-def test_a_rule_that_there_is_not_is_refused(project: Path) -> None:
+def test_an_unknown_rule_is_rejected(project: Path) -> None:
     done = run(project, "--rule", "15")
     assert done.returncode == 2
     assert done.stderr.startswith("There is no rule 15")
 
 
 @pytest.mark.agent
-def test_code_that_cannot_be_parsed_is_told_as_such(copy: Path) -> None:
+def test_code_that_cannot_be_parsed_is_reported(copy: Path) -> None:
     (copy / "src/my_agent/agent/broken.py").write_text("def it(:\n", "utf-8")
     done = run(copy, "--fast", "--rule", "3")
     assert done.returncode == 1
@@ -362,8 +362,8 @@ def test_code_that_cannot_be_parsed_is_told_as_such(copy: Path) -> None:
 
 
 @pytest.mark.agent
-def test_what_an_assistant_reads_is_in_its_format_and_size(copy: Path) -> None:
-    def told() -> dict[str, str]:
+def test_files_of_assistants_have_their_format_and_size(copy: Path) -> None:
+    def sizes() -> dict[str, str]:
         found = checks(run(copy, "--fast", "--json", "--rule", "1"))["assistants-know-the-rules"]["violations"]
         return {violation["path"]: violation["message"] for violation in found}
 
@@ -379,14 +379,14 @@ def test_what_an_assistant_reads_is_in_its_format_and_size(copy: Path) -> None:
         text = (copy / name).read_text("utf-8")
         assert old in text
         (copy / name).write_text(text.replace(old, new), "utf-8")
-    found = told()
+    found = sizes()
     assert found.keys() == files.keys()
     assert "its front matter lacks `alwaysApply: true`" in found[".cursor/rules/rules.mdc"]
     assert "its reader sees 4000" in found[".github/copilot-instructions.md"]
 
 
-def test_what_is_the_users_is_listed_where_agents_look() -> None:
-    """AGENTS.md names every path that copier.yml leaves alone."""
+def test_agents_md_lists_the_users_paths() -> None:
+    """AGENTS.md names every path that copier.yml excludes from updates."""
     for name in ("en", "zh"):
         text = next(path for path in FILES.glob("*AGENTS.md*") if f"'{name}'" in path.name).read_text("utf-8")
         for path in [path for path in config()["_skip_if_exists"] if path.startswith("/")]:

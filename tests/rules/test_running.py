@@ -1,4 +1,4 @@
-"""Each running check of the rules fails on the violation planted for it, and no other check fails with it."""
+"""Each running check of the rules fails on its planted violation, and no other check does."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.xdist_group("rules")
 
 @pytest.fixture(scope="module")
 def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whose files are changed and put back: its environment runs them where they are."""
+    """A project whose files are changed and restored, since its environment runs them in place."""
     return installed(render(), tmp_path_factory.mktemp("running") / "project")
 
 
-def test_every_running_check_has_a_violation_to_be_planted(render: Render) -> None:
+def test_every_running_check_has_a_planted_violation(render: Render) -> None:
     text = "\n".join(path.read_text("utf-8") for path in sorted((render() / "tests/rules").rglob("test_*.py")))
     found = re.findall(r"^@check\((.*?)^def test_(\w+)", text, re.MULTILINE | re.DOTALL)
     assert {name.replace("_", "-") for arguments, name in found if "at=(" in arguments} == RUNNING.keys()
@@ -41,8 +41,8 @@ GROUPS = {group: list(names) for group, names in groupby(sorted(RUNNING, key=gro
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_running_checks_find_their_violations_and_nothing_else(group: int, project: Path) -> None:
-    """Static checks may see the same."""
+def test_running_checks_find_only_their_violations(group: int, project: Path) -> None:
+    """Static checks may find the same violation."""
     edits = {check: RUNNING[check] for check in GROUPS[group]}
     rules = sorted({edit.rule for edit in edits.values()}) if group in ALONE else []
     found = planted_and_run(project, edits, *(f"--rule={rule}" for rule in rules))
@@ -53,12 +53,12 @@ def test_the_running_checks_find_their_violations_and_nothing_else(group: int, p
         lines = (project / violation["path"]).read_text("utf-8").splitlines()
         assert 1 <= violation["line"] <= len(lines), violation
         assert lines[violation["line"] - 1].strip(), violation
-        assert "did not finish" not in violation["message"], "it says what is wrong, not how the check ended"
+        assert "did not finish" not in violation["message"], "the message must explain the violation"
         assert found[name]["remedy"].endswith(".")
 
 
 def planted_and_run(project: Path, edits: dict[str, Edit], *options: str) -> dict[str, dict[str, Any]]:
-    """The checks of a run with these violations in the project, which is put back as it was."""
+    """Run the checks with these violations in the project, then restore it."""
     before: dict[Path, str] = {}
     try:
         for check, edit in edits.items():

@@ -1,7 +1,7 @@
-"""Code as people write it, in these folders: lines that break a rule, and code that breaks none.
+"""Realistic code in two folders: lines that break a rule, and code that breaks none.
 
-A line that breaks a rule ends with the names of the checks that find it. A file lies where it is planted in a project,
-with `.txt` after its name. All files are planted at once, in memory.
+A line that breaks a rule ends with the names of the checks that find it. Each file has the path at which it is planted
+in a project, with the suffix `.txt`. All files are planted together, in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MARK = re.compile(r"# ((?:[a-z0-9]+-[a-z0-9-]+ ?)+)$")
 
 
 def _read(folder: Path) -> dict[str, str]:
-    """The texts by the paths that they have in a project."""
+    """Return the texts by their paths in a project."""
     paths = sorted(folder.rglob("*.txt"))
     return {path.relative_to(folder).with_suffix("").as_posix(): path.read_text("utf-8") for path in paths}
 
@@ -28,7 +28,7 @@ LAWFUL = _read(FOLDER / "lawful")
 
 
 def expected(file: str) -> Iterator[tuple[str, int, str]]:
-    """The lines of a file that break a rule, with the names of the checks that find them."""
+    """Yield the lines of a file that break a rule, with the names of the checks that find them."""
     for number, line in enumerate(VIOLATIONS[file].splitlines(), 1):
         found = MARK.search(line)
         yield from ((file, number, check) for check in (found[1].split() if found else ()))
