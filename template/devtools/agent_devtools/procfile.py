@@ -1,4 +1,4 @@
-"""The processes of the Procfile, with their output on this terminal: each line has the time and the process's name."""
+"""Runs the processes of the Procfile; prefixes each line of their output with the time and the process's name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import typer
 
 LINE = re.compile(r"^([\w-]+):\s*(.+)$", re.MULTILINE)
 COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
-STOP_SECONDS = 8.0  # more than the 4 seconds that `dev_process` gives its command
+STOP_SECONDS = 8.0  # more than the 4 seconds that the reloader grants its command
 _printing = Lock()
 
 
 class Process:
-    """One process of the Procfile, in a session of its own: Ctrl-C reaches it through `stop` only."""
+    """One process of the Procfile, in a session of its own, so that Ctrl-C reaches it through `stop` only."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Process:
     ) -> None:
         self.name = name
         self._prefix = prefix
-        self._process = subprocess.Popen(  # noqa: S602 - a command of the Procfile may name variables
+        self._process = subprocess.Popen(  # noqa: S602 - the commands of a Procfile may use variables
             f"{shlex.join(runner)} {command}",
             shell=True,
             env=environment,
@@ -55,7 +55,7 @@ class Process:
         output = self._process.stdout
         if output is None:
             return
-        with output, contextlib.suppress(BrokenPipeError):  # nobody reads our output any more
+        with output, contextlib.suppress(BrokenPipeError):  # our own output is closed
             for line in output:
                 with _printing:
                     sys.stdout.write(f"{time.strftime('%H:%M:%S')} {self._prefix}{line.decode(errors='replace')}")
@@ -63,30 +63,29 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while the process runs."""
+        """`None` while the process runs."""
         return self._process.poll()
 
     def terminate(self) -> None:
         self._process.terminate()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end; kill the process and all that it started after so many seconds."""
+        """Wait until the process ends; after `seconds`, kill it and all its children."""
         try:
             self._process.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._printer.join(1.0)  # a process that it left behind may hold its output open
+        self._printer.join(1.0)  # a child that outlived it may keep the output open
 
 
 def start(
     runner: Sequence[str], environment: Mapping[str, str], listener: socket.socket, started: list[Process]
 ) -> None:
-    """Start the processes of the Procfile, and add each to `started` at once.
+    """Start the processes of the Procfile; append each to `started` immediately.
 
-    `web` gets `listener`, open, with its number as LISTEN_FD. PORT grows by 100 from process to process, as foreman
-    has it.
+    `web` inherits `listener` and receives its number as LISTEN_FD. As with foreman, PORT grows by 100 for each process.
     """
     commands = dict(LINE.findall(Path("Procfile").read_text("utf-8")))
     port = listener.getsockname()[1]
@@ -105,7 +104,7 @@ def start(
 
 
 def stop(processes: list[Process]) -> None:
-    """Stop all of them, and forget them."""
+    """Stop all processes and clear the list."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + STOP_SECONDS

@@ -1,9 +1,9 @@
 """Runs one process of the Procfile for `dev`.
 
-    python -m <package>.management.dev_process [--reload DIRECTORY] [--listen FD] LOCK COMMAND...
+    python -m agent_devtools.reloader [--reload DIRECTORY] [--listen FD] LOCK COMMAND...
 
-The command starts again when a file below DIRECTORY changes, waits for a change after it crashed, and never outlives
-`dev`: not even when `dev` is killed, which frees LOCK. It inherits the open socket FD.
+Restarts the command when a file below DIRECTORY changes; after a crash, waits for a change. Ends when LOCK is free, so
+that the command never outlives `dev`, even if `dev` is killed. The command inherits the open socket FD.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-CHECK_SECONDS = 0.25  # so long the first start of a process is put off, too
-STOP_SECONDS = 4.0  # less than `dev` gives this process, so that the process below is never left without it
+CHECK_SECONDS = 0.25  # also delays the first start of the command
+STOP_SECONDS = 4.0  # less than `dev` grants this process, which must not end before its command
 
 
 def main() -> int:
-    """Returns the command's own exit code where it ended by itself."""
+    """Return the exit code of the command, if it ended without a signal from here."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--reload", type=Path)
     parser.add_argument("--listen", type=int)
@@ -58,14 +58,14 @@ def main() -> int:
 
 
 def _changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
-    """The names of files changed, with an empty set every CHECK_SECONDS, until `stop`."""
+    """Yield the names of changed files, or an empty set after CHECK_SECONDS, until `stop` is set."""
     if directory is None:
         return (set() for _ in iter(lambda: stop.wait(CHECK_SECONDS), True))
     import watchfiles
 
     milliseconds = int(CHECK_SECONDS * 1000)
     changes = watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True)
-    next(changes, None)  # it watches from here on, and the command starts after it: no change falls in between
+    next(changes, None)  # starts watching before the command starts, so that no change is missed
     return ({os.path.relpath(path) for _, path in found} for found in changes)
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL for users that it refuses, both common in containers: root, and a number without a name in /etc/passwd."""
+"""Runs PostgreSQL for users that it refuses, both common in containers: root, and a user id without a name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 USER = "nobody"
-SHARED = Path("/var/tmp/embedded-postgres")  # noqa: S108  root's home is closed to others, where projects often stand
+SHARED = Path("/var/tmp/embedded-postgres")  # noqa: S108 - projects are often in root's home, which is closed to others
 
 
 class Unprivileged:
-    """The user that runs the server: the one who owns the data, else USER."""
+    """The user that runs the server: the owner of the data, or USER if root owns them."""
 
     def __init__(self, data: Path) -> None:
         nobody = pwd.getpwnam(USER)
@@ -29,7 +29,7 @@ class Unprivileged:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The arguments of `subprocess` that choose this user."""
+        """The arguments for `subprocess` to run as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_enter(self, directory: Path) -> bool:
@@ -37,31 +37,31 @@ class Unprivileged:
         return subprocess.run(command, cwd="/", check=False, **self.identity).returncode == 0
 
     def reachable_data(self, data: Path) -> Path:
-        """`data`, or what stands for it where this user can go: `data` is then a link to it."""
+        """Return `data`, or a directory that this user can enter; `data` is then a link to it."""
         if self.can_enter(data.parent):
             return data
         elsewhere = shared_directory() / f"data-{hashlib.sha256(str(data).encode()).hexdigest()[:12]}"
         if not data.is_symlink() or data.readlink() != elsewhere:
-            # Someone deleted `data`, to begin afresh: what is left of them must not come back.
+            # `data` was deleted to start over: remove what it linked to as well.
             shutil.rmtree(elsewhere, ignore_errors=True)
             data.unlink(missing_ok=True)
             data.symlink_to(elsewhere)
         return elsewhere
 
     def reachable_wheel(self, wheel: Path) -> Path:
-        """`wheel` (the directory of an installed package), or a copy, made once for each of its versions."""
+        """Return `wheel` (the directory of an installed package), or a copy that is made once per version."""
         if self.can_enter(wheel):
             return wheel
         copy = shared_directory() / f"{wheel.name}-{version(wheel.name)}"
         if not copy.exists():
             unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
             omit = shutil.ignore_patterns("include", "pkgconfig", "*.a", "*.py", "__pycache__")
-            for part in (wheel, *wheel.parent.glob(f"{wheel.name}.libs")):  # libraries are found by their relative path
+            for part in (wheel, *wheel.parent.glob(f"{wheel.name}.libs")):  # libraries are found by relative path
                 shutil.copytree(part, unfinished / part.name, symlinks=True, ignore=omit)
             subprocess.run(["chmod", "-R", "a+rX", str(unfinished)], check=True)  # whatever the umask
             try:
                 unfinished.rename(copy)
-            except OSError:  # another process was first
+            except OSError:  # another process was faster
                 if not copy.exists():
                     raise
                 shutil.rmtree(unfinished)
@@ -69,7 +69,7 @@ class Unprivileged:
 
 
 def shared_directory() -> Path:
-    """SHARED, belonging to root: a directory that another user made would let them choose what root runs."""
+    """Return SHARED, owned by root. In a directory of another user, they could choose what root runs."""
     SHARED.mkdir(exist_ok=True)
     if SHARED.is_symlink() or SHARED.stat().st_uid != 0:
         raise PermissionError(13, "does not belong to root", str(SHARED))
@@ -78,11 +78,11 @@ def shared_directory() -> Path:
 
 
 @contextmanager
-def programs_of_a_nameless_user(programs: Path, beside: Path) -> Iterator[Path]:
-    """`programs` (the directory with initdb and postgres), or copies of them where the user has no name.
+def programs_for_nameless_user(programs: Path, beside: Path) -> Iterator[Path]:
+    """Yield `programs` (the directory of initdb and postgres), or patched copies if the user has no name.
 
-    `initdb` fails without a name, which it only prints. The copies call `getpwent` for it, of the same length and type
-    as `getpwuid`: it returns the first user of the system. The server itself needs no name, and is no copy.
+    `initdb` fails without a user name, which it only prints. The copies call `getpwent` instead of `getpwuid`: it has
+    the same length and type, and returns the system's first user. The server needs no name and runs unpatched.
     """
     if os.geteuid() == 0 or _has_name(os.geteuid()):
         yield programs

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from agent_devtools import dev_servers, run_as
-from agent_devtools.dev_servers import EmbeddedServer, EmbeddedServerError, PostgresServer, ValkeyServer
+from agent_devtools.dev_servers import DevServer, DevServerError, PostgresServer, ValkeyServer
 
 NAMELESS = 54_321  # no user of the system has this number
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root must hand PostgreSQL to another user")
@@ -26,24 +26,24 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root must hand Post
 @pytest.fixture(scope="module")
 def directory(server_directory: Path) -> Path:
     """Data that the tests share: to make them takes PostgreSQL most of a second."""
-    directory = server_directory / "embedded"
+    directory = server_directory / "dev_servers"
     directory.mkdir()
     directory.chmod(0o711)
     return directory
 
 
 @pytest.fixture(params=[PostgresServer, ValkeyServer])
-def server_class(request: pytest.FixtureRequest) -> type[EmbeddedServer]:
-    found: type[EmbeddedServer] = request.param
+def server_class(request: pytest.FixtureRequest) -> type[DevServer]:
+    found: type[DevServer] = request.param
     return found
 
 
 @pytest.fixture
-def data(server_class: type[EmbeddedServer], directory: Path) -> Path:
+def data(server_class: type[DevServer], directory: Path) -> Path:
     return directory / server_class.name
 
 
-def remember(server: EmbeddedServer) -> int:
+def remember(server: DevServer) -> int:
     """Store one thing more in the server; returns how many it holds."""
     if isinstance(server, ValkeyServer):
         with redis.Redis.from_url(server.url) as connection:
@@ -56,7 +56,7 @@ def remember(server: EmbeddedServer) -> int:
     return int(found[0])
 
 
-def leave_running(server_class: type[EmbeddedServer], data: Path) -> None:
+def leave_running(server_class: type[DevServer], data: Path) -> None:
     """Start a server in a process that dies at once, as `dev` does under SIGKILL."""
     start = f"from {dev_servers.__name__} import {server_class.__name__} as Server; Server(Path({str(data)!r})).start()"
     code = f"import os; from pathlib import Path; {start}; os.kill(os.getpid(), {signal.SIGKILL:d})"
@@ -64,14 +64,14 @@ def leave_running(server_class: type[EmbeddedServer], data: Path) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
-def test_data_survive_a_restart(server_class: type[EmbeddedServer], data: Path) -> None:
+def test_data_survive_a_restart(server_class: type[DevServer], data: Path) -> None:
     with server_class(data) as server:
         things = remember(server)
     with server_class(data) as server:
         assert remember(server) == things + 1
 
 
-def test_a_server_listens_on_loopback_only_and_stops(server_class: type[EmbeddedServer], data: Path) -> None:
+def test_a_server_listens_on_loopback_only_and_stops(server_class: type[DevServer], data: Path) -> None:
     with server_class(data) as server:
         assert not dev_servers.port_is_free(server.port)
         with socket.socket() as others:
@@ -79,7 +79,7 @@ def test_a_server_listens_on_loopback_only_and_stops(server_class: type[Embedded
     assert dev_servers.port_is_free(server.port)
 
 
-def test_a_server_left_behind_by_a_killed_process_is_taken_over(server_class: type[EmbeddedServer], data: Path) -> None:
+def test_a_server_left_behind_by_a_killed_process_is_taken_over(server_class: type[DevServer], data: Path) -> None:
     leave_running(server_class, data)
     server = server_class(data).start()
     try:
@@ -90,7 +90,7 @@ def test_a_server_left_behind_by_a_killed_process_is_taken_over(server_class: ty
     assert dev_servers.port_is_free(server.port)
 
 
-def test_a_killed_server_starts_again(server_class: type[EmbeddedServer], data: Path) -> None:
+def test_a_killed_server_starts_again(server_class: type[DevServer], data: Path) -> None:
     server = server_class(data).start()
     remember(server)
     assert server._process is not None
@@ -111,11 +111,11 @@ def test_a_lock_of_a_process_long_gone_does_not_hinder_postgresql(directory: Pat
         assert remember(again) > 0
 
 
-def test_a_server_whose_port_is_taken_says_why_it_did_not_start(server_class: type[EmbeddedServer], data: Path) -> None:
+def test_a_server_whose_port_is_taken_says_why_it_did_not_start(server_class: type[DevServer], data: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         server = server_class(data, other.getsockname()[1])
-        with pytest.raises(EmbeddedServerError, match=rf"{server.name} did not start: .+ \(see {server.log}\)"):
+        with pytest.raises(DevServerError, match=rf"{server.name} did not start: .+ \(see {server.log}\)"):
             server.start()
 
 
@@ -125,14 +125,14 @@ def test_data_of_another_version_of_postgresql_are_refused(directory: Path) -> N
         version = server._cluster / "PG_VERSION"
     ours = version.read_text()
     version.write_text("9\n")
-    with pytest.raises(EmbeddedServerError, match=f"was made by PostgreSQL 9, and this is {ours.strip()}: delete it"):
+    with pytest.raises(DevServerError, match=f"was created by PostgreSQL 9, but this is {ours.strip()}: delete it"):
         PostgresServer(data).start()
     version.write_text(ours)
 
 
 def test_without_the_dev_dependencies_it_says_what_to_do(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(EmbeddedServerError, match="run `uv sync`, or set DATABASE_URL and REDIS_URL"):
+    with pytest.raises(DevServerError, match="run `uv sync`, or set DATABASE_URL and REDIS_URL"):
         ValkeyServer(directory / ValkeyServer.name).start()
 
 
@@ -151,12 +151,12 @@ def small_disk(directory: Path) -> Iterator[Path]:
 
 @AS_ROOT
 @pytest.mark.parametrize("free_megabytes", [24, 1, 0])
-def test_a_full_disk_gets_a_sentence(server_class: type[EmbeddedServer], small_disk: Path, free_megabytes: int) -> None:
+def test_a_full_disk_gets_a_sentence(server_class: type[DevServer], small_disk: Path, free_megabytes: int) -> None:
     (small_disk / "filler").write_bytes(bytes((24 - free_megabytes) << 20))
     if server_class is ValkeyServer and free_megabytes:
         pytest.skip("there is room enough")
-    sentence = f"^{server_class.name} did not start: the disk is full, .*; free some"
-    with pytest.raises(EmbeddedServerError, match=sentence):
+    sentence = f"^{server_class.name} did not start: the disk is full; free some"
+    with pytest.raises(DevServerError, match=sentence):
         server_class(small_disk / "data").start()
 
 

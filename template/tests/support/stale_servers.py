@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from agent_devtools.dev_servers import EmbeddedServer, PostgresServer, ValkeyServer
+from agent_devtools.dev_servers import DevServer, PostgresServer, ValkeyServer
 
 OWNER = "owner"
 SERVERS = {"postmaster.pid": PostgresServer, "port": ValkeyServer}  # by a file in its data directory
@@ -33,7 +33,7 @@ def clear(parent: Path, prefix: str) -> None:
             shutil.rmtree(directory)
 
 
-def _stop(server: EmbeddedServer) -> None:
+def _stop(server: DevServer) -> None:
     server._locate()
     server._pid = server._find_running()
     server.stop()
