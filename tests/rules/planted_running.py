@@ -56,8 +56,8 @@ RUNNING = {
         1,
         6,
         "security/tokens.py",
-        "    return Principal(subject, _scopes(claims))",
-        "    return Principal(f\"{subject}-{__import__('os').getpid()}\", _scopes(claims))",
+        "    return Principal(subject, frozenset(",
+        "    return Principal(f\"{subject}-{__import__('os').getpid()}\", frozenset(",
     ),
     "serves-on-the-port-it-is-given": Edit(
         1,

@@ -1,7 +1,6 @@
-"""The container's health check (rule 5.1): `python -m <package>.health [web|worker|scheduler]`.
+"""The container's health check (rule 5.1): `python -m <package>.healthcheck [web|worker|scheduler]`.
 
-It runs every few seconds beside the process, so it imports next to nothing, and reads no settings but HOST
-and the ports.
+It runs every few seconds beside the process, so it imports very little, and reads only HOST and the ports.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from pathlib import Path
 
 # The setting that names the port of each process, and its default.
 PORTS = {"web": ("PORT", "8000"), "worker": ("METRICS_PORT", "9000"), "scheduler": ("METRICS_PORT", "9000")}
-# Where to ask a process that listens on every address.
+# Where to connect to a process that listens on all addresses.
 LOOPBACK = {"0.0.0.0": ["127.0.0.1"], "::": ["::1", "127.0.0.1"]}  # noqa: S104 - nothing listens here
 SECONDS = 5.0  # less than the image's HEALTHCHECK waits
 
 
 def main() -> int:
-    """Exit code 0 when the process answers that it lives, 1 when it does not, 2 when there is no such process."""
+    """The exit code: 0 if the process is healthy, 1 if not, 2 if there is no process of that name."""
     name = sys.argv[1] if len(sys.argv) > 1 else _process_of_container()
     if name not in PORTS:
         sys.stderr.write(f"name a process: {', '.join(PORTS)}\n")
@@ -37,7 +36,7 @@ def main() -> int:
 
 
 def _setting(name: str, default: str) -> str:
-    """As config.py finds it: in a mounted file, in the environment, in .env."""
+    """Reads a setting as config.py does: from a mounted file, the environment or .env."""
     mounted = Path(os.environ.get("SECRETS_DIR", "/run/secrets"), name)
     with suppress(OSError):
         return mounted.read_text(encoding="utf-8").strip()
@@ -52,7 +51,7 @@ def _setting(name: str, default: str) -> str:
 
 
 def _process_of_container() -> str:
-    """The last argument of the container's first process, which is how that is started (Procfile)."""
+    """The last argument of the container's first process, which is the name of the process (Procfile)."""
     try:
         return Path("/proc/1/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-1].decode()
     except OSError:
@@ -67,7 +66,7 @@ def _status(hosts: list[str], port: int) -> str:
 
 
 def _connected(hosts: list[str], port: int) -> socket.socket:
-    """A connection to the first host that takes it: where IPv6 is turned off, `::` means IPv4 alone."""
+    """A connection to the first host that accepts it: without IPv6, `::` means IPv4 only."""
     *others, last = hosts
     for host in others:
         with suppress(OSError):

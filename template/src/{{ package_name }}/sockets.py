@@ -1,4 +1,4 @@
-"""Sockets to listen on (rule 7.1). `::` takes IPv4 as well, which asyncio and uvloop turn off."""
+"""Sockets to listen on (rule 7.1). `::` also accepts IPv4, which asyncio and uvloop disable."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import socket
 
 
 class CannotListen(Exception):
-    """The address is taken, or not one of this machine. The message is for people."""
+    """Raised if an address is in use or not one of this machine. The message is for people."""
 
 
 def bind(host: str, port: int, setting: str) -> list[socket.socket]:
-    """A bound socket for each address that `host` has, yet to listen. Raises `CannotListen`, naming the setting."""
+    """Bind a socket to each address of `host`; none listens yet. Raises `CannotListen`, which names the setting."""
     sockets: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
@@ -30,11 +30,11 @@ def bind(host: str, port: int, setting: str) -> list[socket.socket]:
 
 
 def shown(host: str, port: int) -> str:
-    """The address as URLs have it: an IPv6 host in brackets."""
+    """The address as in URLs, with an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def plain(host: str) -> str:
-    """The IPv4 address of a client that a socket for both families names by IPv6 (::ffff:192.0.2.1)."""
+    """A client's address, as IPv4 where a socket for both families reports ::ffff:192.0.2.1."""
     mapped = host.removeprefix("::ffff:")
     return mapped if "." in mapped else host

@@ -1,7 +1,7 @@
-"""The metrics that processes have in common, and the text in which Prometheus reads them (rule 13.1).
+"""The metrics that all processes share (rule 13.1); `access_log` and `queue_metrics` define the others.
 
-Those of HTTP are in `requests`, those that only the scheduler tells in `backlog`. One of your own needs no more than a
-definition like these: whatever is in prometheus-client's registry is told. docs/observability.md lists them all.
+A metric of your own needs only a definition like these: every metric in prometheus-client's registry is exported.
+docs/observability.md lists them all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 
-disable_created_metrics()  # a second series for each counter, which nobody asks for
+disable_created_metrics()  # a second series for each counter, of no use here
 
 LLM_REQUEST_DURATION = Histogram(
     "llm_request_duration_seconds",
@@ -74,17 +74,17 @@ BUILD_INFO = Gauge(
     "build_info", "Always 1; the labels tell what runs.", ("version", "revision", "process"), multiprocess_mode="max"
 )
 
-# Told from the start, at 0: where the first that is told is 1, Prometheus sees no increase, and no alert fires.
+# Exported at 0 from the start: from nothing to 1, Prometheus sees no increase, and no alert fires.
 for _status in TURN_STATUSES:
     TURNS.labels(_status)
 for _budget in BUDGETS:
     BUDGET_REFUSALS.labels(_budget)
 
-_BEGAN = time.perf_counter()  # this is imported within a few hundredths of a second from the start of the program
+_BEGAN = time.perf_counter()  # this import runs within a few hundredths of a second of the program's start
 
 
 def record_startup(settings: CoreSettings, process: str) -> float:
-    """Record that the process is ready now; returns how many seconds that took."""
+    """Record that the process is ready; returns the seconds since its start."""
     seconds = round(time.perf_counter() - _BEGAN, 3)
     STARTUP_DURATION.set(seconds)
     BUILD_INFO.labels(settings.APP_VERSION, settings.REVISION or "", process).set(1)
@@ -92,7 +92,7 @@ def record_startup(settings: CoreSettings, process: str) -> float:
 
 
 def record_pool_usage(database: Database) -> None:
-    """Record how the connections to the database are used now."""
+    """Record the current use of database connections."""
     usage = database.usage()
     POOL_CONNECTIONS.labels("used").set(usage.used)
     POOL_CONNECTIONS.labels("idle").set(usage.idle)

@@ -1,4 +1,4 @@
-"""What waits, what was scheduled and which service answers, told by the scheduler: one truth, however many replicas."""
+"""Metrics of queues, schedules and backing services. Only the scheduler exports them, however many replicas run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..services.interfaces import ServiceUnavailable
 from .health import check_services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
     from ..services.container import ServiceContainer
 
 LIVE = ("queued", "running", "waiting_for_approval")
-LOOK_SECONDS = 3.0
+QUERY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class LiveTurns:
-    """The turns of one status that have not ended. `oldest` is in seconds since the message."""
+    """The turns with a status that is not final. `oldest` is in seconds since the message."""
 
     status: str
     count: int
@@ -34,14 +34,14 @@ class LiveTurns:
 
 @dataclass(frozen=True, slots=True)
 class LastTick:
-    """When a scheduled task was last due and queued, in seconds since 1970."""
+    """The due time for which a scheduled task was last queued, in seconds since 1970."""
 
     task: str
     due: float
 
 
 class QueueMetrics(Collector):
-    """Tells what `look` saw last. What could not be seen is not told: an old number would pass for a true one."""
+    """Exports the values of the last `refresh`, and no series for a failed query: an old value would look current."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self._tasks = list(tasks)
@@ -56,14 +56,14 @@ class QueueMetrics(Collector):
 
     async def _read(self, services: ServiceContainer) -> None:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(QUERY_SECONDS):
                 self._turns = await services.database.fetch_all(
                     LiveTurns,
                     """
                     SELECT status, count(live.status)::int AS count,
                            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest
                     FROM unnest(%(live)s::text[]) AS status LEFT JOIN (
-                        -- the condition of an index: no turn that has ended is read
+                        -- the condition of a partial index: ended turns are not read
                         SELECT status, created_at FROM turns
                         WHERE status IN ('queued', 'running', 'waiting_for_approval')
                     ) AS live USING (status) GROUP BY status
@@ -83,29 +83,36 @@ class QueueMetrics(Collector):
             return
 
     def collect(self) -> Iterable[Metric]:
-        live = GaugeMetricFamily("turns_live", "Turns that have not ended.", labels=["status"])
-        age = GaugeMetricFamily(
-            "turn_oldest_age_seconds", "How long ago the oldest turn of those began.", labels=["status"]
+        turns, ticks, checks, queue = self._turns, self._ticks, self._checks, self._queue
+        yield _gauge("turns_live", "Turns that have not ended.", "status", {one.status: one.count for one in turns})
+        yield _gauge(
+            "turn_oldest_age_seconds",
+            "How long ago the oldest turn of those began.",
+            "status",
+            {one.status: one.oldest for one in turns},
         )
-        for turns in self._turns:
-            live.add_metric([turns.status], turns.count)
-            age.add_metric([turns.status], turns.oldest)
-        yield from (live, age)
-        tick = GaugeMetricFamily(
-            "scheduler_last_tick_timestamp_seconds", "The due time for which a task was last queued.", labels=["task"]
+        yield _gauge(
+            "scheduler_last_tick_timestamp_seconds",
+            "The due time for which a task was last queued.",
+            "task",
+            {tick.task: tick.due for tick in ticks},
         )
-        for last in self._ticks:
-            tick.add_metric([last.task], last.due)
-        yield tick
         depth = GaugeMetricFamily("task_queue_depth", "Jobs that wait for a worker.")
         oldest = GaugeMetricFamily("task_queue_oldest_age_seconds", "How long the oldest job has waited.")
-        if self._queue is not None:
-            depth.add_metric([], self._queue[0])
-            oldest.add_metric([], self._queue[1])
+        if queue is not None:
+            depth.add_metric([], queue[0])
+            oldest.add_metric([], queue[1])
         yield from (depth, oldest)
-        up = GaugeMetricFamily(
-            "backing_service_up", "1 where the database or the cache answers, 0 where not.", labels=["backing_service"]
+        yield _gauge(
+            "backing_service_up",
+            "1 where the database or the cache answers, 0 where not.",
+            "backing_service",
+            {name: result == "ok" for name, result in checks.items()},
         )
-        for name, result in self._checks.items():
-            up.add_metric([name], result == "ok")
-        yield up
+
+
+def _gauge(name: str, documentation: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for labelled, value in values.items():
+        family.add_metric([labelled], value)
+    return family

@@ -1,6 +1,6 @@
-"""What must never stand in a log, taken out of every line: secrets, tokens, and what people write (rule 11.1).
+"""Removes secrets, tokens and contents of conversations from log lines (rule 11.1).
 
-Contents are withheld by the name of the field; secrets are found wherever they stand, since anybody may quote them.
+Contents are recognized by the name of their field. Secrets are searched in the whole line: any message may quote them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 
 MASK = "[redacted]"
 WITHHELD = "[withheld]"
-SHORTEST = 6  # a shorter secret is found in any word, and protects nothing
+SHORTEST = 6  # characters: shorter secrets protect nothing, and occur in ordinary words
 
 SECRET_FIELD = re.compile(
     r"(?:^|[_-])(?:authorization|cookie|credentials?|pass(?:word|wd|phrase)?|secret|token|api[_-]?key)$", re.IGNORECASE
 )
-# Of this code and of the task queues: what a conversation or a job holds.
+# Fields of this code and of the task queues that hold contents.
 CONTENT_FIELD = re.compile(
     r"text|contents?|prompts?|messages|instructions|arguments|results?|(?:request_)?body|(?:task_)?k?wargs|args|call_string",
     re.IGNORECASE,
 )
-_SIGNS = ("Bearer", "Basic", "eyJ", "sk-", "pk-", "rk-", "://")  # of what follows: quicker to look for
+# One of these is in every match of _TOKENS, and is faster to find.
+_SIGNS = ("Bearer", "Basic", "eyJ", "sk-", "pk-", "rk-", "://")
 _TOKENS = (
     r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}",
     r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*",  # a JWT
@@ -46,7 +47,7 @@ _TOKENS = (
 
 
 class Redactor:
-    """Takes out of a line the secrets of these settings, and what looks like a token."""
+    """Masks the secrets of these settings, and whatever looks like a token."""
 
     def __init__(self, settings: CoreSettings) -> None:
         known = {form for secret in _secrets(settings) for form in _forms(secret) if len(form) >= SHORTEST}
@@ -72,13 +73,13 @@ def _secrets(settings: CoreSettings) -> Iterator[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """As it is, as an address has it, and as JSON has either."""
+    """The secret as it is and percent-encoded, and both escaped for JSON."""
     plain = {secret, unquote(secret), quote(secret, safe="")}
     return {*plain, *(json.dumps(form, ensure_ascii=False)[1:-1] for form in plain)}
 
 
 def withhold(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields without contents and secrets, by their names."""
+    """The fields, with contents and secrets replaced according to their names."""
     return {
         name: _instead_of(name) or (withhold(value) if isinstance(value, dict) else value)
         for name, value in fields.items()
@@ -87,23 +88,23 @@ def withhold(fields: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _instead_of(name: str) -> str | None:
-    """What stands for the value of a field of that name; `None` where the value itself may."""
+    """The replacement for the value of a field; `None` to keep the value."""
     if SECRET_FIELD.search(name):
         return MASK
     return WITHHELD if CONTENT_FIELD.fullmatch(name) else None
 
 
 def frames(error: BaseException) -> str:
-    """The traceback without what the errors say, which may quote contents: where they happened, and their types."""
+    """The traceback with the types of the errors, but without their messages, which may quote contents."""
     lines: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         cause, context = current.__cause__, None if current.__suppress_context__ else current.__context__
-        said = f"{type(current).__module__}.{type(current).__qualname__}".removeprefix("builtins.")
+        name = f"{type(current).__module__}.{type(current).__qualname__}".removeprefix("builtins.")
         inner = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
         within = "".join(f"within a group:\n{frames(each)}\n" for each in inner)
-        lines.append("".join(traceback.format_tb(current.__traceback__)) + f"{said}\n{within}")
+        lines.append("".join(traceback.format_tb(current.__traceback__)) + f"{name}\n{within}")
         current = cause or context
     return "caused\n".join(["", *reversed(lines)]).removeprefix("caused\n").rstrip()

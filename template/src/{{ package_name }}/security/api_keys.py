@@ -1,6 +1,6 @@
-"""API keys for machines: `ak_<id>_<secret>`, shown once, and stored as a digest.
+"""API keys for machines: `ak_<id>_<secret>`, shown once and stored as a digest.
 
-A secret of 256 random bits needs no slow hash: nobody can try them all.
+The secret has 256 random bits, so a fast hash is enough: nobody can try all of them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from ..services.interfaces import Executor
 
 PREFIX: Final = "ak_"
-CACHE_SECONDS: Final = 10.0  # how long after it was revoked a key may still be taken
+CACHE_SECONDS: Final = 10.0  # how long a revoked key may still be accepted
 CACHE_SIZE: Final = 10_000
 _KEY: Final = re.compile(r"ak_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as an administrator sees it."""
+    """A key as administrators see it."""
 
     id: str
     owner: str
@@ -54,7 +54,7 @@ def _digest(key: str) -> bytes:
 async def create(
     executor: Executor, owner: str, name: str, scopes: list[str], expires_at: datetime | None
 ) -> tuple[str, str]:
-    """Make a key for `owner`, who becomes a user; returns its id, and the key itself, which nobody can read again."""
+    """Create a key, and the user `owner` if necessary; returns its id and the key, which cannot be read again."""
     key_id = secrets.token_hex(8)
     key = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
     await executor.execute(
@@ -78,7 +78,7 @@ async def create(
 
 
 async def find_all(executor: Executor, owner: str | None) -> list[ApiKey]:
-    """Every key (of `owner`, when given), the oldest first."""
+    """All keys, or those of `owner`, oldest first."""
     return await executor.fetch_all(
         ApiKey,
         """
@@ -90,7 +90,7 @@ async def find_all(executor: Executor, owner: str | None) -> list[ApiKey]:
 
 
 async def revoke(executor: Executor, key_id: str) -> str | None:
-    """Have the key refused from now on, CACHE_SECONDS at the latest; returns its owner, or `None` for no valid key."""
+    """Revoke a key, at the latest in CACHE_SECONDS; returns its owner, or `None` if no valid key has the id."""
     owner: str | None = await executor.fetch_value(
         "UPDATE api_keys SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL RETURNING owner",
         {"id": key_id},
@@ -98,7 +98,7 @@ async def revoke(executor: Executor, key_id: str) -> str | None:
     return owner
 
 
-# Keys that another process notes as used, or revokes, at the same moment are not waited for.
+# SKIP LOCKED: rows that another process updates right now are not worth waiting for.
 _HOLDERS: Final = """
     WITH valid AS (
         SELECT id, digest, owner, scopes FROM api_keys
@@ -114,10 +114,10 @@ _HOLDERS: Final = """
 
 
 class ApiKeys:
-    """Whose keys are. A key that was found is believed for CACHE_SECONDS, so that most requests ask no database.
+    """Resolves API keys to principals. Valid keys are cached for CACHE_SECONDS.
 
-    Each process has one query at a time for keys, however many are tried: guesses cannot use up the pool, so a key need
-    not be refused unseen because others behind its address have guessed.
+    A process runs one query for keys at a time, however many are tried: guesses cannot exhaust the pool, so valid keys
+    work even while others behind the same address guess.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -126,7 +126,7 @@ class ApiKeys:
         self._asked = Gathering(self._holders)
 
     async def principal(self, key: str) -> Principal:
-        """The holder of a key. Raises `InvalidToken`, and `ServiceUnavailable`."""
+        """The principal of a key. Raises `InvalidToken` and `ServiceUnavailable`."""
         digest = _digest(key)
         principal, until = self._found.get(digest, (None, 0.0))
         if principal is not None and time.monotonic() < until:

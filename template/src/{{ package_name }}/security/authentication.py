@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ..problems import Problem
 from .api_keys import PREFIX, ApiKeys
 from .jwks import KeySet
-from .tokens import InvalidToken, Principal, Scope, Tokens
+from .tokens import InvalidToken, Principal, Scope, TokenVerifier
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -28,7 +28,7 @@ class Authenticator:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._keys = ApiKeys(database)
-        self._tokens = Tokens(settings)
+        self._tokens = TokenVerifier(settings)
         self._key_set = KeySet(settings.JWKS_URL) if settings.JWKS_URL else None
 
     async def principal(self, credentials: str) -> Principal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# What an API answers is neither shown nor stored by a browser. A page brings a policy of its own.
+# Browsers neither render nor store the API's responses. Pages, such as /docs, set a policy of their own.
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -18,7 +18,7 @@ HEADERS: Final = {
 
 
 class SecurityHeadersMiddleware:
-    """Adds each header that the response does not bring itself; HSTS only to what came by TLS (RFC 6797)."""
+    """Adds each header that a response lacks, and HSTS if the request came by TLS (RFC 6797)."""
 
     def __init__(self, app: ASGIApp, hsts_seconds: int) -> None:
         self.app = app

@@ -1,14 +1,14 @@
-"""The keys of an OpenID provider, by JWKS_URL (RFC 7517): fetched once, and again when they grow old or one is unknown.
+"""The public keys of an OpenID provider, from JWKS_URL (RFC 7517).
 
-While the provider is down, the keys at hand go on for STALE_SECONDS. A key id that nobody knows has them fetched again
-once in COOLDOWN_SECONDS at most, however many tokens name it.
+Keys are refreshed in the background, and serve for STALE_SECONDS while the provider is down. An unknown key id causes
+at most one fetch in COOLDOWN_SECONDS, however many tokens name it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final
 
 import jwt
 import structlog
@@ -23,13 +23,15 @@ STALE_SECONDS: Final = 86_400.0
 COOLDOWN_SECONDS: Final = 10.0
 TIMEOUT_SECONDS: Final = 5.0
 MAX_BYTES: Final = 1_000_000
-# Whoever holds a public key can make a token of a symmetric algorithm with it.
+# No symmetric algorithm: with those, anyone who knows a public key could sign tokens.
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 
 
 class KeySet:
+    """A cached key set. PyJWT's client blocks, limits no size, and serves no stale keys in an outage."""
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
@@ -38,7 +40,7 @@ class KeySet:
         self._fetching: asyncio.Task[None] | None = None
 
     async def signing_key(self, token: str) -> jwt.PyJWK:
-        """The key that a token says it is signed with. Raises `InvalidToken`, and `ServiceUnavailable`."""
+        """The key that signed `token`, by its header. Raises `InvalidToken` and `ServiceUnavailable`."""
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
         except jwt.InvalidTokenError:
@@ -47,7 +49,7 @@ class KeySet:
         if key_id not in self._keys or age > STALE_SECONDS:
             await asyncio.shield(self._fetch())
         elif age > REFRESH_SECONDS:
-            self._fetch()  # meanwhile the keys at hand will do
+            self._fetch()
         if not self._keys or time.monotonic() - self._fetched > STALE_SECONDS:
             raise ServiceUnavailable("identity provider")
         if key_id not in self._keys:
@@ -65,13 +67,14 @@ class KeySet:
             return
         self._tried = now
         try:
-            self._keys = await _fetched(self._url)
+            self._keys = await _download(self._url)
             self._fetched = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - whatever the provider answers, the keys at hand go on
-            log.warning("the keys of the identity provider cannot be had", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever the provider answers, the cached keys remain
+            log.warning("jwks_fetch_failed", error=type(error).__name__)
 
 
-async def _fetched(url: str) -> dict[str | None, jwt.PyJWK]:
+async def _download(url: str) -> dict[str | None, jwt.PyJWK]:
+    """The verification keys of the key set, by id. Raises `ValueError` if it is too large or has none."""
     import httpx2
 
     async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as client, client.stream("GET", url) as response:
@@ -81,17 +84,10 @@ async def _fetched(url: str) -> dict[str | None, jwt.PyJWK]:
             body += chunk
             if len(body) > MAX_BYTES:
                 raise ValueError("the key set is too large")
-    found: list[dict[str, Any]] = httpx2.Response(200, content=bytes(body)).json()["keys"]
-    keys: dict[str | None, jwt.PyJWK] = {}
-    for item in found:
-        if item.get("use", "sig") != "sig":
-            continue
-        try:
-            key = jwt.PyJWK(item)
-        except jwt.PyJWTError:
-            continue  # of a kind that is not known here
-        if key.algorithm_name in ALGORITHMS:
-            keys[item.get("kid")] = key
+    found = jwt.PyJWKSet.from_json(body.decode()).keys  # without keys of unknown types
+    keys = {
+        key.key_id: key for key in found if key.public_key_use in {None, "sig"} and key.algorithm_name in ALGORITHMS
+    }
     if not keys:
-        raise ValueError("the key set holds no key to verify with")
+        raise ValueError("the key set has no key for signatures")
     return keys

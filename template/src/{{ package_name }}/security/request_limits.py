@@ -1,4 +1,4 @@
-"""Limits on what a request may bring (rule 13.1)."""
+"""Limits on the size, time and JSON of requests (rule 13.1)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from ..config import Settings
 
-# A string may go on to the end of the text: each character is looked at once, whatever an attacker writes.
+# Possessive, and a string may be unterminated: each character is scanned once, so no input takes quadratic time.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"[{]}", b"(())")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
-_CLOSE: Final = {"Connection": "close"}  # what is left of the body is not read, and is no request
+_CLOSE: Final = {"Connection": "close"}  # the rest of the body is not read
 
 
 class RequestLimitsMiddleware:
-    """Refuses headers that are too long (431), a body too long (413) or slow (408), JSON too deep or ambiguous (400).
+    """Rejects long headers (431), long (413) or slow (408) bodies, and deep or ambiguous JSON (400).
 
-    A long body is refused at once where its length is declared, else as soon as it is exceeded: FastAPI's own
-    `max_body_size` does the same, but answers in plain text.
+    A body with a declared length is rejected before it is read. FastAPI's `max_body_size` does the same, but answers
+    in plain text.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -77,7 +77,7 @@ class RequestLimitsMiddleware:
         await self.app(scope, receive_within_limits, send)
 
     def _in_time(self, receive: Receive) -> Receive:
-        """`receive` with a deadline for the whole of the body; what comes after it may take as long as it likes."""
+        """`receive` with a deadline for the whole body, and none for the messages after it."""
         deadline: float | None = asyncio.get_running_loop().time() + self._read_seconds
 
         async def receive_in_time() -> Message:
@@ -109,16 +109,16 @@ class RequestLimitsMiddleware:
         return Problem(408, "request-timeout", "The request came in too slowly.", detail, headers=_CLOSE)
 
     def _check_json(self, text: bytes, openings: int) -> None:
-        # Few brackets cannot nest deep, and no more is looked at in most requests.
+        # Most requests have too few brackets to nest deeply.
         if openings > self._max_depth and self._is_deep(text):
             raise HTTPException(
                 400, f"The JSON is nested deeper than {self._max_depth} levels, or its brackets do not match."
             )
-        with suppress(ValueError, RecursionError):  # no JSON, which is answered where it is read
+        with suppress(ValueError, RecursionError):  # invalid JSON is answered where it is parsed
             json.loads(text, object_pairs_hook=_unique)
 
     def _is_deep(self, text: bytes) -> bool:
-        """Whether brackets are left once the innermost pairs have been taken away as often as is allowed."""
+        """Whether brackets remain after the innermost pairs have been removed `max_depth` times."""
         brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NO_BRACKETS)
         for _ in range(self._max_depth):
             if not brackets:
@@ -128,7 +128,7 @@ class RequestLimitsMiddleware:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
-    """Refuses a name that stands twice in one object: another reader might take the other value (RFC 8259, 4)."""
+    """Rejects a name that occurs twice in one object: parsers differ in which value they use (RFC 8259, section 4)."""
     names: set[str] = set()
     for name, _ in pairs:
         if name in names:
@@ -137,7 +137,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
 
 
 async def _json_only(request: Request) -> None:
-    """Refuses a body that is no JSON where JSON is expected: it is not guessed at."""
+    """Rejects a body whose media type is not JSON where JSON is expected."""
     expected = getattr(request.scope["route"], "body_field", None)
     if expected is None or isinstance(expected.field_info, Form) or not await request.body():
         return
