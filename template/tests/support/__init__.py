@@ -1,4 +1,4 @@
-"""What tests share: processes to start, a client of the API, and the guard against the network."""
+"""Shared by the tests: real processes, a client of the API, fake servers, and the guard of the network."""
 
 from pathlib import Path
 

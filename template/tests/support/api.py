@@ -1,4 +1,4 @@
-"""A client of the API, for tests that drive real processes."""
+"""A client of the API, for tests with real processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx2
 
 
 class Api:
-    """Speaks to one web process, for one owner."""
+    """A client of one web process, for one owner."""
 
     def __init__(self, url: str, token: str) -> None:
         self.http = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
@@ -35,7 +35,7 @@ class Api:
         return answer
 
     def stream(self, session_id: str, text: str) -> Iterator[httpx2.ServerSentEvent]:
-        """Send a message; yields the events of its turn as they come."""
+        """Send a message; yields the events of its turn as they arrive."""
         path = f"/chat/sessions/{session_id}/messages"
         with self.http.sse(path, method="POST", json={"text": text}) as events:
             yield from events
@@ -47,7 +47,7 @@ class Api:
         return history
 
     def wait_for_turn(self, location: str, seconds: float = 20) -> dict[str, Any]:
-        """Poll the address of a turn, as `Prefer: respond-async` gives it, until it has finished."""
+        """Poll the location of a turn until it has finished."""
         deadline = time.monotonic() + seconds
         while True:
             turn: dict[str, Any] = self.http.get(location).raise_for_status().json()
