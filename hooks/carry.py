@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from import_order import tidy
 from imports import Modules, module, rewrite
 from moves import Table, table
 from project import Project, Refusal, Tree, answers, old_rendering
@@ -60,10 +61,12 @@ def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend 
     def modules(path: str) -> Modules:
         return inside if path.startswith(agent) else everywhere
 
-    theirs = plan(old, places, table, modules)
-    ours = plan(project, places, table, modules, amend)
+    templates = {*old.files}
+    theirs = plan(old, places, table, modules, templates)
+    ours = plan(project, places, table, modules, templates, amend)
     keep_packages(project, old, ours, theirs, gone)
-    check(project, ours, [*places, *gone])
+    stays = [target for target, sources in table.files.items() if target in sources]
+    check(project, ours, [*places, *gone, *stays])
     report = [*summary(project, old, ours, places), *lost_edits(project, old, gone)]
     known_notes = {(path, note) for (path, _), note in theirs.notes.items()}  # the merge brings other lines
     ours.notes = {place: note for place, note in ours.notes.items() if (place[0], note) not in known_notes}
@@ -90,11 +93,12 @@ def expand(table: Table, tree: Tree, old: Tree) -> dict[str, str]:
     return found
 
 
-def plan(
+def plan(  # noqa: PLR0913, PLR0917
     tree: Tree,
     places: dict[str, str],
     table: Table,
     modules: Callable[[str], Modules],
+    templates: set[str],
     amend: Amend = lambda _, data: data,
 ) -> Plan:
     """The new content and place of each file of a tree."""
@@ -112,7 +116,10 @@ def plan(
             continue
         data = before = tree.read(path)
         if path.endswith(".py"):
-            data, notes = rewrite(amend(path, before), path, target, modules(path))
+            amended = amend(path, before)
+            data, notes = rewrite(amended, path, target, modules(path))
+            if data != amended and path not in templates:
+                data = tidy(amended, data)
             found.notes |= {(target, line): note for line, note in notes}
         if target != path or target in stays or data != before:
             pieces.setdefault(target, []).append(data)
@@ -219,8 +226,10 @@ def summary(project: Tree, old: Tree, ours: Plan, places: dict[str, str]) -> Ite
     count = sum(path in project.files for path in places)
     if count:
         yield f"{count} files move to new paths, with your changes in them."
-    own = [path for path in ours.written if ours.sources.get(path) and ours.sources[path] not in old.files]
-    yield from (f"{path}: its imports follow the modules that moved." for path in sorted(own))
+    for path, data in sorted(ours.written.items()):
+        source = ours.sources.get(path)
+        if source and source not in old.files and data != project.read(source):
+            yield f"{path}: its imports follow the modules that moved."
 
 
 def lost_edits(project: Tree, old: Tree, gone: list[str]) -> Iterator[str]:
