@@ -1,9 +1,9 @@
-"""Kinds of values that settings have, each with a sentence for a value that cannot be (rule 3.1)."""
+"""Types of settings, each with an error message for invalid values (rule 3.1)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
@@ -13,15 +13,14 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from .addresses import postgres_problem
-from .valkey_address import valkey_problem
+from .service_urls import postgres_problem, valkey_problem
 
-_time_zones = cache(available_timezones)  # it reads hundreds of files
+_time_zones = cache(available_timezones)  # reads hundreds of files
 
 
 def _time_zone(name: str) -> str:
     if name not in _time_zones():
-        raise ValueError(f"{name!r} is no IANA time zone (such as Europe/Paris)")
+        raise ValueError(f"{name!r} is not an IANA time zone (such as Europe/Paris)")
     return name
 
 
@@ -38,7 +37,7 @@ def _listen_address(host: str) -> str:
     except ValueError:
         if host != "localhost":
             raise ValueError(
-                f"{host!r} is no IP address; conda exports a HOST such as x86_64-conda-linux-gnu: "
+                f"{host!r} is not an IP address; conda exports a HOST such as x86_64-conda-linux-gnu: "
                 "unset it, or set HOST to the address to listen on, such as 127.0.0.1"
             ) from None
     return host
@@ -50,44 +49,41 @@ def _scheme(*schemes: str) -> AfterValidator:
         if not text.startswith(schemes):
             raise ValueError(f"must start with {' or '.join(schemes)}")
         try:
-            urlsplit(text).port  # noqa: B018 - only parsed when asked for
+            urlsplit(text).port  # noqa: B018 - parsed on access
         except ValueError:
-            raise ValueError("is no address: its port must be a number") from None
+            raise ValueError("is not a valid URL: the port must be a number") from None
         return url
 
     return AfterValidator(check)
 
 
-def _postgres(url: SecretStr) -> SecretStr:
-    if problem := postgres_problem(url.get_secret_value()):
-        raise ValueError(problem)
-    return url
+def _without(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    def check(url: SecretStr) -> SecretStr:
+        if problem := problem_of(url.get_secret_value()):
+            raise ValueError(problem)
+        return url
 
-
-def _valkey(url: SecretStr) -> SecretStr:
-    if problem := valkey_problem(url.get_secret_value()):
-        raise ValueError(problem)
-    return url
+    return AfterValidator(check)
 
 
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
+PostgresUrl = Annotated[SecretStr, _without(postgres_problem)]
 DatabaseRole = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
 HttpUrl = Annotated[str, _scheme("http://", "https://")]
-RedisUrl = Annotated[SecretStr, AfterValidator(_valkey)]
+RedisUrl = Annotated[SecretStr, _without(valkey_problem)]
 
 
 def in_its_case(annotation: Any, value: Any) -> Any:
-    """The choice that `value` names in any case, such as `INFO` for `info`; any other value as it is."""
+    """The choice that `value` names in any case, such as `INFO` for `info`; other values unchanged."""
     if not isinstance(value, str):
         return value
     return next((choice for choice in _choices(annotation) if choice.lower() == value.lower()), value)
 
 
 def _choices(annotation: Any) -> Iterator[str]:
-    for kind in (annotation, *get_args(annotation)):  # `Literal["a"] | None` has its choices inside
+    for kind in (annotation, *get_args(annotation)):  # the choices of `Literal["a"] | None` are nested
         if get_origin(kind) is Literal:
             yield from (choice for choice in get_args(kind) if isinstance(choice, str))
         elif isinstance(kind, type) and issubclass(kind, StrEnum):

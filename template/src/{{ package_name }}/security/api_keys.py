@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from ..services.batching import Gathering
+from ..services.batching import Batcher
 from .tokens import InvalidToken, Principal
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ApiKeys:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._found: dict[bytes, tuple[Principal, float]] = {}
-        self._asked = Gathering(self._holders)
+        self._batcher = Batcher(self._holders)
 
     async def principal(self, key: str) -> Principal:
         """The principal of a key. Raises `InvalidToken` and `ServiceUnavailable`."""
@@ -132,7 +132,7 @@ class ApiKeys:
         if principal is not None and time.monotonic() < until:
             return principal
         form = _KEY.fullmatch(key)
-        holder = await self._asked.answer((form[1], digest)) if form else None
+        holder = await self._batcher.call((form[1], digest)) if form else None
         if holder is None:
             raise InvalidToken("The key is unknown, revoked or expired.")
         principal = Principal(holder.owner, frozenset(holder.scopes), holder.id)

@@ -1,4 +1,4 @@
-"""Questions to a backing service that go together in one round trip."""
+"""Batches calls to a backing service into one round trip."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
-class Gathering(Generic[Question, Answer]):
-    """Asks one question at a time, or all at once that came while the last were on their way.
+class Batcher(Generic[Argument, Result]):
+    """Sends the calls that arrive while a round trip is under way together in the next one.
 
-    A rush of requests needs no more than one connection, and no question waits in a long line.
+    A burst of requests therefore needs one connection, and no call waits for more than two round trips.
     """
 
-    def __init__(self, ask: Callable[[list[Question]], Awaitable[Sequence[Answer]]]) -> None:
-        self._ask = ask
-        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._asking: asyncio.Task[None] | None = None
+    def __init__(self, send: Callable[[list[Argument]], Awaitable[Sequence[Result]]]) -> None:
+        self._send = send
+        self._waiting: list[tuple[Argument, asyncio.Future[Result]]] = []
+        self._sending: asyncio.Task[None] | None = None
 
-    async def answer(self, question: Question) -> Answer:
-        """The answer to `question`. Raises what `ask` raises."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask_all())
+    async def call(self, argument: Argument) -> Result:
+        """The result for `argument`. Raises what `send` raises."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((argument, future))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all())
         return await future
 
-    async def _ask_all(self) -> None:
+    async def _send_all(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             try:
-                answers = await self._ask([question for question, _ in waiting])
-            except Exception as error:  # noqa: BLE001 - each request raises it
+                results = await self._send([argument for argument, _ in waiting])
+            except Exception as error:  # noqa: BLE001 - each caller raises it
                 for _, future in waiting:
-                    if not future.done():  # else its request was given up
+                    if not future.done():  # else its caller was cancelled
                         future.set_exception(error)
             else:
-                for (_, future), answer in zip(waiting, answers, strict=True):
+                for (_, future), result in zip(waiting, results, strict=True):
                     if not future.done():
-                        future.set_result(answer)
+                        future.set_result(result)

@@ -28,13 +28,12 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.usage import RequestUsage
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, ToolDefinition
 from .finish_reasons import finish_reason_of
 from .model_messages import to_function_tools, to_messages, to_reply
 from .reasoning import ReasoningFilter, starts_in_reasoning, without_reasoning
-from .sanitize import StorablePieces
+from .sanitize import StreamSanitizer
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -91,7 +90,6 @@ class ModelClient:
                 model_settings=self._request,
                 model_request_parameters=ModelRequestParameters(function_tools=to_function_tools(tools)),
             ) as stream:
-                _count_the_last_report(stream)
                 async for event in stream:
                     if first_token_seconds is None:
                         first_token_seconds = time.perf_counter() - asked
@@ -166,7 +164,7 @@ class _Answer:
 
     def __init__(self, reasoning: ReasoningFilter) -> None:
         self._reasoning = reasoning
-        self._storable = StorablePieces()
+        self._storable = StreamSanitizer()
         self._begun = False
         self._pieces: list[str] = []
 
@@ -180,7 +178,7 @@ class _Answer:
 
     def add(self, event: ModelResponseStreamEvent) -> Iterator[str | Discarded]:
         if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
-            self._reasoning.reasoning_is_apart()
+            self._reasoning.stop_withholding()
         piece = self._storable.add(_text_in(event, begun=self._begun))
         self._begun = self._begun or bool(piece)
         discards, piece = self._reasoning.add(piece)
@@ -213,20 +211,6 @@ def _tokens_of(response: ModelResponse) -> int:
         for part in response.parts
     ]
     return _tokens("".join(parts).encode(errors="replace")) if parts else 0
-
-
-def _count_the_last_report(stream: StreamedResponse) -> None:
-    """Have each report of tokens replace the one before: services that report repeatedly report the sum so far.
-
-    pydantic-ai adds them up, unless the request asks for repeated reports, which not every service allows.
-    """
-    replaces = stream._add_usage  # noqa: SLF001 - see above
-
-    def count(usage: RequestUsage, *, reported: bool, cumulative: bool = True) -> None:  # noqa: ARG001
-        if reported:
-            replaces(usage, reported=True, cumulative=True)
-
-    stream._add_usage = count  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def _refuse_incomplete(response: ModelResponse, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP client that the provider's SDK speaks through: one retry layer, the SDK's, and no long wait in it."""
+"""The HTTP client of the provider's SDK. Only the SDK retries, and never after a long wait."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LONGEST_WAIT_SECONDS = 5.0
 
 
 def http_client(as_events: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> httpx2.AsyncClient:
-    """A client that gives up connecting after five seconds; LLM_TIMEOUT_SECONDS bounds all the rest.
+    """A client whose connection attempts time out after five seconds; LLM_TIMEOUT_SECONDS bounds the rest.
 
-    `as_events` gives the events of a stream that say the same as a whole response.
+    `as_events` converts a whole response into the equivalent events of a stream.
     """
     client = create_async_httpx2_client()
     client.event_hooks["response"] += [_refuse_long_wait, partial(_stream_json, as_events=as_events)]
@@ -26,7 +26,7 @@ def http_client(as_events: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> 
 
 
 async def _stream_json(response: httpx2.Response, as_events: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
-    """Turn the JSON of a service that does not stream into the stream that was asked for."""
+    """Convert the JSON of a service that does not stream into the requested stream."""
     if not response.is_success or not response.headers.get("content-type", "").startswith("application/json"):
         return
     sent = response.stream
@@ -46,15 +46,15 @@ def _frame(event: dict[str, Any]) -> str:
 
 
 async def _refuse_long_wait(response: httpx2.Response) -> None:
-    """Have the SDK raise what it would sleep on for long: who is told Retry-After waits better than an open request."""
-    told = response.headers
-    precise = _seconds(told.get("retry-after-ms", "")) / 1000  # no standard, but what the SDKs look at first
-    if max(precise, _seconds(told.get("retry-after", ""))) > LONGEST_WAIT_SECONDS:
+    """Stop the SDK from retrying after a long wait: clients can wait for Retry-After without an open request."""
+    headers = response.headers
+    precise = _seconds(headers.get("retry-after-ms", "")) / 1000  # not standard, but preferred by the SDKs
+    if max(precise, _seconds(headers.get("retry-after", ""))) > LONGEST_WAIT_SECONDS:
         response.headers["x-should-retry"] = "false"
 
 
 def _seconds(value: str) -> float:
-    """Seconds, from either form of the header (RFC 9110, section 10.2.3); 0 when there is none that makes sense."""
+    """Seconds from either form of Retry-After (RFC 9110, section 10.2.3); 0 if missing or invalid."""
     try:
         return float(value)
     except ValueError:

@@ -1,13 +1,13 @@
 """The model behind LLM_MODEL=offline: deterministic, free, and run by the same code as any other.
 
-It streams word by word, and understands, whatever the case:
+It streams word by word, and understands these messages, in any case:
 
 - `Remember that …` and `Note: …` call `save_note`; `What do you remember?` and `List my notes` call `list_notes`
 - `What time is it in <place>?` calls `current_time`; the place is an IANA time zone, or the city in its name
-- a line `call <tool> {"argument": …}` calls any tool that is offered, and several such lines several tools
-- `wait <n> seconds` anywhere has the reply take as long (60 at most), its words spread over that time
+- a line `call <tool> {"argument": …}` calls an available tool; several lines call several tools
+- `wait <n> seconds` anywhere spreads the reply over that time (60 seconds at most)
 
-It answers what tools returned with their results, and anything else with what it has been told so far.
+It answers tool results by repeating them, and any other message by quoting the conversation.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ def build_offline_model() -> FunctionModel:
 async def _respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
     prompts = [part.content for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
     texts = [prompt for prompt in prompts if isinstance(prompt, str)]
-    told = texts[-1] if texts else ""
+    message = texts[-1] if texts else ""
     results = [part for part in _request_parts(messages[-1:]) if isinstance(part, ToolReturnPart)]
-    offered = {tool.name for tool in info.function_tools}
-    calls = [] if results else _calls(told)
-    if calls and all(call.tool in offered for call in calls):
+    available = {tool.name for tool in info.function_tools}
+    calls = [] if results else _calls(message)
+    if calls and all(call.tool in available for call in calls):
         for index, call in enumerate(calls):
             yield {index: DeltaToolCall(call.tool, call.arguments, tool_call_id=f"call_{len(messages)}_{index}")}
         return
     if results:
         reply = "\n".join(f"{part.tool_name}: {part.model_response_str(wrap_if_error=False)}" for part in results)
     elif calls:
-        missing = ", ".join(call.tool for call in calls if call.tool not in offered)
-        reply = f"I have no tool {missing}; my tools: {', '.join(sorted(offered)) or 'none'}."
+        missing = ", ".join(call.tool for call in calls if call.tool not in available)
+        reply = f"I have no tool {missing}; my tools: {', '.join(sorted(available)) or 'none'}."
     else:
         reply = _conversation(texts)
     words = re.findall(r"\s*\S+\s*", f"(offline) {reply}")
-    pause = _seconds(told) / len(words)
+    pause = _seconds(message) / len(words)
     for word in words:
         await asyncio.sleep(pause)
         yield word
@@ -89,7 +89,7 @@ def _time_zone(place: str) -> str:
 
 @cache
 def _zones() -> dict[str, str]:
-    """Time zones by the last part of their names, and by their whole names."""
+    """Time zones by the last part of their names and by their full names."""
     zones = sorted(available_timezones(), reverse=True)
     return {zone.lower().rpartition("/")[2]: zone for zone in zones} | {zone.lower(): zone for zone in zones}
 

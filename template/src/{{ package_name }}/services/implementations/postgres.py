@@ -14,18 +14,24 @@ from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, StatementTimeout, UniqueConflict
-from .postgres_connection import GRACE_SECONDS, BoundedConnection, Connection, parameters
-from .postgres_failures import READ_ONLY, reason
+from .postgres_connection import (
+    GRACE_SECONDS,
+    READ_ONLY,
+    BoundedConnection,
+    Connection,
+    connection_options,
+    failure_reason,
+)
 
 if TYPE_CHECKING:
     from ...config import AdminSettings
 
 NONE: Parameters = {}
-CLOSE_SECONDS = 1.0  # for a connection that is being made, when the pool is given up
+CLOSE_SECONDS = 1.0  # for connection attempts to end when `open` fails
 
 
 class PostgresExecutor:
-    """Statements on one connection. `connection` is for implementations that must share a transaction."""
+    """Runs statements on one connection. Implementations that share its transaction use `connection`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -60,17 +66,15 @@ class PostgresDatabase:
     """A pool of connections in autocommit mode: a single statement is one round trip."""
 
     def __init__(self, settings: AdminSettings, *, patient: bool = True) -> None:
-        """With `patient`, `open` tries again until DATABASE_TIMEOUT_SECONDS are over: the server may be starting."""
+        """With `patient`, `open` retries for DATABASE_TIMEOUT_SECONDS, since the server may be starting."""
         self._timeout = settings.DATABASE_TIMEOUT_SECONDS
         self._patient = patient
         self._pooled = settings.DATABASE_POOLER is not None
-        self._address = settings.DATABASE_URL.get_secret_value()
-        self._options = {
-            **parameters(settings, self._address, pooled=self._pooled),
-            "on_failure": self._note_failure,
-        }
+        self._url = settings.DATABASE_URL.get_secret_value()
+        options = connection_options(settings, self._url, pooled=self._pooled)
+        self._options = {**options, "on_failure": self._note_failure}
         self.pool: AsyncConnectionPool[BoundedConnection] = AsyncConnectionPool(
-            self._address,
+            self._url,
             connection_class=BoundedConnection,
             min_size=settings.DATABASE_POOL_SIZE,
             max_size=settings.DATABASE_POOL_SIZE + settings.DATABASE_POOL_MAX_OVERFLOW,
@@ -92,10 +96,10 @@ class PostgresDatabase:
             raise self._unavailable() from None
 
     async def _try(self) -> None:
-        """Connect once, so that a failure is known at once."""
+        """Connect once, so that a failure is reported at once."""
         try:
             async with asyncio.timeout(self._timeout):
-                connection = await BoundedConnection.connect(self._address, **self._options)
+                connection = await BoundedConnection.connect(self._url, **self._options)
                 await connection.close()
         except (psycopg.Error, TimeoutError):
             raise self._unavailable() from None
@@ -104,17 +108,15 @@ class PostgresDatabase:
         await self.pool.close()
 
     async def ping(self) -> None:
-        """Make sure that the server answers, and accepts writes."""
+        """Check that the server answers and accepts writes."""
         async with self._executor() as executor:
             if await executor.fetch_value("SHOW transaction_read_only") == "on":
                 raise ReadOnlySqlTransaction(READ_ONLY)
 
     def usage(self) -> PoolUsage:
-        figures = self.pool.get_stats()
-        idle = figures["pool_available"]
-        return PoolUsage(
-            used=figures["pool_size"] - idle, idle=idle, waiting=figures["requests_waiting"], limit=self.pool.max_size
-        )
+        stats = self.pool.get_stats()
+        idle = stats["pool_available"]
+        return PoolUsage(stats["pool_size"] - idle, idle, stats["requests_waiting"], self.pool.max_size)
 
     async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
         async with self._executor() as executor:
@@ -144,9 +146,9 @@ class PostgresDatabase:
                 try:
                     yield PostgresExecutor(connection)
                 except ReadOnlySqlTransaction:
-                    await connection.close()  # another connection may lead to a server that accepts writes
+                    await connection.close()  # another connection may reach a server that accepts writes
                     raise
-        except QueryCanceled as error:  # the connection is well
+        except QueryCanceled as error:  # the connection is intact
             raise StatementTimeout("database") from error
         except ReadOnlySqlTransaction as error:
             raise ServiceUnavailable("database", READ_ONLY) from error
@@ -169,10 +171,10 @@ class PostgresDatabase:
         self._failure = error
 
     def _unavailable(self) -> ServiceUnavailable:
-        """The error to raise where no connection is to be had."""
-        return ServiceUnavailable("database", reason(str(self._failure or "timeout")))
+        """The error to raise if no connection is available."""
+        return ServiceUnavailable("database", failure_reason(str(self._failure or "timeout")))
 
     def _repair_pool(self) -> None:
-        """A restart of the server breaks every connection at once: replace them now, not one a failed request."""
+        """Replace all broken connections now: a restart of the server breaks them all at once."""
         if self._repair is None or self._repair.done():
             self._repair = asyncio.create_task(self.pool.check())

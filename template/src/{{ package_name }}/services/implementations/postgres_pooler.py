@@ -1,4 +1,4 @@
-"""Finds out what stands between this process and PostgreSQL: nothing, or a connection pooler in one of its modes."""
+"""Detects a connection pooler between this process and PostgreSQL, and its mode."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Literal, LiteralString
 import psycopg
 
 from ..interfaces import ServiceUnavailable
-from .postgres_connection import GRACE_SECONDS, BoundedConnection, parameters
-from .postgres_failures import reason
+from .postgres_connection import GRACE_SECONDS, BoundedConnection, connection_options, failure_reason
 
 if TYPE_CHECKING:
     from ...config import AdminSettings
 
-TRIES = 5  # in a busy pool, a connection gets another session now and then
-# Two addresses of one database give the same answer.
+TRIES = 5  # a busy pooler sometimes gives a connection another session
+# Equal for two URLs of the same database.
 IDENTITY = "SELECT (current_database(), pg_postmaster_start_time())::text"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How DATABASE_URL leads to the server: `pooler` is the mode of what stands in between.
+    """How DATABASE_URL reaches the server; `pooler` is the mode of a pooler in between.
 
-    `is_limited` says whether the server ends a statement after DATABASE_TIMEOUT_SECONDS. `direct` is what
-    DATABASE_DIRECT_URL leads to, where it is set: the same database without a pooler (`ok`), or what is wrong.
+    `is_limited` says whether the server ends statements after DATABASE_TIMEOUT_SECONDS. `direct` describes
+    DATABASE_DIRECT_URL, if set: the same database without a pooler (`ok`), or the problem.
     """
 
     pooler: Literal["session", "transaction"] | None
@@ -33,8 +32,8 @@ class Route:
     direct: Literal["ok", "another database", "a pooler"] | None
 
 
-async def examine(settings: AdminSettings) -> Route:
-    """Raises `ServiceUnavailable` with the reason where an address leads nowhere."""
+async def detect_route(settings: AdminSettings) -> Route:
+    """Connect by each URL. Raises `ServiceUnavailable`, with the reason, for a URL that does not work."""
     url = settings.DATABASE_URL.get_secret_value()
     pooled = settings.DATABASE_POOLER is not None
     async with AsyncExitStack() as stack:
@@ -42,9 +41,9 @@ async def examine(settings: AdminSettings) -> Route:
         limit = await _value(first, "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'")
         is_limited = int(limit) == round(settings.DATABASE_TIMEOUT_SECONDS * 1000)
         mode: Literal["session", "transaction"] | None = None
-        if await _leads_through_pooler(first):
+        if await _is_pooled(first):
             second = await _connect(stack, settings, "DATABASE_URL", url, pooled=pooled)
-            mode = "transaction" if await _share_a_session(first, second) else "session"
+            mode = "transaction" if await _share_session(first, second) else "session"
         direct = None
         if settings.DATABASE_DIRECT_URL is not None:
             name, address = settings.direct_database
@@ -58,23 +57,23 @@ async def _compare(
 ) -> Literal["ok", "another database", "a pooler"]:
     if await _value(given, IDENTITY) != await _value(direct, IDENTITY):
         return "another database"
-    return "a pooler" if await _leads_through_pooler(direct) else "ok"
+    return "a pooler" if await _is_pooled(direct) else "ok"
 
 
-async def _leads_through_pooler(connection: BoundedConnection) -> bool:
-    """A pooler gives its clients process numbers of its own, to cancel by; the server names the one of the session."""
+async def _is_pooled(connection: BoundedConnection) -> bool:
+    """A pooler gives clients its own process numbers, for cancelling; the server reports that of the session."""
     return int(await _value(connection, "SELECT pg_backend_pid()::text")) != connection.info.backend_pid
 
 
-async def _share_a_session(first: BoundedConnection, second: BoundedConnection) -> bool:
-    """Whether two connections that are open at the same time are given the same session: not in session mode."""
+async def _share_session(first: BoundedConnection, second: BoundedConnection) -> bool:
+    """Whether two open connections get the same session, which session mode excludes."""
     seen: set[str] = set()
     try:
         for _ in range(TRIES):
             seen.add(await _value(first, "SELECT pg_backend_pid()::text"))
             if await _value(second, "SELECT pg_backend_pid()::text") in seen:
                 return True
-    except psycopg.OperationalError:  # the second got no session while the first has the only one
+    except psycopg.OperationalError:  # the first holds the only session
         return False
     return len(seen) > 1
 
@@ -84,10 +83,10 @@ async def _connect(
 ) -> BoundedConnection:
     try:
         connection = await BoundedConnection.connect(
-            address, autocommit=True, **parameters(settings, address, pooled=pooled)
+            address, autocommit=True, **connection_options(settings, address, pooled=pooled)
         )
     except psycopg.Error as error:
-        raise ServiceUnavailable("database", reason(str(error), name)) from None
+        raise ServiceUnavailable("database", failure_reason(str(error), name)) from None
     stack.push_async_callback(connection.close)
     connection.limit = settings.DATABASE_TIMEOUT_SECONDS + GRACE_SECONDS
     connection.statement_timeout = round(settings.DATABASE_TIMEOUT_SECONDS * 1000) if pooled else 0
@@ -97,5 +96,5 @@ async def _connect(
 async def _value(connection: BoundedConnection, query: LiteralString) -> str:
     cursor = await connection.execute(query)
     row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - each query above gives one
+    assert row is not None  # noqa: S101 - each query above returns a row
     return str(row[0])

@@ -1,4 +1,4 @@
-"""Separates an answer from reasoning that a model writes into the same text, between tags such as <think>."""
+"""Separates answers from reasoning that a model writes into the same text, between tags such as <think>."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 _NAMES = ("think", "thinking", "thought", "reasoning")
 _TAG = re.compile(rf"<(/?)(?:{'|'.join(_NAMES)})>|\[(/?)THINK\]", re.IGNORECASE)
 _TAGS = [f"<{slash}{name}>" for slash in ("", "/") for name in _NAMES] + ["[think]", "[/think]"]
-# Models whose chat template writes the opening tag itself, so that their text begins inside the reasoning.
+# Models whose chat template contains the opening tag, so that their text begins inside the reasoning.
 _NO_OPENING_TAG = re.compile(r"(?:^|[^a-z0-9])(?:r1|qwq|thinking|reasoner)(?:[^a-z0-9]|$)", re.IGNORECASE)
 
 
 def starts_in_reasoning(model: str) -> bool:
-    """Whether the name of a model suggests that its text begins inside the reasoning."""
+    """Whether a model's name suggests that its text begins inside the reasoning."""
     return bool(_NO_OPENING_TAG.search(model))
 
 
 class ReasoningFilter:
-    """Takes the text of one response piece by piece, however its tags are split, and returns that of the answer.
+    """Filters the text of one response, piece by piece, down to the answer, however its tags are split.
 
-    With `withhold` it returns nothing before a closing tag. Without `tags` it returns all text as it is.
+    With `withhold` it returns nothing before a closing tag. Without `tags` it returns all text unchanged.
     """
 
     def __init__(self, *, tags: bool = True, withhold: bool = False) -> None:
         self._tags = tags
         self._withheld = withhold
         self._kept: list[str] = []  # while `_withheld`
-        self._pending = ""  # may be the beginning of a tag
+        self._pending = ""  # possibly the beginning of a tag
         self._inside = False
-        self._trims = False  # removes the space between a closing tag and the answer
+        self._trims = False  # strips the space between a closing tag and the answer
         self._answered = False
         self.lacks_opening_tag = False
 
-    def reasoning_is_apart(self) -> None:
-        """The provider sends the reasoning apart from the text, so that there is nothing to withhold."""
+    def stop_withholding(self) -> None:
+        """Withhold no text, because the provider sends the reasoning separately."""
         if self._withheld and not self._kept:
             self._withheld = False
 
     def add(self, text: str) -> tuple[bool, str]:
-        """Whether all that was returned so far was reasoning, and what comes now."""
+        """Whether all text returned so far was reasoning, and the new text."""
         if not self._tags:
             return False, text
         self._pending += text
@@ -67,7 +67,7 @@ class ReasoningFilter:
         return discards, returned + self._visible(ready)
 
     def end(self) -> str:
-        """The rest, once the text has ended. All of it, where text was withheld and no tag has come."""
+        """Return the rest at the end of the text, including withheld text if no tag followed."""
         rest, self._pending = self._pending, ""
         return self._release() + self._visible(rest)
 
@@ -89,14 +89,14 @@ class ReasoningFilter:
 
 
 def _length_of_beginning(text: str) -> int:
-    """How many characters at the end of the text may be the beginning of a tag."""
+    """How many characters at the end of the text may begin a tag."""
     start = max(text.rfind("<"), text.rfind("["))
     rest = text[start:].lower() if start >= 0 else ""
     return len(rest) if rest and any(tag.startswith(rest) for tag in _TAGS) else 0
 
 
 def without_reasoning(response: ModelResponse) -> ModelResponse:
-    """The response with the text of its answer alone, to be stored and sent back."""
+    """The response without reasoning in its texts, to be stored and sent back."""
     return replace(response, parts=[_answer_of(part) for part in response.parts])
 
 

@@ -1,4 +1,4 @@
-"""Runs the tools of a pydantic-ai toolset: arguments validated, time bounded, results as text. See `toolbox`."""
+"""Runs the tools of a pydantic-ai toolset with validated arguments, a timeout and results as text. See `toolbox`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class ToolCalls:
-    """The tools of one toolset. Raises `ValueError` for a tool that asks for what cannot be honoured here."""
+    """The tools of one toolset. Raises `ValueError` for a tool with a feature that is not supported here."""
 
     def __init__(self, toolset: FunctionToolset[ToolContext], settings: Settings) -> None:
         if prepared := [tool.name for tool in toolset.tools.values() if tool.prepare]:
@@ -38,7 +38,7 @@ class ToolCalls:
         self._toolset = toolset
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
         self._longest = settings.TOOL_RESULT_MAX_CHARACTERS
-        self._model = build_offline_model()  # a RunContext must have one; tools have no business with it
+        self._model = build_offline_model()  # required by RunContext, unused by tools
         self.definitions = tuple(
             ToolDefinition(
                 name=tool.name,
@@ -50,10 +50,10 @@ class ToolCalls:
         )
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        """Validate the arguments and run the tool. Whatever goes wrong is told in the outcome.
+        """Validate the arguments and run the tool. The outcome describes any failure.
 
-        Raises `ServiceUnavailable` where the tool could not reach the database: the turn cannot go on either, and the
-        call is made again when the turn is taken up again. A statement that takes too long is the tool's failure.
+        Raises `ServiceUnavailable` if the tool could not reach the database, which the turn needs too: the call is
+        repeated when the turn resumes. A statement that takes too long is a failure of the tool.
         """
         if call.name not in self._toolset.tools:
             names = ", ".join(self._toolset.tools) or "none"
@@ -69,9 +69,9 @@ class ToolCalls:
         except (ModelRetry, ToolFailed) as error:
             return ToolOutcome(self._text(error.message), failed=True)
         except (Exception, asyncio.CancelledError, SystemExit) as error:  # a tool may raise anything
-            if _is_given_up(error):
+            if _ends_turn(error):
                 raise
-            frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
+            frames = "".join(traceback.format_tb(error.__traceback__))  # without the message, which may quote contents
             log.error("tool_failed", tool=call.name, error=type(error).__name__, traceback=frames)
             return ToolOutcome("The tool failed.", failed=True)
 
@@ -87,12 +87,12 @@ class ToolCalls:
         text = content if isinstance(result, str) else to_json(content).decode()
         if len(text) <= self._longest:
             return text
-        note = f"\n[cut: {len(text)} characters are too many]"
+        note = f"\n[truncated: {len(text)} characters are too many]"
         return text[: self._longest - len(note)] + note
 
 
-def _is_given_up(error: BaseException) -> bool:
-    """Whether the call is to be left, and the tool has not failed. A tool may have cancelled what it awaited itself."""
+def _ends_turn(error: BaseException) -> bool:
+    """Whether the turn was cancelled or lost its database. A tool may also cancel its own tasks, and so fail."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
@@ -102,7 +102,7 @@ def _is_given_up(error: BaseException) -> bool:
 
 
 class _WrongArguments(Exception):
-    """Told to the model, so that it can correct them."""
+    """Reported to the model, so that it can correct the arguments."""
 
 
 async def _validated(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,9 +15,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from ..batching import Gathering
+from ..batching import Batcher
 from ..interfaces import Event, Quota, ServiceUnavailable, ServiceUnusable
-from .valkey_faults import denied, fault, is_denied
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -25,11 +25,10 @@ UNLIMITED = 2**31
 LAST_ID = f"{2**63}-0"
 OPEN_SECONDS = 1.0
 PROBE_SECONDS = 60
-REMOVED_SECONDS = 60  # by then, whoever still ran the turn has found that it is gone
+REMOVED_SECONDS = 60  # by then, a process that still runs the turn has noticed its removal
 
-
-# The times of the last hits, the oldest first, never more than the limit. Times are Valkey's own, in microseconds, so
-# that all processes go by one clock.
+# Keeps the times of the latest hits, oldest first, never more than the limit. Times are Valkey's own, in microseconds,
+# so that all processes share one clock.
 _HIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -50,9 +49,72 @@ return {1, limit - used - 1, window - (now - (oldest or now))}
 """
 _HIT_SHA = hashlib.sha1(_HIT.encode(), usedforsecurity=False).hexdigest()
 
+# Faults that only another setting or server can fix: the service does not start.
+_PERMANENT_FAULTS = {
+    r"^MOVED|^ASK |CROSSSLOT|hash to the same slot|CLUSTERDOWN|cluster mode": (
+        "REDIS_URL names a node of a cluster, which is not supported: name a server without cluster mode"
+    ),
+    r"DB index is out of range|invalid DB index": (
+        "the database number at the end of REDIS_URL does not exist on the server: use 0, or raise `databases` there"
+    ),
+    r"unknown command": (
+        "the server at REDIS_URL lacks required commands: is it a Sentinel? Name the primary, "
+        "Valkey 7.2 or Redis 6.2 or later"
+    ),
+}
+_TEMPORARY_FAULTS = {
+    r"^OOM|maxmemory": (
+        "Valkey is full: raise `maxmemory`, or set `maxmemory-policy` to volatile-lru, since all keys here expire"
+    ),
+    r"^READONLY|read only replica": "REDIS_URL names a replica, which accepts no writes: name the primary",
+    r"^LOADING|loading the dataset": "Valkey is still loading its data",
+    r"^MASTERDOWN|Link with MASTER": "REDIS_URL names a replica that has lost its primary: name the primary",
+    r"^MISCONF": "Valkey cannot save its data and so rejects writes: check its disk and its log",
+    r"^NOREPLICAS": "Valkey rejects writes because too few of its replicas are connected",
+    r"^BUSY |running a script": "Valkey is busy with a script that does not end: `SCRIPT KILL` ends it",
+    r"max number of clients": "Valkey accepts no more connections: raise `maxclients`",
+    r"WRONGPASS|NOAUTH|invalid username-password|Authentication required|invalid password|without any password": (
+        "Valkey rejects the user or the password of REDIS_URL"
+    ),
+    r"certificate verify failed|CERTIFICATE_VERIFY_FAILED": "the certificate of the server at REDIS_URL is not trusted",
+    r"WRONG_VERSION_NUMBER|wrong version number|record layer": (
+        "the server at REDIS_URL does not use TLS: begin the URL with redis://"
+    ),
+    r"Connect call failed|refused": "Valkey cannot be reached: nothing listens at the host and port of REDIS_URL",
+    r"^Error -|Name or service not known": "Valkey cannot be reached: the host of REDIS_URL is unknown",
+    r"Timeout connecting": "Valkey cannot be reached: the host of REDIS_URL does not answer",
+    r"[Tt]imeout|Timed out": "Valkey did not answer within REDIS_TIMEOUT_SECONDS",
+}
+_MISSING_PERMISSION = "the user of REDIS_URL lacks a permission"
+_DENIED = re.compile(r"NOPERM|ACL failure|has no permissions|No permissions to access")
+
+
+def _fault(service: str, error: Exception) -> ServiceUnavailable:
+    """The error to raise for one of redis-py; its reason names the setting to change."""
+    message = _message(error)
+    if _DENIED.search(message):
+        return ServiceUnusable(service, f"{_MISSING_PERMISSION}: {error}")
+    for faults, kind in ((_PERMANENT_FAULTS, ServiceUnusable), (_TEMPORARY_FAULTS, ServiceUnavailable)):
+        for pattern, sentence in faults.items():
+            if re.search(pattern, message):
+                return kind(service, sentence)
+    return ServiceUnavailable(service, message.splitlines()[0] if message else type(error).__name__)
+
+
+def _message(error: Exception) -> str:
+    code = getattr(error, "status_code", None) or ""  # redis-py removes it from the message
+    return f"{code} {error}".strip()
+
+
+def _missing_permissions(service: str, errors: Mapping[str, Exception]) -> ServiceUnusable:
+    """The error for commands, each with its keys, that the user may not run."""
+    scripts = {step: re.search(r"in script: .*'([^']+)' command", str(error)) for step, error in errors.items()}
+    steps = ", ".join(f"{step} (in it {found[1]})" if found else step for step, found in scripts.items())
+    return ServiceUnusable(service, f"{_MISSING_PERMISSION}: {steps}. Grant it with ACL SETUSER")
+
 
 class ValkeyService:
-    """What has a client of Valkey. The service is `service` in errors."""
+    """Base of the services on Valkey. Errors call the service `service`."""
 
     service = "cache"
 
@@ -61,10 +123,10 @@ class ValkeyService:
         self._client = Redis.from_url(
             settings.REDIS_URL.get_secret_value(),
             decode_responses=True,
-            max_connections=UNLIMITED,  # whoever waits for the events of a stream holds one
+            max_connections=UNLIMITED,  # each reader that waits for events holds one
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
-            retry=Retry(NoBackoff(), 1),  # one fresh connection in place of one that a restart of the server broke
+            retry=Retry(NoBackoff(), 1),  # one new connection to replace one that a server restart broke
         )
 
     async def open(self) -> None:
@@ -74,10 +136,10 @@ class ValkeyService:
         await self._client.aclose()
 
     async def ping(self) -> None:
-        """Do all that is ever asked of Valkey, on keys that no one else has.
+        """Run every command that the service uses, on keys of its own.
 
-        Raises `ServiceUnavailable`, and `ServiceUnusable` for a cluster, a database that is not there or missing
-        permissions. A cluster does not let one command name keys of several nodes, wherever they are.
+        Raises `ServiceUnavailable`, and `ServiceUnusable` for a cluster, a missing database or missing permissions. A
+        cluster rejects the last command wherever its keys are, since it names keys of several nodes.
         """
         value, stream, rate = "turn:probe:value", "turn:probe:stream", "rate:probe"
         pipeline = self._client.pipeline(transaction=False)
@@ -94,21 +156,25 @@ class ValkeyService:
         with self._errors():
             results = await pipeline.execute(raise_on_error=False)
         failed = {step: result for step, result in zip(steps, results, strict=True) if isinstance(result, Exception)}
-        lacking = {step: error for step, error in failed.items() if is_denied(error)}
+        denied = {step: error for step, error in failed.items() if _DENIED.search(_message(error))}
         for error in failed.values():
-            raise denied(self.service, lacking) if lacking else fault(self.service, error) from error
+            raise _missing_permissions(self.service, denied) if denied else _fault(self.service, error) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except RedisError as error:  # it is away, or refuses to write: out of memory, a replica, a full disk
-            raise fault(self.service, error) from error
+        except RedisError as error:
+            raise _fault(self.service, error) from error
 
 
 class ValkeyCache(ValkeyService):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._ttl = settings.REDIS_TTL
+
     async def open(self) -> None:
-        """Refuse a server that will never do. One that is down may come back: the process starts without it."""
+        """Raise `ServiceUnusable` for a server that cannot be used. One that is down may come back."""
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await self.ping()
@@ -116,10 +182,6 @@ class ValkeyCache(ValkeyService):
             raise
         except (ServiceUnavailable, TimeoutError):
             return
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._ttl = settings.REDIS_TTL
 
     async def get(self, key: str) -> str | None:
         with self._errors():
@@ -135,7 +197,7 @@ class ValkeyCache(ValkeyService):
 
 
 class ValkeyEventStream(ValkeyService):
-    """One Valkey stream each, capped at EVENTS_MAX_LENGTH and gone EVENTS_TTL_SECONDS after the last event."""
+    """Each stream is one Valkey stream, capped at EVENTS_MAX_LENGTH, that expires EVENTS_TTL_SECONDS after its end."""
 
     service = "event stream"
 
@@ -153,17 +215,16 @@ class ValkeyEventStream(ValkeyService):
         with self._errors():
             results = await pipeline.execute(raise_on_error=False)
         for result in results:
-            # Valkey refuses an id that is not above the last one: the event is there already, or its writer is late.
+            # Valkey rejects an id that is not above the last one: a repeated event, or a writer that is out of date.
             passed = isinstance(result, ResponseError) and "equal or smaller" in str(result)
             if isinstance(result, Exception) and not passed:
-                raise fault(self.service, result) from result
+                raise _fault(self.service, result) from result
 
     async def remove(self, streams: Sequence[str]) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for stream in streams:
             pipeline.delete(stream)
-            # No id that a writer gives comes after this one.
-            pipeline.xadd(stream, {"type": "stream.removed", "data": "{}"}, id=LAST_ID)
+            pipeline.xadd(stream, {"type": "stream.removed", "data": "{}"}, id=LAST_ID)  # writers' ids are all lower
             pipeline.expire(stream, REMOVED_SECONDS)
         with self._errors():
             await pipeline.execute()
@@ -180,17 +241,17 @@ class ValkeyEventStream(ValkeyService):
 
 
 class ValkeyRateLimiter(ValkeyService):
-    """A sliding window: in no 60 seconds, wherever they begin, more hits than the limit."""
+    """A sliding window: never more hits than the limit in any 60 seconds."""
 
     service = "rate limiter"
     window_seconds = 60
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._hits = Gathering(self._count)
+        self._batcher = Batcher(self._count)
 
     async def hit(self, key: str, limit: int) -> Quota:
-        return await self._hits.answer((key, limit))
+        return await self._batcher.call((key, limit))
 
     async def _count(self, hits: list[tuple[str, int]]) -> list[Quota]:
         with self._errors():
@@ -207,6 +268,6 @@ class ValkeyRateLimiter(ValkeyService):
             pipeline.evalsha(_HIT_SHA, 1, f"rate:{key}", str(limit), str(window))
         try:
             return await pipeline.execute()
-        except NoScriptError:  # Valkey is new or was restarted: nothing was counted
+        except NoScriptError:  # Valkey is new or was restarted, so nothing was counted
             await self._client.script_load(_HIT)
             return await self._run(hits)
