@@ -39,7 +39,7 @@ COUNTED = {
     "observability/instrumentation.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
     "observability/access_log.py": f"{INTEGRATION}metrics.py",
     "observability/metrics.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
-    "observability/queue_metrics.py": "tests/e2e/test_health_server.py::test_the_scheduler_tells_what_waits",
+    "observability/queue_metrics.py": "tests/e2e/test_health_server.py::test_the_scheduler_exports_the_queues",
     "processes/scheduler.py": f"{INTEGRATION}scheduler.py tests/e2e/test_health_server.py",
     "chat/budgets.py": f"{INTEGRATION}budgets.py",
     "chat/runner.py": f"{INTEGRATION}budgets.py",

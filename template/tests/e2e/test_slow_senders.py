@@ -1,4 +1,4 @@
-"""Requests that do not come to an end, over real sockets: each has a deadline (rule 13.1)."""
+"""Requests that never end, over real sockets: each has a deadline (rule 13.1)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 HEAD = b"POST /chat/sessions/none/messages HTTP/1.1\r\nHost: localhost\r\n"
 BODY = HEAD + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-PATIENCE = 30  # seconds after which a connection counts as left open
+PATIENCE = 30  # seconds until a connection counts as leaked
 
 
 def send_slowly(url: str, begin: bytes, drip: bytes = b"") -> bytes:
-    """What the process answers, until it closes the connection, to a request that goes on by `drip` and has no end."""
+    """Send `begin` and then `drip` again and again; returns all bytes until the process closes the connection."""
     parts = urlsplit(url)
     stop = Event()
     with socket.create_connection((parts.hostname or "", parts.port or 0), PATIENCE) as connection:
@@ -69,7 +69,7 @@ def web(processes: Processes) -> RunningProcess:
         (BODY, b" ", "The body did not arrive"),
     ],
 )
-def test_a_request_that_has_no_end_is_answered_408_and_closed(
+def test_an_endless_request_is_answered_408_and_closed(
     web: RunningProcess, api: Connect, begin: bytes, drip: bytes, detail: str
 ) -> None:
     authorization = api(web).http.headers["Authorization"]
@@ -82,19 +82,18 @@ def test_a_request_that_has_no_end_is_answered_408_and_closed(
     assert "Traceback" not in web.output
 
 
-def test_many_stalled_connections_end_and_others_are_served_meanwhile(web: RunningProcess, api: Connect) -> None:
+def test_many_stalled_connections_end_while_other_requests_are_served(web: RunningProcess, api: Connect) -> None:
     with ThreadPoolExecutor(60) as pool:
         stalled = [pool.submit(send_slowly, web.url, begin) for begin in (b"", HEAD, BODY) for _ in range(20)]
         assert api(web).http.get("/chat/sessions").status_code == 200
         answers = [one.result() for one in stalled]
-    assert all(not answer for answer in answers[:20])  # nothing was asked
+    assert all(not answer for answer in answers[:20])  # they sent nothing
     assert all(answer.startswith(b"HTTP/1.1 408 ") for answer in answers[20:40])
     assert all(answer.startswith(b"HTTP/1.1 40") for answer in answers[40:])  # 401 comes before the body
     assert scrape(web.url).total("http_requests_total", status="408") >= 20
 
 
-def test_a_body_that_nobody_reads_does_not_keep_the_connection(web: RunningProcess) -> None:
-    """The answer needs no body, and the request goes on for ever."""
+def test_an_endless_body_that_no_route_reads_does_not_keep_the_connection(web: RunningProcess) -> None:
     begin = b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     assert send_slowly(web.url, begin, b"x").startswith(b"HTTP/1.1 200 ")
 
@@ -105,7 +104,7 @@ def test_a_stream_of_events_outlasts_the_deadline(web: RunningProcess, api: Conn
     assert events[-1] == "turn.finished"
 
 
-def test_a_slow_sender_on_the_port_of_the_metrics_is_cut_off(processes: Processes) -> None:
+def test_a_slow_sender_on_the_metrics_port_is_disconnected(processes: Processes) -> None:
     url = address_of(processes.start("worker", LOG_FORMAT="json"))
     for drip in (b"x", b"\r\nx: y"):
         send_slowly(url, b"GET /health HTTP/1.1\r\nx: ", drip)
