@@ -153,6 +153,8 @@ tests/unit/test_health.py -> tests/unit/test_healthcheck.py
 tests/unit/test_conversation.py -> tests/unit/test_message_history.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
 {package}.management.accountability:record_act -> {package}.management.command_audit:record_action
+tests.support.rules.answers:tells_error -> agent_devtools.rules.routes:reveals_error
+tests.support.rules.check:told -> agent_devtools.rules.check:describe
 {package}.management.embedded:EmbeddedServer -> agent_devtools.dev_servers:DevServer
 {package}.management.embedded:EmbeddedServerError -> agent_devtools.dev_servers:DevServerError
 {package}.management.settings_reference:masked -> {package}.management.settings_view:masked

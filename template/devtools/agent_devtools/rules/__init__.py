@@ -1,4 +1,4 @@
-"""What the checks of the rules are made of, and the program that runs them: `python -m agent_devtools.rules`.
+"""The engine of the rules: helpers for checks, and the runner behind the command `rules`.
 
-Light on purpose: the static checks of all rules take less than three seconds.
+It imports little, so that the static checks of all rules take less than three seconds.
 """

@@ -1,4 +1,4 @@
-"""The program behind the command `rules`. Exit codes: 0 all hold, 1 a rule is broken, 2 they could not be run."""
+"""Runs the checks for the command `rules`. Exit codes: 0 no violation, 1 a violation, 2 the checks could not run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("asked", nargs="*", help="with --changed a commit; or: explain RULE")
     options = parser.parse_args(arguments)
     if options.fast or options.changed:
-        gc.disable()  # syntax trees stay to the end, and looking at them again and again takes a fifth of the time
-        atexit.register(gc.freeze)  # not at the end either
+        gc.disable()  # collecting the syntax trees, which are needed to the end, takes a fifth of the time
+        atexit.register(gc.freeze)  # not at exit either
     paths: set[str] | None = None
     try:
         match options.asked:

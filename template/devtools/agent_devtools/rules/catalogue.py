@@ -10,7 +10,7 @@ import yaml
 
 
 def _root() -> Path:
-    """The project around the working directory, which may be a copy; else the one that has this file."""
+    """Return the project around the working directory, which may be a copy, or the one with this file."""
     around = (Path.cwd(), *Path.cwd().parents)
     found = (folder for folder in around if (folder / "rules").is_dir() and (folder / "tests/rules").is_dir())
     return next(found, Path(__file__).parents[3])
@@ -27,9 +27,9 @@ def _translations() -> dict[str, str]:
 
 
 def say(message: str, /, **values: object) -> str:
-    """The message in the project's language, or in English where it has no translation.
+    """Return the message in the project's language, or in English without a translation.
 
-    `values` fill its braces; a value that is a phrase, such as "no token", is translated as well.
+    `values` fill its braces; values that are phrases, such as "no token", are translated too.
     """
     known = _translations()
     given = {name: known.get(value, value) if _is_phrase(value) else value for name, value in values.items()}

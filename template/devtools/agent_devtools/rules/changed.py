@@ -1,7 +1,7 @@
-"""The static checks of what differs from a commit: quick enough for a hook, and for an assistant after every edit.
+"""Runs the static checks on files that differ from a commit: fast enough for a hook, or after every edit.
 
-Python modules are looked at where they differ, with the modules that they import; all other files are looked at as a
-whole, because one of them may contradict another. Checks that need every module are left to `rules --fast`.
+Checks see the Python modules that differ, with those they import, and all other files, because one of them may
+contradict another. Checks that need every module run in `rules --fast` only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .flow import Flow
 from .project import File, Module, Project, Violation
 from .run import RULEBOOK, Check, Result, RunFailed, checked, is_plain, quiet, tests_of
 
-# Ask whether something is there at all, or follow it through every module.
+# Checks that look for something missing, or follow it through every module.
 NEED_ALL = {
     "documents-list-their-checks",
     "every-route-asks-who-is-there",
@@ -33,7 +33,7 @@ DECLARES_SETTINGS = re.compile(r"^class\s+\w*Settings\b", re.MULTILINE)
 
 
 class Changes(Project):
-    """The project as far as it differs: its modules are those that do."""
+    """A project whose modules are only those that differ."""
 
     def __init__(self, root: Path, differing: set[str]) -> None:
         super().__init__(root)
@@ -59,13 +59,13 @@ class Changes(Project):
 
 
 def _is_named(module: Module, texts: str) -> bool:
-    """Whether an import of these texts may be of the module."""
+    """Whether these texts may import the module."""
     stem = module.dotted.rpartition(".")[2]
     return f"import {stem}" in texts or f".{stem} import" in texts or f", {stem}" in texts
 
 
 def differing(reference: str) -> set[str]:
-    """The paths of files that differ from a commit, those that Git does not know yet among them."""
+    """Return the paths of files that differ from a commit, untracked files included."""
     commands = (
         ["git", "diff", "--name-only", "--relative", "-z", reference, "--"],
         ["git", "ls-files", "--others", "--exclude-standard", "-z"],
@@ -83,7 +83,7 @@ def differing(reference: str) -> set[str]:
 
 
 def run_changed(reference: str, wanted: list[str]) -> tuple[list[Result], set[str]]:
-    """What the checks find in the files that differ, and these files. Raises `RunFailed`, `DocumentError`."""
+    """Check the files that differ; return the results and these files. Raises `RunFailed`, `DocumentError`."""
     paths = differing(reference)
     project = Changes(ROOT, paths)
     results = []
@@ -98,7 +98,7 @@ def run_changed(reference: str, wanted: list[str]) -> tuple[list[Result], set[st
 
 
 def static_checks(rule: Rule) -> Iterator[tuple[str, Check]]:
-    """The checks of a rule that need the project and nothing else."""
+    """Yield the checks of a rule that need only the project."""
     for name, check in tests_of(rule):
         if not getattr(check, "is_running", False) and is_plain(check, {"project"}) and name not in NEED_ALL:
             yield name, check

@@ -51,7 +51,7 @@ def today() -> date:
 
 
 def granted(root: Path) -> list[Granted]:
-    """Those in force: complete, and not expired."""
+    """Return the exceptions that are complete and have not expired."""
     return [
         Granted(item["check"], tuple(item.get("paths", ["*"])), item["reason"], item["owner"], item["expires"])
         for item in _entries(root)
@@ -60,7 +60,7 @@ def granted(root: Path) -> list[Granted]:
 
 
 def problems(root: Path, known: set[str]) -> Iterator[Violation]:
-    """What is wrong with the entries, those that have expired among it. `known` are the names of all checks."""
+    """Yield the problems of the entries, expired ones included. `known` are the names of all checks."""
     file = File(root, FILE)
     starts = [number for number, line in enumerate(file.lines, 1) if line.strip() == "[[tool.rules.exceptions]]"]
     if _written(root) != _entries(root):
@@ -117,7 +117,7 @@ Parameters = ParamSpec("Parameters")
 
 
 class Broken(Exception):
-    """What a running check found broken: its message is the violation's; `values` fill its braces."""
+    """Raised by a running check that finds a violation. `values` fill the braces of the message."""
 
     def __init__(self, message: str, /, **values: object) -> None:
         super().__init__(say(message, **values))
@@ -125,7 +125,7 @@ class Broken(Exception):
 
 @dataclass
 class Outcome:
-    """What a check found, and what is to be done about it."""
+    """The findings of a check, and the remedy."""
 
     remedy: str
     violations: list[Violation] = field(default_factory=list)
@@ -138,18 +138,18 @@ OUTCOMES: dict[str, Outcome] = {}
 
 
 def name_of(function: str) -> str:
-    """A check's name: test_no_port_in_code is `no-port-in-code`."""
+    """Return the name of a check: `no-port-in-code` for test_no_port_in_code."""
     return function.removeprefix("test_").replace("_", "-")
 
 
 def check(
     remedy: str, *, at: tuple[str, str] | None = None
 ) -> Callable[[Callable[Parameters, Iterable[Violation] | None]], Callable[Parameters, None]]:
-    """Make a check of a test that yields violations; its name, without `test_`, is the check's.
+    """Turn a test that yields violations into a check, named after the test without `test_`.
 
-    With `at`, it is a running check, which needs servers and takes seconds: `--fast` leaves it out. It raises `Broken`,
-    and the violation is placed at the first line of the file `at[0]`, a path in the package, that the pattern `at[1]`
-    is found in: where to begin to look. `remedy` tells what to do.
+    With `at`, it is a running check, which starts servers and is skipped by `--fast`. It raises `Broken`; the violation
+    is reported in the file `at[0]`, a path in the package, at the first line that matches the pattern `at[1]`. `remedy`
+    is the advice that is printed with each violation.
     """
 
     def decorate(function: Callable[Parameters, Iterable[Violation] | None]) -> Callable[Parameters, None]:
@@ -159,7 +159,7 @@ def check(
             outcome = Outcome(say(remedy))
             try:
                 found = list(function(*args, **kwargs) or ())
-            except Exception as error:  # whatever ends a running check is told where to begin to look
+            except Exception as error:  # any failure of a running check is reported at its place
                 if at is None:
                     raise
                 file = File(ROOT, normpath(f"{Project(ROOT).package}/{at[0]}"))
@@ -184,10 +184,10 @@ def check(
 
                 rule = rule_of(Path(function.__code__.co_filename), name)
                 pytest.fail(
-                    "\n".join(told(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
+                    "\n".join(describe(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
                 )
 
-        # Not `running`: pytest takes attributes for keywords.
+        # Not named `running`: pytest treats attributes as keywords.
         checked.__dict__.update(find=find, is_running=at is not None)
         return checked
 
@@ -199,13 +199,13 @@ def _first_line(error: Exception) -> str:
 
 
 def rule_of(module: Path, check: str) -> Rule | None:
-    """The rule of a check of the module; none for the checks of the rulebook itself."""
+    """Return the rule of a check in the module; `None` for the checks of the rulebook itself."""
     path = module.relative_to(ROOT).as_posix() if module.is_relative_to(ROOT) else SHARED
     shared = (rule for rule in rules(ROOT) if rule.tests == SHARED and check in rule.checks)
     return next((rule for rule in rules(ROOT) if rule.tests == path), None) or next(shared, None)
 
 
-def told(violation: Violation, rule: Rule | None, name: str, remedy: str) -> str:
-    """A violation in one line: where, which rule, what, and what to do."""
+def describe(violation: Violation, rule: Rule | None, name: str, remedy: str) -> str:
+    """Return a violation as one line: place, rule, message and remedy."""
     law = say("rule {id}", id=rule.id) if rule else say("the rulebook")
     return f"{violation.path}:{violation.line}: {law} ({name}): {violation.message}{say('. ')}{remedy}"

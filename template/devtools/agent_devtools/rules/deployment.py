@@ -1,4 +1,4 @@
-"""How the project is deployed, as far as it says: YAML with line numbers, the processes that each file starts."""
+"""Reads how the project is deployed: YAML with line numbers, processes, containers and pods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMPONENT = "app.kubernetes.io/component"
 
 
 class Table(dict[Hashable, Any]):
-    """A mapping of YAML that knows the line of each key, and its own."""
+    """A YAML mapping that knows its own line and the line of each key."""
 
     def __init__(self) -> None:
         self.line = 1
@@ -38,7 +38,7 @@ class _Loader(yaml.CSafeLoader):
 
     @staticmethod
     def _join(node: yaml.MappingNode) -> None:
-        """Make one list of two under the same key, of which YAML would drop the first without a word."""
+        """Join two lists with the same key; YAML would silently drop the first."""
         lists: dict[object, yaml.SequenceNode] = {}
         for key, value in node.value:
             if isinstance(value, yaml.SequenceNode) and isinstance(key, yaml.ScalarNode):
@@ -48,11 +48,11 @@ class _Loader(yaml.CSafeLoader):
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.table)
-_Loader.add_multi_constructor("!", lambda *_: None)  # what only GitLab or Compose understands
+_Loader.add_multi_constructor("!", lambda *_: None)  # tags of GitLab and Compose
 
 
 def documents(file: File) -> list[Any]:
-    """The documents of a YAML file; mappings are of the class `Table`."""
+    """Return the documents of a YAML file, with mappings as `Table`."""
     return _documents(file.text)
 
 
@@ -64,7 +64,7 @@ def _documents(text: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Process:
-    """A process type as one file starts it."""
+    """A process type, as one file starts it."""
 
     type: str
     command: tuple[str, ...]
@@ -83,7 +83,7 @@ def procfile(project: Project) -> dict[str, tuple[str, ...]]:
 
 
 def composed(project: Project) -> list[Process]:
-    """The processes of this repository in compose.yaml and the files over it."""
+    """Return the processes of this repository in the compose files."""
     found: list[Process] = []
     for file in project.files(*COMPOSE):
         for document in documents(file):
@@ -113,20 +113,20 @@ def composed(project: Project) -> list[Process]:
 
 
 def interpolated(value: str) -> str:
-    """What Compose makes of a value where no variable is set: `${POOL:-5}` is 5."""
+    """Interpolate a value of Compose without variables: `${POOL:-5}` is 5."""
     return re.sub(r"\$\{\w+(?::?-([^}]*)|[^}]*)\}", lambda found: found[1] or "", value)
 
 
 def manifests(project: Project) -> Iterator[tuple[File, Table]]:
-    """Every object of the Kubernetes manifests."""
+    """Return every object of the Kubernetes manifests."""
     for file in project.files(*MANIFESTS):
         yield from ((file, document) for document in documents(file) if isinstance(document, Table))
 
 
 def deployed(project: Project) -> list[Process]:
-    """The processes that Kubernetes runs, with the most replicas that an autoscaler may make of each.
+    """Return the processes that Kubernetes runs, with the maximum of their autoscalers as replicas.
 
-    What others run beside them, in Deployments or containers of their own, is none.
+    Other programs in the same manifests are not included.
     """
     limits: dict[str, int] = {}
     for _, item in manifests(project):
@@ -141,7 +141,7 @@ def deployed(project: Project) -> list[Process]:
         if item.get("kind") != "Deployment" or "template" not in item.get("spec", {}):
             continue
         name = str(item["metadata"]["name"])
-        pod = item["spec"]["template"].get("spec") or Table()  # of which a patch may have any part
+        pod = item["spec"]["template"].get("spec") or Table()  # a patch may have any part of it
         for container in pod.get("containers", ()):
             command = (*container.get("command", ()), *container.get("args", ()))
             if container.get("name") not in PROCESS_TYPES and not any(
@@ -164,18 +164,18 @@ def deployed(project: Project) -> list[Process]:
 
 
 WORKLOADS = {"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet"}
-BUILT = "agent"  # the name of the image in the manifests; a release sets its digest
+BUILT = "agent"  # the image's name in the manifests; a release sets its digest
 
 
 @dataclass(frozen=True)
 class Container:
-    """`body` is its service or container; `pod` is the pod's spec, and `kind` the object's kind, in a manifest."""
+    """A container of a compose file or a manifest. `pod` is the pod's spec, and `kind` that of its object."""
 
     name: str
     file: File
     line: int
     body: Table
-    is_own: bool  # whether it runs this project's image
+    is_own: bool  # runs this project's image
     pod: Table | None = None
     kind: str = "service"
     is_initial: bool = False
@@ -186,13 +186,13 @@ class Container:
 
     @property
     def command(self) -> str:
-        """What it starts, as one line."""
+        """The command, as one line."""
         keys = ("entrypoint", "command") if self.pod is None else ("command", "args")
         return " ".join(word for key in keys for word in listed(self.body.get(key)))
 
     @property
     def environment(self) -> dict[str, tuple[int, str]]:
-        """Each variable that is set here, and where; a value that comes from elsewhere is empty."""
+        """The variables that are set here, with their lines; a value from elsewhere is empty."""
         found: dict[str, tuple[int, str]] = {}
         for item in self.body.get("env") or ():
             if isinstance(item, Table):
@@ -208,7 +208,7 @@ class Container:
         return found
 
     def line_of(self, *keys: str) -> int:
-        """The line of the first of these keys that the container has, else its own."""
+        """Return the line of the first of these keys in the container, or the container's own."""
         return next((self.body.lines[key] for key in keys if key in self.body.lines), self.line)
 
     def at(self, line: int, message: str, **values: object) -> Violation:
@@ -216,7 +216,7 @@ class Container:
 
 
 def listed(value: object) -> list[str]:
-    """A command as words: a list as it is, a text as a shell splits it."""
+    """Return a command as words; a string is split as by a shell."""
     if isinstance(value, list):
         return list(map(str, value))
     try:
@@ -227,7 +227,7 @@ def listed(value: object) -> list[str]:
 
 @lru_cache(maxsize=2)
 def services(project: Project) -> list[Container]:
-    """The services of every compose file."""
+    """Return the services of every compose file."""
     found = []
     for file in project.files(*COMPOSE):
         for document in documents(file):
@@ -254,7 +254,7 @@ def _is_own(project: Project, name: str, body: Table) -> bool:
 
 
 def pods(project: Project) -> Iterator[tuple[File, Table, Table]]:
-    """Every pod of the manifests: the file, the object that makes it, and the pod's spec."""
+    """Yield every pod of the manifests: the file, the object that creates it, and the spec."""
     for file, item in manifests(project):
         spec: Any = item.get("spec")
         if item.get("kind") not in WORKLOADS or not isinstance(spec, Table):
@@ -268,7 +268,7 @@ def pods(project: Project) -> Iterator[tuple[File, Table, Table]]:
 
 @lru_cache(maxsize=2)
 def in_pods(project: Project) -> list[Container]:
-    """The containers of every manifest."""
+    """Return the containers of every manifest."""
     return [
         Container(
             str(body.get("name")),

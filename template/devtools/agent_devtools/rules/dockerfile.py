@@ -1,4 +1,4 @@
-"""A Dockerfile as the checks read it: its instructions with line numbers, and its stages."""
+"""Reads Dockerfiles, and finds undeclared installations in commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEREDOC = re.compile(r"<<-?[\"']?(\w+)[\"']?")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An instruction: `text` has its arguments, continued lines joined."""
+    """An instruction; `text` has its arguments in one line."""
 
     line: int
     name: str
@@ -23,7 +23,7 @@ class Step:
 
     @property
     def command(self) -> str:
-        """What CMD, ENTRYPOINT, HEALTHCHECK or RUN starts, as one line; the exec form is joined by spaces."""
+        """The command of CMD, ENTRYPOINT, HEALTHCHECK or RUN, as one line."""
         text = re.sub(r"^(?:--\S+\s+)*", "", self.text)
         return re.sub(r'[\[\],"]+', " ", text).strip() if text.startswith("[") else text
 
@@ -44,7 +44,7 @@ class Dockerfile:
 
     @cached_property
     def steps(self) -> list[Step]:
-        """The instructions in their order."""
+        """The instructions in order."""
         found: list[Step] = []
         start, text, end = 0, "", ""
         for number, line in enumerate(self.file.lines, 1):
@@ -90,7 +90,7 @@ class Dockerfile:
 
     @property
     def final(self) -> list[Step]:
-        """The instructions of the stage that runs, and of the stages that it is built on."""
+        """The instructions of the final stage and of the stages it is based on."""
         chain = self.stages[-1:]
         while chain and (base := next((s for s in self.stages if s.name and s.name == chain[0].image.lower()), None)):
             if base in chain:
@@ -99,12 +99,12 @@ class Dockerfile:
         return [step for stage in chain for step in stage.steps] or self.steps
 
     def image(self, name: str) -> str:
-        """The image's name with the defaults of build arguments filled in."""
+        """Return the name of an image with the defaults of the build arguments."""
         return re.sub(r"\$\{?(\w+)(?::?-([^}]*))?\}?", lambda found: self.arguments.get(found[1], found[2] or ""), name)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What ENV sets in the stage that runs."""
+        """The variables that ENV sets in the final stage."""
         return {name: value for step in self.final if step.name == "ENV" for name, value in assigned(step.text)}
 
 
@@ -114,7 +114,7 @@ def _step(line: int, text: str) -> Step:
 
 
 def assigned(text: str) -> list[tuple[str, str]]:
-    """The names and values of ARG, ENV or LABEL; `ENV NAME value` as well."""
+    """Return the names and values of ARG, ENV or LABEL, in the form `ENV NAME value` too."""
     pairs = re.findall(r"([\w.-]+)=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)", text)
     if pairs:
         return [(name, value.strip("\"'")) for name, value in pairs]
@@ -123,13 +123,13 @@ def assigned(text: str) -> list[tuple[str, str]]:
 
 
 def dockerfiles(project: Project) -> list[Dockerfile]:
-    """Every Dockerfile of the project, whatever it is called."""
+    """Return every Dockerfile of the project, under any name."""
     files = project.files("*Dockerfile", "*Dockerfile.*", "*.Dockerfile", "*Containerfile", "*Containerfile.*")
     return [Dockerfile(file) for file in files if not file.name.endswith((".dockerignore", ".md"))]
 
 
 Fault = tuple[str, dict[str, object]]
-# Tools that build or install a project, which a project cannot lock for itself; still in an exact version.
+# Tools that build or install a project. A project cannot lock them, but needs an exact version of each.
 NEWEST = "installs {name} in whatever version is the newest"
 BUILDERS = {"build", "hatch", "hatchling", "pdm", "pip", "pipx", "poetry", "setuptools", "uv", "wheel"}
 FROM_FILES = {"-r", "--requirement", "-c", "--constraint", "--require-hashes", "-e", "--editable"}
@@ -151,7 +151,7 @@ TAKES_VALUE = {
 
 
 def unsaid(text: str, declared: set[str], *, where: str) -> Iterator[Fault]:
-    """What a command installs that is not declared. `where` is `image`, `builder` (a stage thrown away) or `ci`."""
+    """Yield undeclared installations of a command. `where` is `image`, `builder` (a discarded stage) or `ci`."""
     if re.search(
         r"\b(?:curl|wget)\b[^;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|z|da)?sh\b|\b(?:ba|z)?sh\s+(?:-c\s+)?[\"']?(?:<\(|\$\()\s*(?:curl|wget)",
         text,

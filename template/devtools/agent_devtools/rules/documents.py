@@ -1,4 +1,4 @@
-"""The rules as documents: rules/NN-name.md, and the owner's own in rules/local/."""
+"""Reads the documents of the rules: rules/NN-name.md, and the owner's own in rules/local/."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .project import Project
 
 LEVELS = {"mandatory", "forbidden", "advised"}
-SHARED = "tests/rules/test_shared.py"  # collects the checks of all packages
+SHARED = "tests/rules/test_shared.py"  # has the checks of all packages
 NAMES = ("[0-9][0-9]-*.md", "local/[0-9][0-9]-*.md")
 
 
 class DocumentError(Exception):
-    """A rule's document cannot be read. The message has its place and what to do."""
+    """Raised for an invalid document. The message contains its place and a remedy."""
 
     def __init__(self, place: str, message: str, /, **values: object) -> None:
         super().__init__(f"{place}:1: {say(message, **values)}")
@@ -33,7 +33,7 @@ class DocumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule by its front matter. `path` is relative to the project, as is `tests`, the module of its checks."""
+    """The front matter of a rule. `path` and `tests`, the module of its checks, are relative to the project."""
 
     id: str
     title: str
@@ -46,12 +46,12 @@ class Rule:
     headings: tuple[str, ...]
 
     def matches(self, wanted: str) -> bool:
-        """Whether `wanted` names it: by its id (9.1) or by its chapter (9)."""
+        """Whether `wanted` is the id of the rule (9.1) or its chapter (9)."""
         return wanted in {self.id, self.id.partition(".")[0]}
 
 
 def read(place: str, text: str, tests: str = "") -> Rule:
-    """The rule of the document at `place`. Raises `DocumentError` where the front matter is not that of a rule."""
+    """Parse the document at `place`. Raises `DocumentError` if the front matter is not that of a rule."""
     found = re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL)
     if not found:
         raise DocumentError(place, "there is no front matter: begin with --- and copy that of another rule.")
@@ -81,7 +81,7 @@ def read(place: str, text: str, tests: str = "") -> Rule:
 
 @cache
 def rules(root: Path) -> tuple[Rule, ...]:
-    """All rules, in the order of their files, the owner's own and those of packages last. Raises `DocumentError`."""
+    """Return all rules in the order of their files, then the owner's and those of packages. Raises `DocumentError`."""
     paths = [path for name in NAMES for path in sorted((root / "rules").glob(name))]
     own = [read(path.relative_to(root).as_posix(), path.read_text("utf-8")) for path in paths]
     return (*own, *_shared(root))
@@ -94,7 +94,7 @@ def _shared(root: Path) -> Iterator[Rule]:
 
 
 def shared_folders(root: Path) -> list[Path]:
-    """The folders of the packages that bring rules. Raises `DocumentError` for one that is not installed."""
+    """Return the folders of packages with rules. Raises `DocumentError` if one is not installed."""
     found = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"].get("rules", {}).get("packages", [])
     folders = []
     for name in found:
@@ -108,7 +108,7 @@ def shared_folders(root: Path) -> list[Path]:
 
 
 def shared_checks(root: Path) -> dict[str, Any]:
-    """The checks of those packages, by the names of their functions: all of modules `test_NN_name`."""
+    """Return the checks in the modules `test_NN_name` of those packages, by the names of their functions."""
     modules = [
         import_module(f"{folder.name}.{path.stem}")
         for folder in shared_folders(root)
@@ -118,5 +118,5 @@ def shared_checks(root: Path) -> dict[str, Any]:
 
 
 def rules_in(project: Project) -> tuple[Rule, ...]:
-    """The same for a project, as it may be planted in memory."""
+    """Return the rules of a project that may be changed in memory."""
     return tuple(read(file.path, file.text) for name in NAMES for file in project.files(f"rules/{name}"))

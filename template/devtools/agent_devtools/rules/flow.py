@@ -1,4 +1,4 @@
-"""Which constants an expression may hold."""
+"""The resolver: follows values and calls through all modules of the project."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SAME_TEXT = {"lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title",
 
 
 class Values(Origins):
-    """Follows constants as well."""
+    """Also follows constants."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
         super().__init__(modules)
         self._values: dict[int, frozenset[object]] = {}
 
     def values(self, node: ast.AST) -> frozenset[object]:
-        """The constants that the expression may hold; texts with `HOLE` for what is not known of them."""
+        """Return the possible constants of an expression; unknown parts of strings are `HOLE`."""
         key = id(node)
         if key in self._values:
             return self._values[key]
@@ -49,7 +49,7 @@ class Values(Origins):
         return found
 
     def texts(self, node: ast.AST) -> frozenset[str]:
-        """The texts that the expression may hold."""
+        """Return the possible strings of an expression."""
         return frozenset(value for value in self.values(node) if isinstance(value, str))
 
     def _constants(self, node: ast.AST) -> Iterable[object]:
@@ -118,7 +118,7 @@ class Values(Origins):
             yield from self._defined(origin)
 
     def items(self, node: ast.AST) -> Sequence[ast.expr]:
-        """The elements of the list, tuple, set or dictionary (its values) that the expression may be."""
+        """Return the elements of a list, tuple or set, or the values of a dictionary."""
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             return node.elts
         if isinstance(node, ast.Dict):
@@ -137,7 +137,7 @@ class Values(Origins):
             self._open.discard(mark)
 
     def assigned(self, node: ast.AST) -> list[ast.expr]:
-        """The expressions that a name or attribute was assigned, wherever in the project."""
+        """Return the expressions that are assigned to a name or attribute anywhere in the project."""
         mark = ("assigned", id(node))
         if mark in self._open:
             return []
@@ -223,7 +223,7 @@ def _filled(text: str, mark: str, parts: Sequence[str]) -> str:
 
 
 __all__ = ["HOLE", "Call", "Flow"]
-# Pass a function on with its arguments: how many of their own stand before it.
+# Functions that call another one with its arguments, and how many of their own come first.
 PASSING = {
     "functools.partial": 0,
     "asyncio.to_thread": 0,
@@ -240,7 +240,7 @@ PASSING = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call, or a function passed on with its arguments: `to_thread(run, x)` is the call `run(x)` as well."""
+    """A call, or a function passed with its arguments: `to_thread(run, x)` is also the call `run(x)`."""
 
     module: Module
     node: ast.Call
@@ -248,7 +248,7 @@ class Call:
     args: tuple[ast.expr, ...]
 
     def argument(self, name: str, position: int | None = None) -> ast.expr | None:
-        """The argument given by its name, or at the position."""
+        """Return the argument with this name or position."""
         named = next((word.value for word in self.node.keywords if word.arg == name), None)
         if named is None and position is not None and position < len(self.args):
             return self.args[position]
@@ -256,14 +256,14 @@ class Call:
 
 
 class Flow(Values):
-    """Follows values through all modules. Answers are remembered: ask as often as you like."""
+    """Follows values through all modules. Results are cached."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
         super().__init__(modules)
         self._calls: dict[str, list[Call]] = {}
 
     def imports(self, module: Module) -> list[tuple[ast.AST, str]]:
-        """What a module imports, by statements and by `importlib`: the place and the dotted name."""
+        """Yield the imports of a module, `importlib` included: the node and the dotted name."""
         found: list[tuple[ast.AST, str]] = []
         for node in module.all(ast.Import):
             found += [(node, alias.name) for alias in node.names]
@@ -279,7 +279,7 @@ class Flow(Values):
         return found
 
     def calls(self, module: Module) -> list[Call]:
-        """The calls of a module, those of functions that are passed on among them."""
+        """Return the calls in a module, including those of functions passed as arguments."""
         if module.dotted not in self._calls:
             self._calls[module.dotted] = [call for node in module.all(ast.Call) for call in self._call(module, node)]
         return self._calls[module.dotted]
@@ -299,10 +299,10 @@ class Flow(Values):
     # Derivation
 
     def reaches(self, node: ast.AST, wanted: Callable[[ast.AST], bool], *, conditions: bool = True) -> bool:
-        """Whether the value of the expression comes from one that is `wanted`.
+        """Whether the value of an expression may come from a `wanted` one.
 
-        It does so by itself, or through names, properties and results of own functions; without `conditions`, what a
-        value is only chosen by does not count.
+        Follows names, properties and results of the project's functions. Without `conditions`, the conditions that
+        select a value do not count.
         """
         seen: set[int] = set()
         pending = [node]

@@ -1,4 +1,4 @@
-"""What may weaken the checks of a change: in CI, and in the configuration of the tools."""
+"""Finds weakened checks of changes: in CI, and in the configuration of pytest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .deployment import Table
 from .pipelines import Command, Job, is_narrow, jobs
 from .project import File, Project, Violation
 
-# The commands that CI has to run before a change lands.
+# The commands that CI must run before a change is merged.
 REQUIRED = {
     "pytest": r"\bpytest\b",
     "ruff check": r"\bruff check\b",
@@ -29,7 +29,7 @@ GATE = re.compile(
 GATE_ACTION = re.compile(
     r"anchore/scan-action|zizmor|gitleaks|trivy|codeql-action/analyze|dependency-review|pre-commit"
 )
-# Files that CI may hand the work to.
+# Files to which CI may delegate.
 DELEGATES = (
     "Makefile",
     "justfile",
@@ -57,7 +57,7 @@ FORGIVING = [
     ),
 ]
 HOOKLESS = re.compile(r"\bgit (?:commit|push|merge)\b.*(?:--no-verify|\s-n\b)|\bSKIP=\w+.*\bgit commit")
-# Options of pytest that leave tests or coverage out, and how many words they take.
+# Options of pytest that skip tests or coverage, and the number of their arguments.
 NARROWING = {
     "-k",
     "--ignore",
@@ -82,7 +82,7 @@ def commands(found: list[Job]) -> Iterator[Command]:
 
 
 def gate_of(text: str) -> str:
-    """The gate that a command runs, if it is one."""
+    """Return the gate that a command runs, if any."""
     if re.match(r"\s*(?:echo|printf|uv add|uv sync|pip install|#)", text):
         return ""
     found = GATE.search(text)
@@ -90,7 +90,7 @@ def gate_of(text: str) -> str:
 
 
 def forgiven(project: Project) -> Iterator[Violation]:
-    """Where CI goes on although a check has failed, or does not run it."""
+    """Yield places where CI continues after a failed check, or skips it."""
     found = jobs(project)
     always = {gate_of(command.text) for command in commands(found) if not is_narrow(command.step.get("if"))}
     for job in found:
@@ -118,7 +118,7 @@ def _job(job: Job) -> Iterator[Violation]:
 
 
 def _step(job: Job, step: Table, always: set[str]) -> Iterator[Violation]:
-    """A step that may fail, or is left out while `always`, which other steps run, lacks its check."""
+    """Yield a step that may fail, or is skipped although no step that always runs has its check."""
     if step.get("continue-on-error"):
         message = "the step may fail, and the job {job} passes all the same"
         yield job.file.at(step.lines["continue-on-error"], message, job=job.name)
@@ -129,7 +129,7 @@ def _step(job: Job, step: Table, always: set[str]) -> Iterator[Violation]:
 
 
 def _commands(job: Job) -> Iterator[Violation]:
-    loose = None  # the step in which the shell goes on after a failure
+    loose = None  # the step in which the shell continues after a failure
     for command in job.commands:
         if re.search(r"\bset \+e\b|\bset \+o (?:errexit|pipefail)\b|\btrap\s.*exit 0", command.text):
             loose = command.step
@@ -143,13 +143,13 @@ def _commands(job: Job) -> Iterator[Violation]:
 
 
 def _never(condition: object) -> bool:
-    """Whether the condition of a job is false, whatever happens."""
+    """Whether the condition of a job is always false."""
     text = re.sub(r"^\$\{\{|\}\}$", "", str(condition).strip()).strip().lower()
     return bool(re.fullmatch(r"false|0|''", text) or re.search(r"&&\s*false|^false\s*&&", text))
 
 
 def missing(project: Project) -> Iterator[Violation]:
-    """The checks that no job runs before a change lands."""
+    """Yield the checks that no job runs before a change is merged."""
     found = jobs(project)
     if not found:
         return
@@ -175,7 +175,7 @@ def missing(project: Project) -> Iterator[Violation]:
 
 
 def narrowings(text: str) -> list[str]:
-    """What narrows a command of pytest: options that leave something out, and paths."""
+    """Yield the options and paths that narrow a pytest command."""
     try:
         words = shlex.split(text.split("pytest", 1)[1], comments=True)
     except (ValueError, IndexError):
@@ -220,7 +220,7 @@ def _threshold(word: str) -> float | None:
 
 
 def _together(project: Project, texts: list[str]) -> bool:
-    """Whether several commands of pytest, each for some folders, run all tests and count coverage."""
+    """Whether several pytest commands together run all folders and measure coverage."""
     if any("--no-cov" in text or _weak(text) for text in texts):
         return False
     paths = {word.rstrip("/").removeprefix("./") for text in texts for word in narrowings(text)}
@@ -235,7 +235,7 @@ def _weak(text: str) -> bool:
 
 
 def option_faults(file: File, options: list[str]) -> Iterator[Violation]:
-    """Options of pytest in pyproject.toml that leave tests or coverage out."""
+    """Yield options of pytest in pyproject.toml that skip tests or coverage."""
     for number, option in enumerate(options):
         name, _, value = option.partition("=")
         following = options[number + 1] if number + 1 < len(options) else ""

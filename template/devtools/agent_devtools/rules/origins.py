@@ -1,4 +1,4 @@
-"""Which dotted origin an expression may have."""
+"""Resolves expressions to the dotted names they may stand for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .scopes import FUNCTIONS, Binding, Scope, opened, scope_at
 if TYPE_CHECKING:
     from .project import Module
 
-HOLE = "\ufffc"  # stands in a text for a part that is not known
-DEPENDENCIES = "of "  # before the type T of a `RunContext[T]`: its attribute `deps` is one
-MOST = 24  # values of one expression that are followed
+HOLE = "\ufffc"  # replaces the unknown part of a string
+DEPENDENCIES = "of "  # marks the `RunContext[T]` whose attribute `deps` has the type T
+MOST = 24  # the maximum number of values followed for an expression
 DEEPEST = 40
 NOTHING: frozenset[str] = frozenset()
 IMPORTERS = {"importlib.import_module", "importlib.__import__", "__import__", "pytest.importorskip"}
@@ -21,7 +21,7 @@ PROPERTIES = {"property", "functools.cached_property", "pydantic.computed_field"
 
 
 class Origins:
-    """Follows values through the modules given. Answers are remembered: ask as often as you like."""
+    """Follows values through modules. Results are cached."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
         self._modules = {module.dotted: module for module in modules}
@@ -33,7 +33,7 @@ class Origins:
     # Origins
 
     def origins(self, node: ast.AST) -> frozenset[str]:
-        """The dotted names that the expression may be; none where nothing is known."""
+        """Return the dotted names that an expression may stand for; none if unknown."""
         key = id(node)
         if key in self._origins:
             return self._origins[key]
@@ -45,7 +45,7 @@ class Origins:
             found = frozenset(list(self._origin(node))[:MOST])
         finally:
             self._open.discard(mark)
-        if not self._open or found:  # what a circle cut short may be more in another place
+        if not self._open or found:  # elsewhere, an expression in a cycle may have more origins
             self._origins[key] = found
         return found
 
@@ -115,7 +115,7 @@ class Origins:
             yield from self.origins(value)
 
     def _instances(self, annotation: ast.expr) -> Iterator[str]:
-        """Instances of what an annotation names: `Path | None` is a `Path`, `Annotated[Path, ...]` one as well."""
+        """Return instances of the types in an annotation, such as `Path | None` or `Annotated[Path, ...]`."""
         if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
             try:
                 parsed = ast.parse(annotation.value, mode="eval").body
@@ -139,7 +139,7 @@ class Origins:
             yield from (f"{origin}()" for origin in self.origins(annotation))
 
     def _passed(self, scope: Scope, node: ast.arg) -> Iterator[ast.expr]:
-        """The default of a parameter, and what the calls of the same module give for it."""
+        """Return the default of a parameter and its arguments in calls within the module."""
         function = scope.node
         if not isinstance(function, FUNCTIONS):
             return
@@ -163,7 +163,7 @@ class Origins:
                     yield value
 
     def _called_by_name(self, module: Scope, name: str) -> list[ast.Call]:
-        """The calls of a function or method by its name in a module."""
+        """Return the calls of a function or method in a module, by its name."""
         if module.name not in self._callers:
             found = self._callers[module.name] = {}
             for node in self._modules[module.name].all(ast.Call):
@@ -179,7 +179,7 @@ class Origins:
                 yield from self.follow(f"{origin}.{name}")
 
     def follow(self, dotted: str) -> Iterator[str]:
-        """The dotted name, and what it stands for where it is a name of this project."""
+        """Return the dotted name and, if the project defines it, its origins."""
         yield dotted
         mark = ("follow" + dotted, 0)
         if mark in self._open:
@@ -195,7 +195,7 @@ class Origins:
             self._open.discard(mark)
 
     def _method(self, node: ast.AST) -> Iterator[str]:
-        """What a property is; nothing more for any other method."""
+        """Return the origins of a property; nothing for any other method."""
         if self.is_property(node):
             for value in opened(node).returns:
                 yield from self.origins(value)
@@ -205,11 +205,11 @@ class Origins:
         return any(self.origins(item) & PROPERTIES for item in decorators)
 
     def is_module(self, dotted: str) -> bool:
-        """Whether the dotted name is a module of this project."""
+        """Whether the project has a module with this dotted name."""
         return dotted in self._modules
 
     def defined_once(self, dotted: str) -> Iterator[tuple[Scope, list[Binding]]]:
-        """The same as `definitions`; nothing while the name is being followed: modules may import in a circle."""
+        """As `definitions`, but empty while the name is being followed: imports may be circular."""
         mark = (f"defined {dotted}", 0)
         if mark not in self._open:
             self._open.add(mark)
@@ -219,7 +219,7 @@ class Origins:
                 self._open.discard(mark)
 
     def definitions(self, dotted: str) -> list[tuple[Scope, list[Binding]]]:
-        """Where this project binds the dotted name: in a module, or in a class and its bases."""
+        """Return the bindings of a dotted name in a module, or in a class and its bases."""
         head = dotted
         parts: list[str] = []
         while head and head not in self._modules:
@@ -251,7 +251,7 @@ class Origins:
                             yield from self._members(self._modules[head].survey.top, last, name, depth + 1)
 
     def _kept(self, module: Scope, owner: ast.AST, name: str) -> list[Binding]:
-        """What methods of the class assign to the attribute of `self`."""
+        """Return the values that methods of a class assign to an attribute of `self`."""
         if module.name not in self._attributes_of:
             found = self._attributes_of[module.name] = {}
             for node in self._modules[module.name].all(ast.Assign, ast.AnnAssign):
@@ -265,7 +265,7 @@ class Origins:
         return self._attributes_of[module.name].get((id(owner), name), [])
 
     def _path_of(self, node: ast.AST) -> str:
-        """The dotted name of a function or class of this project."""
+        """Return the dotted name of a function or class of the project."""
         name = getattr(node, "name", "<lambda>")
         scope: Scope | None = scope_at(node)
         while scope is not None and scope.parent is not None:
@@ -291,7 +291,7 @@ class Origins:
                 yield from (found for value in self.results(origin) for found in self.origins(value))
 
     def results(self, origin: str) -> Iterator[ast.expr]:
-        """What the own function of this dotted name returns."""
+        """Return the values that a function of the project returns."""
         for _, bindings in self.definitions(origin):
             for binding in bindings:
                 if binding.kind == "def" and isinstance(binding.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -309,5 +309,5 @@ class Origins:
                 yield f"{origin}[]"
 
     def texts(self, node: ast.AST) -> frozenset[str]:
-        """The texts that the expression may hold."""
+        """Return the possible strings of an expression."""
         raise NotImplementedError

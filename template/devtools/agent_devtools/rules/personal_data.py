@@ -1,4 +1,4 @@
-"""Tables of the agent that hold what is an owner's, and whether `export` and `erase` reach them (rule 13.1)."""
+"""Finds the agent's tables with personal data, and whether `export` and `erase` cover them (rule 13.1)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ADD = re.compile(
 DROP = re.compile(rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_TABLE}", re.IGNORECASE)
 DELETES = r"(?:DELETE\s+FROM|UPDATE)\s+(?:ONLY\s+)?(?:\w+\.)?\"?{table}\b"
 READS = r"(?:FROM|JOIN)\s+(?:ONLY\s+)?(?:\w+\.)?\"?{table}\b"
-PLATFORM = {"users", "chat_sessions", "turns"}  # what `erase` deletes, and all that goes with it
+PLATFORM = {"users", "chat_sessions", "turns"}  # `erase` deletes from these, with all that cascades
 
 
 @dataclass
 class Table:
-    """A table that a migration of the agent creates. `line` is that of its first column that holds an owner."""
+    """A table that a migration of the agent creates. `line` is that of its first column with an owner."""
 
     module: Module
     line: int
@@ -41,7 +41,7 @@ class Table:
 
 
 def unreached(project: Project) -> Iterator[Violation]:
-    """Each table with an owner that `export` does not read, or `erase` leaves as it is."""
+    """Yield each table with an owner that `export` does not read, or that `erase` does not change."""
     exported, erased = reached(project, "kind"), reached(project, "erasure")
     known = tables(project)
     for name, table in known.items():
@@ -54,7 +54,7 @@ def unreached(project: Project) -> Iterator[Violation]:
 
 
 def tables(project: Project) -> dict[str, Table]:
-    """Those that hold what is an owner's, by their names."""
+    """Return the tables with a column for an owner, by their names."""
     found: dict[str, Table] = {}
     for module in sorted(project.modules("migrations/agent"), key=lambda each: each.path):
         for function in module.all(ast.FunctionDef):
@@ -65,7 +65,7 @@ def tables(project: Project) -> dict[str, Table]:
 
 
 def reached(project: Project, decorator: str) -> str:
-    """All text that functions registered by `decorator` (`kind` or `erasure`) use, and those that they call."""
+    """Return the strings in functions registered by `decorator` (`kind` or `erasure`), and in those they call."""
     functions = _functions(project)
     waiting = [
         function
@@ -93,7 +93,7 @@ def reads(texts: str, table: str) -> bool:
 
 
 def is_erased(texts: str, table: str, known: dict[str, Table]) -> bool:
-    """Whether its rows are deleted or overwritten, or go with those of a table that they refer to."""
+    """Whether the rows of a table are deleted or overwritten, directly or by a cascade."""
     if re.search(DELETES.format(table=re.escape(table)), texts, re.IGNORECASE):
         return True
     parents = known[table].cascades_from - {table} if table in known else set()
@@ -121,7 +121,7 @@ def _read_sql(module: Module, function: ast.FunctionDef, found: dict[str, Table]
 
 
 def _columns(sql: str, start: int) -> list[tuple[int, str]]:
-    """The parts between the brackets that open before `start`, each with its place."""
+    """Yield the parts between the brackets before `start`, with their positions."""
     depth, begin, parts = 1, start, []
     for place in range(start, len(sql)):
         depth += {"(": 1, ")": -1}.get(sql[place], 0)
@@ -140,7 +140,7 @@ def _is_personal(column: str) -> bool:
 
 
 def _read_calls(module: Module, function: ast.FunctionDef, found: dict[str, Table]) -> None:
-    """What `op.create_table`, `op.add_column` and `op.drop_table` of Alembic name."""
+    """Read the calls of Alembic: `op.create_table`, `op.add_column` and `op.drop_table`."""
     for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
         what = named(call.func).rpartition(".")[2]
         if what not in {"create_table", "add_column", "drop_table"} or not call.args:
@@ -173,7 +173,7 @@ def _registers(node: ast.expr, decorator: str) -> bool:
     return isinstance(node, ast.Call) and named(node.func).rpartition(".")[2] == decorator
 
 
-# The tables that hold an owner by the name of a column, or refer to a table of the platform that does.
+# Tables with an owner: by the name of a column, or by a reference to one of the platform's tables.
 TABLES_OF_OWNERS = f"""
     SELECT DISTINCT relname FROM pg_class
     JOIN pg_namespace ON pg_namespace.oid = relnamespace AND nspname = current_schema()
@@ -183,12 +183,12 @@ TABLES_OF_OWNERS = f"""
         attname ~* '^({PERSONAL.pattern})$'
         OR confrelid::regclass::text IN ('users', 'chat_sessions', 'turns')
     )
-"""  # noqa: S608 - a pattern from above
+"""  # noqa: S608 - a constant pattern
 SCANS = "SELECT relname, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) FROM pg_stat_user_tables"
 
 
 def reach(processes: Processes) -> None:
-    """Raises `Broken` for a table of the agent with an owner that one of the commands does not read."""
+    """Run `export` and `erase`. Raises `Broken` for a table with an owner that one of them does not read."""
     from tests.support.databases import new_database, rows
 
     with new_database(processes.environment["DATABASE_URL"]) as url:
@@ -203,7 +203,7 @@ def reach(processes: Processes) -> None:
             if there.command(*command).exit_code:
                 raise Broken("the command {command} fails", command=command[0])
             deadline = time.monotonic() + 30
-            while (after := dict(rows(url, SCANS)))["users"] == before["users"]:  # counted when its session has ended
+            while (after := dict(rows(url, SCANS)))["users"] == before["users"]:  # counted once the session has ended
                 if time.monotonic() > deadline:
                     raise Broken("the command {command} does not even look for the owner", command=command[0])
                 time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The jobs of CI as the checks read them: GitHub's workflows and GitLab's pipeline in one form."""
+"""Reads the jobs of CI: GitHub's workflows and GitLab's pipeline in one form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .project import File, Project, Violation
 WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml")
 ACTIONS = (".github/actions/*/action.yml", ".github/actions/*/action.yaml")
 GITLAB = (".gitlab-ci.yml", ".gitlab/*.yml", ".gitlab-ci/*.yml")
-# Keywords of GitLab that look like jobs.
+# Keywords of GitLab that are not jobs.
 NO_JOB = {
     "default",
     "include",
@@ -27,13 +27,13 @@ NO_JOB = {
     "before_script",
     "pages",
 }
-# Events that start the checks of a change. A called workflow runs as its caller does.
+# Events for changes. A called workflow runs when its caller does.
 BEFORE_A_CHANGE = {"pull_request", "push", "merge_group", "workflow_call"}
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line that a job runs; `text` has continued lines joined."""
+    """A command of a job; `text` is one line."""
 
     job: Job
     line: int
@@ -79,13 +79,13 @@ class Job:
 
     @property
     def uses(self) -> list[tuple[int, str]]:
-        """The actions and workflows that it uses."""
+        """Yield the actions and workflows that the job uses."""
         own = [(self.body.lines["uses"], str(self.body["uses"]))] if "uses" in self.body else []
         return own + [(step.lines["uses"], str(step["uses"])) for step in self.steps if "uses" in step]
 
     @property
     def runs_before_a_change(self) -> bool:
-        """Whether a change waits for it: neither by a schedule, nor by hand, nor never."""
+        """Whether the job runs for every change: not scheduled, manual or disabled."""
         if self.is_github:
             return bool(triggers(self.document) & BEFORE_A_CHANGE) and not is_narrow(self.body.get("if"))
         if self.name.startswith(".") or self.body.get("when") in {"manual", "never", "delayed"}:
@@ -106,7 +106,7 @@ def _flat(value: object) -> Iterator[str]:
 
 
 def _lines(file: File, start: int, text: str) -> Iterator[tuple[int, str]]:
-    """The commands of a script, each with the line of the file that it begins in."""
+    """Yield the commands of a script, with the lines of the file where they begin."""
     number = start
     for raw in re.sub(r"\\\n\s*", " ", text).splitlines():
         line = raw.strip()
@@ -118,7 +118,7 @@ def _lines(file: File, start: int, text: str) -> Iterator[tuple[int, str]]:
 
 
 def triggers(document: Table) -> set[str]:
-    """The events that start a workflow. YAML reads the key `on` as true."""
+    """Return the events that start a workflow. YAML parses the key `on` as true."""
     on: Any = document.get("on", document.get(True))
     if isinstance(on, str):
         return {on}
@@ -126,7 +126,7 @@ def triggers(document: Table) -> set[str]:
 
 
 def is_narrow(condition: object) -> bool:
-    """Whether a condition keeps a job or a step from running for a change."""
+    """Whether a condition may skip a job or step for a change."""
     if condition is None:
         return False
     text = re.sub(r"^\$\{\{|\}\}$", "", str(condition).strip()).strip().lower()
@@ -146,7 +146,7 @@ def is_narrow(condition: object) -> bool:
 
 @lru_cache(maxsize=2)
 def jobs(project: Project) -> list[Job]:
-    """Every job of every pipeline."""
+    """Return every job of every pipeline."""
     found = []
     for file in project.files(*WORKFLOWS):
         for document in documents(file):
@@ -164,14 +164,14 @@ def jobs(project: Project) -> list[Job]:
 
 
 def needs(job: Job) -> set[str]:
-    """The names of the jobs that it waits for, by name."""
+    """Return the names of the jobs that a job waits for."""
     given = job.body.get("needs")
     each = [given] if isinstance(given, str) else given if isinstance(given, list) else []
     return {str(item.get("job")) if isinstance(item, Table) else str(item) for item in each}
 
 
 def ancestors(job: Job, all_jobs: list[Job]) -> list[Job]:
-    """The jobs of the same workflow that have to succeed before it."""
+    """Return the jobs of the same workflow that must succeed before a job."""
     beside = {other.name: other for other in all_jobs if other.file.path == job.file.path}
     before, queue = set[str](), [job]
     while queue:

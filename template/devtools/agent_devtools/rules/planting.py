@@ -1,4 +1,4 @@
-"""For tests of rules: plant code in memory, and see what a check finds.
+"""Tests rules: plants code in memory and returns the findings of a check.
 
 from tests.rules.local import test_01_tools as rule
 from agent_devtools.rules.planting import find
@@ -26,17 +26,17 @@ Check = Callable[..., Any]
 @cache
 def _whole() -> Project:
     project = Project(ROOT)
-    project.modules("src", "devtools", "tests")  # read once: what is planted later shares them
+    project.modules("src", "devtools", "tests")  # read once, and shared by all later calls
     return project
 
 
 def find(check: Check, files: Mapping[str, str | None]) -> list[Violation]:
-    """What the check finds in this project where `files` are changed in memory; `None` removes one. In their order."""
+    """Return the sorted findings of a check after changing `files` in memory; `None` removes a file."""
     return _found(check, _whole().planted(files))
 
 
 def find_all(files: Mapping[str, str | None]) -> set[tuple[str, int, str]]:
-    """What all static checks find: paths, lines and names of checks."""
+    """Return the findings of all static checks: paths, lines and names of checks."""
     project = _whole().planted(files)
     return {(each.path, each.line, name) for name, check in static_checks().items() for each in _found(check, project)}
 
@@ -48,7 +48,7 @@ def _found(check: Check, project: Project) -> list[Violation]:
 
 @cache
 def static_checks() -> dict[str, Check]:
-    """Every check of the project that asks for nothing but the project itself, by its name."""
+    """Return every check that needs only the project, by its name."""
     paths = sorted((ROOT / "tests/rules").rglob("test_*.py"))
     modules = [import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
     return {name_of(name): check for module in modules for name, check in _checks(module)}

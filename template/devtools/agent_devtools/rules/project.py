@@ -1,4 +1,4 @@
-"""The project as the checks read it: every tracked file, Python modules as syntax trees, the settings."""
+"""The project as checks see it: its tracked files, Python modules as syntax trees, and settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IGNORED = {".git", ".venv", "node_modules", "__pycache__", "build", "dist", "htm
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What breaks a rule, and where. `path` is relative to the project; `line` counts from 1."""
+    """A place that breaks a rule. `path` is relative to the project; `line` starts at 1."""
 
     path: str
     line: int
@@ -36,7 +36,7 @@ class Violation:
 
 
 class Unfinished(Violation):
-    """A violation that work in progress has for a while: a warning, and an error where CI is set."""
+    """A violation that is normal for work in progress: a warning, but an error if CI is set."""
 
 
 class File:
@@ -53,7 +53,7 @@ class File:
 
     @cached_property
     def text(self) -> str:
-        """The text; a byte that is not UTF-8 becomes a replacement character."""
+        """The text; invalid UTF-8 becomes replacement characters."""
         return self.absolute.read_text("utf-8", errors="replace") if self._planted is None else self._planted
 
     @cached_property
@@ -61,11 +61,11 @@ class File:
         return self.text.splitlines()
 
     def at(self, line: int, message: str, /, **values: object) -> Violation:
-        """A violation. `values` fill the braces of `message`, which is translated where rules/ has a translation."""
+        """Return a violation. `message` is translated if rules/ has a translation; `values` fill its braces."""
         return Violation(self.path, max(1, line), say(message, **values))
 
     def line_of(self, pattern: str) -> int:
-        """The first line that matches the regular expression, or 1."""
+        """Return the number of the first line that matches the pattern, or 1."""
         return next((number for number, line in enumerate(self.lines, 1) if re.search(pattern, line)), 1)
 
 
@@ -74,12 +74,12 @@ class Module(File):
 
     @cached_property
     def dotted(self) -> str:
-        """The name under which the module is imported: order_desk.agent.tools."""
+        """The name by which the module is imported: order_desk.agent.tools."""
         return self.path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The syntax tree; an empty one for code that cannot be parsed, which the check `code-can-be-parsed` finds."""
+        """The syntax tree; empty for invalid code, which the check `code-can-be-parsed` reports."""
         try:
             return ast.parse(self.text, self.path)
         except SyntaxError:
@@ -87,7 +87,7 @@ class Module(File):
 
     @cached_property
     def survey(self) -> Survey:
-        """The result of the one walk over the syntax tree: its nodes by kind, and the scopes of its names."""
+        """The nodes of the syntax tree by kind, and the scopes of its names, from a single walk."""
         package = self.dotted if self.name == "__init__.py" else self.dotted.rpartition(".")[0]
         return survey(self.tree, self.dotted, package)
 
@@ -98,24 +98,24 @@ class Module(File):
     @overload
     def all(self, one: type[A], other: type[B], third: type[C], /) -> Iterator[A | B | C]: ...
     def all(self, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
-        """The nodes of these kinds."""
+        """Yield the nodes of these kinds."""
         for kind in kinds:
             yield from self.survey.by_kind.get(kind, ())
 
     def found(self, node: ast.AST, message: str, /, **values: object) -> Violation:
-        """A violation at the line of the node."""
+        """Return a violation at the line of the node."""
         return self.at(getattr(node, "lineno", 1), message, **values)
 
     @cached_property
     def docstrings(self) -> set[int]:
-        """The ids of the nodes that are docstrings."""
+        """The `id()` of each node that is a docstring."""
         owners = [self.tree, *self.all(ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)]
         bodies = [node.body for node in owners if node.body]
         return {id(body[0].value) for body in bodies if isinstance(body[0], ast.Expr)}
 
     @cached_property
     def texts(self) -> list[tuple[ast.Constant, str]]:
-        """Each string but the docstrings."""
+        """Every string except docstrings."""
         return [
             (node, node.value)
             for node in self.all(ast.Constant)
@@ -124,7 +124,7 @@ class Module(File):
 
 
 class Project:
-    """All tracked files, and those that are not ignored: Git lists them; without Git, all but those of tools."""
+    """The files that Git tracks or does not ignore; without Git, all but those of tools."""
 
     def __init__(self, root: Path, planted: Mapping[str, str | None] | None = None) -> None:
         self.root = root
@@ -133,7 +133,7 @@ class Project:
         self._found: dict[tuple[str, ...], list[File]] = {}
 
     def planted(self, files: Mapping[str, str | None]) -> Project:
-        """The project with the files so changed in memory alone; `None` removes one. For tests of checks."""
+        """Return the project with `files` changed in memory, for tests of checks; `None` removes a file."""
         changed = Project(self.root, {**self._planted, **files})
         changed._files = {path: file for path, file in self._files.items() if path not in files}
         kept = (path for path in self.paths if path not in files)
@@ -152,7 +152,7 @@ class Project:
         return self._files[path]
 
     def files(self, *patterns: str) -> list[File]:
-        """The files whose paths fit one of the patterns; `*` goes across folders."""
+        """Return the files whose paths match one of the patterns; `*` also matches slashes."""
         if patterns not in self._found:
             fitting = re.compile("|".join(translate(pattern) for pattern in patterns)).match
             self._found[patterns] = [self._at(path) for path in self.paths if fitting(path)]
@@ -162,7 +162,7 @@ class Project:
         return self._at(path) if path in self.paths else None
 
     def known(self, path: str) -> File:
-        """A file that every project has; an empty one where it has been deleted."""
+        """Return a file that every project has; empty if it has been deleted."""
         return self.file(path) or File(self.root, path, "")
 
     @cached_property
@@ -171,7 +171,7 @@ class Project:
 
     @cached_property
     def package(self) -> str:
-        """The path of the package, such as src/order_desk."""
+        """The path of the package: src/order_desk."""
         name: str = self.pyproject["tool"]["uv"]["build-backend"]["module-name"]
         return f"src/{name}"
 
@@ -181,32 +181,32 @@ class Project:
         return [file for file in found if isinstance(file, Module)]
 
     def modules(self, *folders: str) -> list[Module]:
-        """The Python files in the folders, or in the package when none is named."""
+        """Return the Python files in the folders, or in the package by default."""
         wanted = tuple(f"{folder}/" for folder in folders or (self.package,))
         return [module for module in self._modules if module.path.startswith(wanted)]
 
     def module(self, path: str) -> Module:
-        """A Python file of the package."""
+        """Return a Python file of the package."""
         return next(module for module in self._modules if module.path == f"{self.package}/{path}")
 
     def inside(self, module: Module) -> str:
-        """The module's path within the package: agent/tools.py."""
+        """Return the path of a module in the package: agent/tools.py."""
         return module.path.removeprefix(f"{self.package}/")
 
     @cached_property
     def flow(self) -> Flow:
-        """Follows values through the names, attributes and functions of all modules."""
+        """The resolver, which follows values through all modules."""
         from .flow import Flow
 
         return Flow(self._modules)
 
     @cached_property
     def settings(self) -> dict[str, tuple[Module, ast.AnnAssign]]:
-        """Every setting by its name, and where it is declared."""
+        """The declaration of every setting, by its name."""
         return self.settings_in(self.modules())
 
     def settings_in(self, modules: list[Module]) -> dict[str, tuple[Module, ast.AnnAssign]]:
-        """The settings that these modules declare."""
+        """Return the settings that these modules declare."""
         return {
             item.target.id: (module, item)
             for module in modules
@@ -218,7 +218,7 @@ class Project:
 
 
 def _listed(root: Path) -> list[str]:
-    """The files that Git tracks or would offer to add; none where there is no repository."""
+    """Return the files that Git tracks or would add; none without a repository."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -239,7 +239,7 @@ def _walked(root: Path, folder: Path) -> Iterator[str]:
 
 
 def named(node: ast.AST) -> str:
-    """The dotted name that an expression is, such as `os.environ`; nothing for any other."""
+    """Return the dotted name of an expression, such as `os.environ`; empty for any other expression."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and (before := named(node.value)):

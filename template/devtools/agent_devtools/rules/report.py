@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import say
-from .check import ROOT, told
+from .check import ROOT, describe
 from .documents import Rule, rules
 from .project import Violation
 from .run import RULEBOOK, Checked, Result, RunFailed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 HEADINGS = ("RULE", "TITLE", "CHECKS", "PASSED", "FAILED", "EXCEPTED", "TIME")
-LEFT = (True, True, False, False, False, False, False)  # texts; numbers stand on the right of their column
+LEFT = (True, True, False, False, False, False, False)  # text columns; numbers are aligned to the right
 CHINESE = 0x2E7F  # the last code point before Chinese characters
 SEVERITIES = {"mandatory": "major", "forbidden": "major", "advised": "minor"}
 LEVELS = {"mandatory": "error", "forbidden": "error", "advised": "warning"}
 
 
 def table(results: list[Result]) -> str:
-    """A row for each rule, then a line for each violation and each exception that was used."""
+    """Return a table of the rules, then a line for each violation and each exception used."""
     rows = [[say(word) for word in HEADINGS], *(_row(result) for result in results)]
     widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(_padded, row, widths, LEFT)) for row in rows]
@@ -40,7 +40,7 @@ def table(results: list[Result]) -> str:
 
 
 def changes(results: list[Result], paths: set[str]) -> str:
-    """The violations in the files that differ, and whether tests came with the code (rule 14.1)."""
+    """Report the violations in files that differ, and code that changed without tests (rule 14.1)."""
     lines = [*_violations(results), *_exceptions(results)]
     failed = sum(_count(result, "failed") for result in results)
     total = sum(len(result.checks) for result in results)
@@ -58,7 +58,7 @@ def _row(result: Result) -> list[str]:
 
 
 def _columns(text: str) -> int:
-    """The width on a terminal, where a Chinese character takes two columns."""
+    """Return the width on a terminal, where a Chinese character takes two columns."""
     return len(text) + sum(ord(letter) > CHINESE for letter in text)
 
 
@@ -74,7 +74,7 @@ def _count(result: Result, outcome: str) -> int:
 def _violations(results: list[Result]) -> Iterator[str]:
     for result, check in _checks(results):
         for violation in check.violations:
-            yield told(violation, None if result.rule is RULEBOOK else result.rule, check.name, check.remedy)
+            yield describe(violation, None if result.rule is RULEBOOK else result.rule, check.name, check.remedy)
             if result.rule is not RULEBOOK:
                 yield "    " + say("{path} explains why, and how to ask for an exception.", path=result.rule.path)
     if any(check.violations for _, check in _checks(results)):
@@ -91,7 +91,7 @@ def _exceptions(results: list[Result]) -> Iterator[str]:
 def _warnings(results: list[Result]) -> Iterator[str]:
     for result, check in _checks(results):
         for violation in check.warned:
-            line = told(violation, None if result.rule is RULEBOOK else result.rule, check.name, check.remedy)
+            line = describe(violation, None if result.rule is RULEBOOK else result.rule, check.name, check.remedy)
             yield f"{say('warning, and an error in CI')}: {line}"
 
 
@@ -132,7 +132,7 @@ def _check(check: Checked) -> dict[str, Any]:
 
 
 def as_sarif(results: list[Result], *, name: str, version: str) -> dict[str, Any]:
-    """A SARIF log of one run; violations that are excepted are there, suppressed."""
+    """Return a SARIF log of one run; excepted violations are marked as suppressed."""
     checks = list(_checks(results))
     found: list[dict[str, Any]] = []
     for index, (result, check) in enumerate(checks):
@@ -172,7 +172,7 @@ def _result(index: int, result: Result, check: Checked, violation: Violation) ->
 
 
 def as_code_quality(results: list[Result]) -> list[dict[str, Any]]:
-    """A code-quality report of GitLab; violations that are excepted are not in it."""
+    """Return a code-quality report for GitLab, without excepted violations."""
     found: list[dict[str, Any]] = []
     for result, check in _checks(results):
         for violation in check.violations:
@@ -196,7 +196,7 @@ LASTS = timedelta(days=90)
 
 
 def explain(asked: str) -> str:
-    """The document of a rule, which `asked` names by its id, its chapter or one of its checks. Raises `RunFailed`."""
+    """Return the document of a rule, given its id, its chapter or one of its checks. Raises `RunFailed`."""
     found = next((rule for rule in rules(ROOT) if rule.matches(asked) or asked in rule.checks), None)
     if found is None:
         known = ", ".join(rule.id for rule in rules(ROOT))
@@ -207,12 +207,12 @@ def explain(asked: str) -> str:
 
 
 def _links_from_here(document: str, folder: Path) -> str:
-    """The document with its links as paths of the project."""
+    """Replace the links of a document with paths in the project."""
     return re.sub(r"\[([^\]]+)\]\(([\w./-]+)\)", lambda link: f"{link[1]} ({(folder / link[2]).as_posix()})", document)
 
 
 def _form(rule: Rule, check: str) -> str:
-    """An exception to fill in."""
+    """Return a template of an exception."""
     until = (datetime.now(UTC) + LASTS).date()
     title = say("An exception, for pyproject.toml:")
     others = ", ".join(name for name in rule.checks if name != check)

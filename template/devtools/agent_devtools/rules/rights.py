@@ -1,4 +1,4 @@
-"""What a container, a manifest or a workflow is allowed, beyond what a process of this project needs."""
+"""Finds containers, manifests and workflows with more rights than they need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STORES = re.compile(r"postgres|pgvector|timescale|valkey|redis|mysql|mariadb|mon
 
 
 def of_containers(project: Project) -> Iterator[Violation]:
-    """Containers with more rights than a process needs."""
+    """Yield containers with more rights than a process needs."""
     for container in containers(project):
         if container.file.path == "compose.dev.yaml":
             continue
@@ -48,7 +48,7 @@ def of_containers(project: Project) -> Iterator[Violation]:
 
 
 def published(project: Project) -> Iterator[Violation]:
-    """Databases and caches that other machines reach."""
+    """Yield databases and caches that are published to other machines."""
     for service in services(project):
         if not STORES.search(service.image or service.name):
             continue
@@ -65,7 +65,7 @@ def published(project: Project) -> Iterator[Violation]:
 
 
 def in_manifests(project: Project) -> Iterator[Violation]:
-    """Values of secrets in manifests and compose files."""
+    """Yield values of secrets in manifests and compose files."""
     typed = {
         name
         for name, (module, item) in project.settings.items()
@@ -88,7 +88,7 @@ def in_manifests(project: Project) -> Iterator[Violation]:
 
 
 def of_workflows(project: Project) -> Iterator[Violation]:
-    """Workflows that may change more than they have to, or that run what others wrote."""
+    """Yield workflows with more rights than they need, or that run code from pull requests with rights."""
     for file in project.files(*WORKFLOWS):
         for number, line in enumerate(file.lines, 1):
             yield from (file.at(number, message) for pattern, message in RIGHTS if pattern.search(line))
@@ -102,7 +102,7 @@ def of_workflows(project: Project) -> Iterator[Violation]:
 
 
 def _of_host(container: Container) -> Iterator[Violation]:
-    """What gives a container, its own or another's, the rights of its host."""
+    """Yield settings that give a container rights on its host."""
     body, pod, name = container.body, container.pod or Table(), container.name
     context = body.get("securityContext") or Table()
     faults = [
@@ -133,7 +133,7 @@ def _of_host(container: Container) -> Iterator[Violation]:
 
 
 def _restricted(container: Container) -> Iterator[Violation]:
-    """What a container of this project lacks of the restricted profile of Kubernetes."""
+    """Yield settings of Kubernetes' restricted profile that a container lacks."""
     pod = (container.pod or Table()).get("securityContext") or Table()
     context = container.body.get("securityContext") or Table()
     wanted = {
@@ -149,7 +149,7 @@ def _restricted(container: Container) -> Iterator[Violation]:
 
 
 def _written(item: Table, typed: set[str]) -> Iterator[tuple[int, str]]:
-    """The values of a Secret, and those of a ConfigMap that are secret."""
+    """Yield the values of a Secret, and secret values of a ConfigMap."""
     for key in ("data", "stringData"):
         given = item.get(key)
         table = given if isinstance(given, Table) else Table()

@@ -1,4 +1,4 @@
-"""The routes that the code declares, hidden ones included, and whether they ask for a token."""
+"""Finds the routes in the code, whether they require a token, and what their answers reveal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GUARD = ".security.authentication."
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route as the code declares it. `path` has no value where the code does not hold it as a constant."""
+    """A route in the code. `path` is `None` if it is not constant."""
 
     module: Module
     node: ast.AST
@@ -39,7 +39,7 @@ class Route:
 
 
 class Routes:
-    """Finds them in the whole package."""
+    """Finds the routes of the whole package."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -85,7 +85,7 @@ class Routes:
         return None
 
     def _asks(self, call: ast.Call) -> bool:
-        """Whether the `dependencies` of a call ask for a token."""
+        """Whether the `dependencies` of a call require a token."""
         given = [word.value for word in call.keywords if word.arg == "dependencies"]
         return any(self._is_guard(item) for value in given for item in self._flow.items(value))
 
@@ -124,7 +124,7 @@ class Routes:
         return call.func.value if isinstance(call.func, ast.Attribute) else call.func
 
     def _prefixes(self, router: ast.expr, depth: int = 0) -> list[str | None]:
-        """The paths under which the routes of a router stand; several where it is included more than once."""
+        """Return the prefixes of a router's routes; several if it is included more than once."""
         made = self._made(router)
         own = self._prefix(made[0]) if made else ""
         included = [
@@ -144,7 +144,7 @@ class Routes:
         return self._text(given) if given is not None else ""
 
     def _inclusions(self) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
-        """Each `include_router`, and what the router that it includes may be."""
+        """Return each call of `include_router` with the possible values of its router."""
         for module in self._project.modules():
             for call in module.all(ast.Call):
                 if isinstance(call.func, ast.Attribute) and call.func.attr == "include_router" and call.args:
@@ -164,13 +164,13 @@ def is_route(project: Project, function: ast.AST) -> bool:
 
 
 def route_at(project: Project, node: ast.AST) -> bool:
-    """Whether the node stands in a route."""
+    """Return the route that contains a node, if any."""
     scope = scope_at(node).function
     return scope is not None and is_route(project, scope.node)
 
 
-def tells_error(project: Project, node: ast.AST) -> bool:
-    """Whether an answer contains the text of an error that this project has not written."""
+def reveals_error(project: Project, node: ast.AST) -> bool:
+    """Whether an answer contains the message of a foreign exception."""
     for part in ast.walk(node):
         values = project.flow.assigned(part) if isinstance(part, ast.Name) else []
         if any(_is_error(project, each) for each in [part, *values]):
@@ -179,7 +179,7 @@ def tells_error(project: Project, node: ast.AST) -> bool:
 
 
 def _is_error(project: Project, node: ast.AST) -> bool:
-    """Whether an expression is the text of an error that this project has not written."""
+    """Whether an expression is the message of a foreign exception."""
     if isinstance(node, ast.Call) and "traceback.format_exc" in project.flow.origins(node.func):
         return True
     shown: ast.expr | None = None
@@ -213,7 +213,7 @@ SWITCHES_OFF = {"ssl._create_unverified_context", "ssl.CERT_NONE", "jwt.api_jwt.
 
 
 def switched_off(project: Project, module: Module) -> Iterator[tuple[ast.AST, str]]:
-    """Each place that switches a protection off, and how it reads."""
+    """Yield each argument that switches a protection off."""
     for keyword in module.all(ast.keyword):
         if _is_off(project, keyword) or _is_open(project, keyword):
             yield keyword.value, ast.unparse(keyword)

@@ -1,4 +1,4 @@
-"""Programs that run beside the static checks, from their beginning: their findings are asked for at the end."""
+"""Runs the checks: static ones as plain functions where possible, which is faster, and all others through pytest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Beside: TypeAlias = Callable[[Callable[[Project], Any]], Any]
 
 
 def lock_checked(project: Project) -> str | None:
-    """What is wrong with uv.lock, if anything is."""
+    """Return the problem of uv.lock, if there is one."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if not uv:
         return "uv is not installed, so nothing checks uv.lock against this"
@@ -55,7 +55,7 @@ def imports_checked(project: Project) -> list[dict[str, Any]] | str:
 
 @contextmanager
 def started(project: Project) -> Iterator[Beside]:
-    """Start the programs; each check that has a parameter `beside` calls it with one of them, and waits for it."""
+    """Start uv and deptry in the background. A check with a parameter `beside` calls it to wait for one of them."""
     with ThreadPoolExecutor() as pool:
         programs: list[Callable[[Project], Any]] = [lock_checked, imports_checked]
         waiting = {program: pool.submit(program, project) for program in programs}
@@ -65,18 +65,18 @@ def started(project: Project) -> Iterator[Beside]:
 CHECKS = "tests/rules"
 RULEBOOK = Rule("0", say("The rulebook itself"), "mandatory", "", "", (), "rules", f"{CHECKS}/test_rulebook.py", ())
 PROPERTY = "violations"
-LAST = "beside"  # the fixture of checks that wait for a program which runs beside the others
+LAST = "beside"  # the fixture of checks that wait for a background program, and therefore run last
 
 
 class RunFailed(Exception):
-    """The checks could not be run; the message is what pytest said."""
+    """The checks could not run; the message is the output of pytest."""
 
 
 @dataclass
 class Checked:
-    """One check that was run.
+    """The result of one check.
 
-    `excepted` are violations that an exception covers, with its reason and owner; `warned` fail in CI only.
+    `excepted` are violations covered by an exception, with its reason and owner; `warned` fail in CI only.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Result:
 
 
 def exceptions_of(outcome: Outcome) -> list[tuple[Violation, str]]:
-    """The violations that are excepted, each with the reason, the owner and the end of its exception."""
+    """Return the excepted violations, each with the reason, owner and expiry of its exception."""
     return [
         (
             violation,
@@ -111,7 +111,7 @@ def exceptions_of(outcome: Outcome) -> list[tuple[Violation, str]]:
 
 
 def properties(outcome: Outcome) -> list[tuple[str, object]]:
-    """An outcome as properties of a test's report, which go from process to process as JSON."""
+    """Return an outcome as properties of a test report, which processes exchange as JSON."""
     violations = [asdict(violation) for violation in outcome.violations]
     excepted = [(asdict(violation), reason) for violation, reason in exceptions_of(outcome)]
     warned = [asdict(violation) for violation in outcome.warned]
@@ -119,7 +119,7 @@ def properties(outcome: Outcome) -> list[tuple[str, object]]:
 
 
 def run(wanted: list[str], *, fast: bool) -> list[Result]:
-    """Run the checks of the rules that `wanted` names, or of all. Raises `RunFailed`, `DocumentError`."""
+    """Run the checks of the rules in `wanted`, or of all rules. Raises `RunFailed`, `DocumentError`."""
     rules.cache_clear()
     chosen = [rule for rule in rules(ROOT) if not wanted or any(map(rule.matches, wanted))]
     for name in wanted:
@@ -141,7 +141,7 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
 def _results(chosen: list[Rule], found: dict[str, dict[str, Checked]]) -> Iterator[Result]:
     for rule in [RULEBOOK, *chosen]:
         checks = list(found.get(rule.tests, {}).values())
-        if rule.tests == SHARED:  # which holds the checks of several rules
+        if rule.tests == SHARED:  # a module with the checks of several rules
             checks = [check for check in checks if check.name in rule.checks]
         yield Result(rule, checks, sum(check.seconds for check in checks))
 
@@ -151,7 +151,7 @@ GIVEN = {"project", LAST}
 
 
 class NeedsPytest(Exception):
-    """A check has a fixture or a mark of its own."""
+    """A check uses fixtures or marks of pytest."""
 
 
 def run_static(chosen: list[Rule]) -> list[Result]:
@@ -173,10 +173,10 @@ def run_static(chosen: list[Rule]) -> list[Result]:
 
 
 def _plain_checks(rule: Rule) -> list[tuple[str, Check]]:
-    """Those that run without pytest. Raises `NeedsPytest` where there are others."""
+    """Return the static checks of a rule. Raises `NeedsPytest` if one of them needs it."""
     try:
         found = [(name, check) for name, check in tests_of(rule) if not getattr(check, "is_running", False)]
-    except Exception as error:  # pytest shows best why a module cannot be imported
+    except Exception as error:  # pytest explains best why a module cannot be imported
         raise NeedsPytest from error
     beside = (ROOT / rule.tests).with_name("conftest.py")
     if not all(is_plain(check, GIVEN) for _, check in found) or (beside.exists() and beside.parent != ROOT / CHECKS):
@@ -185,7 +185,7 @@ def _plain_checks(rule: Rule) -> list[tuple[str, Check]]:
 
 
 def tests_of(rule: Rule) -> Iterator[tuple[str, Check]]:
-    """The tests in the module of a rule, by the names that checks have."""
+    """Yield the tests in the module of a rule, with the names of their checks."""
     path = ROOT / rule.tests
     name = f"rules_{path.parent.name}_{path.stem}"
     if path.exists() and name not in sys.modules:
@@ -205,7 +205,7 @@ def tests_of(rule: Rule) -> Iterator[tuple[str, Check]]:
 
 
 def is_plain(check: Check, given: set[str]) -> bool:
-    """Whether it is a check that needs nothing but what is given: no fixture, and no mark of pytest."""
+    """Whether a test is a check that needs only the arguments in `given`: no other fixture and no mark."""
     return hasattr(check, "find") and not hasattr(check, "pytestmark") and set(parameters(check)) <= given
 
 
@@ -217,7 +217,7 @@ def parameters(check: Check) -> tuple[str, ...]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what checks print, and warnings about the code that they parse, out of the report."""
+    """Suppress the output of checks, and warnings about the code they parse."""
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -230,7 +230,7 @@ def checked(rule: Rule, name: str, check: Check, **arguments: Any) -> Checked:
         outcome: Outcome = vars(check)["find"](**arguments)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - of whatever kind; `pytest.skip` raises one that is no Exception
+    except BaseException as error:  # noqa: BLE001 - `pytest.skip` raises one that is not an Exception
         why = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         violation = Violation(rule.tests, 1, say("the check did not finish: {reason}", reason=why))
         remedy = say("`uv run pytest {module}` shows all of it.", module=rule.tests)

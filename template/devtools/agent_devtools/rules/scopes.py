@@ -1,4 +1,4 @@
-"""One walk over a syntax tree: its nodes by kind, and for each name the places of its scope that bind it."""
+"""Walks a syntax tree once: collects its nodes by kind, and the bindings of each name by scope."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ STATEMENTS = {
     ast.withitem,
 }
 LEAVES = {ast.Constant, ast.Name}
-PLAIN = {int, str, bool, type(None), ast.Load, ast.Store, ast.Del}  # values of fields that are no nodes to look at
-# The names of fields that hold nothing but such values.
+PLAIN = {int, str, bool, type(None), ast.Load, ast.Store, ast.Del}  # values of fields that are not nodes
+# The names of fields with such values only.
 PLAIN_FIELDS = {"arg", "attr", "conversion", "ctx", "id", "is_async", "level", "module", "simple", "type_comment"}
 FIELDS = {
     kind: tuple(name for name in kind._fields if name not in PLAIN_FIELDS)
@@ -53,7 +53,7 @@ class Binding:
 
 @dataclass(slots=True)
 class Scope:
-    """A module, class or function, and the names bound in it."""
+    """A module, class or function with the names bound in it."""
 
     node: ast.AST
     parent: Scope | None
@@ -66,7 +66,7 @@ class Scope:
         self.names.setdefault(name, []).append(binding)
 
     def find(self, name: str) -> tuple[Scope, list[Binding]] | None:
-        """The scope that a name belongs to as it is read here, and what binds it there."""
+        """Return the scope that a name read here belongs to, and its bindings there."""
         scope: Scope | None = self
         while scope is not None:
             visible = scope is self or not isinstance(scope.node, ast.ClassDef)
@@ -77,7 +77,7 @@ class Scope:
 
     @property
     def function(self) -> Scope | None:
-        """The innermost function that this is, or is in."""
+        """The innermost function that contains this scope."""
         scope: Scope | None = self
         while scope is not None and not isinstance(scope.node, FUNCTIONS):
             scope = scope.parent
@@ -93,7 +93,7 @@ class Scope:
 
 @dataclass(slots=True)
 class Survey:
-    """`nodes` are in the order of the walk; `top` is the scope of the module."""
+    """The result of the walk. `nodes` are in its order; `top` is the scope of the module."""
 
     nodes: list[ast.AST]
     by_kind: dict[type[ast.AST], list[ast.AST]]
@@ -101,19 +101,19 @@ class Survey:
 
 
 def scope_at(node: ast.AST) -> Scope:
-    """The scope that a node of a surveyed tree stands in."""
+    """Return the scope of a node in a surveyed tree."""
     scope: Scope = node.__dict__["scope"]
     return scope
 
 
 def opened(node: ast.AST) -> Scope:
-    """The scope that a function or class of a surveyed tree opens."""
+    """Return the scope that a function or class in a surveyed tree opens."""
     scope: Scope = node.__dict__["opens"]
     return scope
 
 
 def survey(tree: ast.Module, name: str, package: str) -> Survey:
-    """Walk the tree of the module once. `package` is the one that relative imports start from."""
+    """Walk the tree of a module. `package` is the base of its relative imports."""
     top = Scope(tree, None, name=name)
     found = Survey([], {}, top)
     nodes, by_kind, parts = found.nodes, found.by_kind, package.split(".")

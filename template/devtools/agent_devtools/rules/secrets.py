@@ -1,4 +1,4 @@
-"""What looks like a secret in a text, and what only stands for one."""
+"""Finds secrets in texts, and addresses and names of models in code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .scopes import scope_at
 
 Fault = tuple[int, str, dict[str, object]]
 
-# Keys by the forms that their providers give them.
+# The formats of providers' keys.
 KEYS = re.compile(
     r"(?<![\w-])(?:"
     r"sk-(?:ant-|proj-|or-)?[\w-]{16,}"
@@ -28,15 +28,15 @@ KEYS = re.compile(
     r"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"
 )
 URL = re.compile(r"\b[a-z][a-z0-9+]*://([^\s:@/\"'<>`|]*):([^\s@/\"'<>`|]+)@([^\s/:\"'<>`|?,)]*)")
-# A name that says that its value is secret, and the value.
+# A name for a secret, and its value.
 _NAME = (
     r"(?i)(?<![\w$])[\"']?([\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|auth[_-]?key|credential|signing[_-]?key|_key|_pwd)\w{0,12})[\"']?(?:: *\w+)?[ \t]*[:=][ \t]*"
 )
 NAMED = re.compile(_NAME.replace(r"(?:: *\w+)?", "") + r"[\"']?([^\s\"',;}\])]{6,})")
-QUOTED = re.compile(_NAME + r"(?:SecretStr\()?[\"']([^\s\"']{6,})[\"']")  # in code, where the rest are names
+QUOTED = re.compile(_NAME + r"(?:SecretStr\()?[\"']([^\s\"']{6,})[\"']")  # in code, where unquoted words are names
 WORDS = ("passw", "passphrase", "secret", "token", "key", "credential", "pwd")
-# One of these is in every key that KEYS finds: to look for a word is quick.
+# Every key that KEYS finds contains one of these, which is faster to search for.
 BEGINNINGS = (
     *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza", "_live_"),
     *("whsec_", "SG.", "hf_", "npm_", "pypi-", "dop_v1_", "shpat_", "shpss_", "gsk_", "xai-", "r8_", "AGE-SECRET-KEY-"),
@@ -54,8 +54,8 @@ RESERVED = re.compile(
 )
 CONFIG = (".yml", ".yaml", ".toml", ".json", ".ini", ".cfg", ".conf", ".properties", ".tf", ".tfvars", ".env", ".xml")
 CODE = (".py", ".js", ".ts", ".tsx", ".jsx", ".go", ".rs", ".java", ".rb", ".md", ".mdc", ".rst", ".txt")
-COUNTED = re.compile(r"0123456789abcdef|abcdefghijklmnop")  # in a test, made to be seen
-LARGEST = 500_000  # characters: what is larger was made by a program
+COUNTED = re.compile(r"0123456789abcdef|abcdefghijklmnop")  # a fake one in a test
+LARGEST = 500_000  # characters; larger files are generated
 WEAK = {
     "password",
     "postgres",
@@ -74,17 +74,17 @@ WEAK = {
 
 
 def entropy(text: str) -> float:
-    """Bits for each character."""
+    """Return the bits per character."""
     return -sum(count / len(text) * math.log2(count / len(text)) for count in Counter(text).values()) if text else 0.0
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether the value stands for another, which is filled in elsewhere: ${NAME}, <key>, CHANGE_ME."""
+    """Whether a value is a placeholder: ${NAME}, <key>, CHANGE_ME."""
     return bool(STANDS_FOR.search(value)) or value[:1] in set("$<{[%(*&!") or "${" in value or "{{" in value
 
 
 def is_random(value: str) -> bool:
-    """Whether the value looks made by a machine, or by someone who was asked for a strong password."""
+    """Whether a value looks generated, or like a strong password."""
     if is_placeholder(value) or value.startswith(("/", "./", "http://", "https://")):
         return False
     if re.fullmatch(r"[A-Z][A-Z0-9_]*|[a-z]+(?:[._-][a-z]+)*|[\d.]+|true|false|null|none", value):
@@ -96,7 +96,7 @@ def is_random(value: str) -> bool:
 
 
 def is_password(value: str) -> bool:
-    """Whether a person would take the value for a password that is in use, and not for one of a laptop."""
+    """Whether a value looks like a password in use, rather than one of a laptop."""
     if is_placeholder(value) or value.lower() in WEAK or re.fullmatch(r"[A-Z][A-Z0-9_]*|[\d.]+|true|false", value):
         return False
     if value.startswith(("/", "./")) or re.fullmatch(r"[a-z]+(?:[-_][a-z]+)*", value):
@@ -106,14 +106,14 @@ def is_password(value: str) -> bool:
 
 
 def is_key(text: str) -> bool:
-    """Whether a text of a provider's form is a key; an example says that it is one, or repeats itself."""
+    """Whether a text in a provider's format is a key, not an example: those say so, or repeat characters."""
     if text.startswith("-----"):
         return True
     return not STANDS_FOR.search(text) and len(set(re.sub(r"^[a-zA-Z]+[-_]", "", text))) >= 6
 
 
 def password_in(text: str, *, strict: bool) -> str:
-    """A password within an address, unless it stands for one. Where `strict` is off, one of a laptop is none."""
+    """Return the password in an address, unless it is a placeholder or, if not `strict`, one of a laptop."""
     for user, password, host in URL.findall(text):
         if is_placeholder(password) or password.lower() in WEAK or password == user or RESERVED.fullmatch(host):
             continue
@@ -123,12 +123,12 @@ def password_in(text: str, *, strict: bool) -> str:
 
 
 def password_free(value: str) -> bool:
-    """Whether an address of a template gives no password away."""
+    """Whether an address in a template contains no password."""
     return "://" in value and not password_in(value, strict=True)
 
 
 def secrets_in(file: File) -> Iterator[Fault]:
-    """Each secret of a file: the line, what it is, and its name if it has one."""
+    """Yield each secret in a file: the line, its kind, and its name if it has one."""
     text, name = file.text, file.name
     if len(text) > LARGEST or "\0" in text[:1000]:
         return
@@ -154,7 +154,7 @@ def secrets_in(file: File) -> Iterator[Fault]:
 
 
 def _likely(text: str) -> Iterator[tuple[int, int]]:
-    """The lines with a word that names a secret: to look at each of these alone takes a tenth of the time."""
+    """Yield the lines that mention a secret: checking only those takes a tenth of the time."""
     lower = text.lower()
     places = (place for word in WORDS for place in _places(lower if len(lower) == len(text) else text, word))
     yield from sorted(
@@ -174,21 +174,21 @@ def _line(text: str, found: re.Match[str]) -> int:
 
 
 LOCAL = r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])"
-# Examples, documentation, and the names of schemas and of XML, which nothing asks.
+# Examples, documentation, and names of schemas and XML, which are never requested.
 NAMES = r"(?:docs\.[\w.-]+|www\.w3\.org|(?:www\.)?schema\.org|json-schema\.org|schemas\.\w+\.org|purl\.org)"
 KNOWN = rf"(?:{LOCAL}|(?:[\w-]+\.)*example\.(?:com|org|net)|{NAMES})(?=[:/?#]|$)"
 SCHEMES = (
     r"(?:postgres(?:ql)?(?:\+\w+)?|rediss?|valkeys?|amqps?|mongodb(?:\+srv)?|mysql(?:\+\w+)?"
     r"|nats|kafka|mqtts?|ldaps?|smtps?)"
 )
-# The text is an address from its beginning: a sentence that cites one is none.
+# The text begins with the address; a sentence that cites one does not count.
 ADDRESS = re.compile(
     rf"\s*(?:(?:https?|wss?|ftps?|sftp|grpcs?)://(?!{KNOWN})(?:[^/\s@]*@)?[A-Za-z0-9.-]+(?::\d+)?(?=[:/?#]|$)"
     rf"|{SCHEMES}://(?:[^/\s@]*@)?(?!{KNOWN})[A-Za-z0-9.-]+(?=[:/?,]|$)"
     rf"|(?:https?|{SCHEMES})://(?:[^/\s@]*@)?{LOCAL}:\d+)"
 )
 INSIDE = re.compile(rf"\b{SCHEMES}://(?:[^/\s@]*@)?(?!{KNOWN})[A-Za-z0-9.-]+(?=[:/?,]|$)")  # in a longer text
-EXAMPLE = re.compile(r"//[^/]*:password@|@host\b|CHANGE_ME")  # how the description of a setting shows its form
+EXAMPLE = re.compile(r"//[^/]*:password@|@host\b|CHANGE_ME")  # an example in the description of a setting
 OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 IP = re.compile(rf"(?!0\.0\.0\.0|127\.|255\.)(?:{OCTET}\.){{3}}{OCTET}(?::\d+)?")
 HOST = re.compile(r"(?!localhost)(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?(?:/\S*)?|(?!localhost)[a-z][a-z0-9-]*:\d{2,5}")
@@ -213,7 +213,7 @@ MODEL = re.compile(
 
 
 def addresses(project: Project, module: Module) -> Iterator[ast.AST]:
-    """Each expression that holds the address of a service, whole or put together."""
+    """Yield each expression with the address of a service, constant or composed."""
     for node in _texts(module):
         if any(_is_address(text) for text in project.flow.texts(node)):
             yield node
@@ -239,7 +239,7 @@ def _texts(module: Module) -> Iterator[ast.expr]:
 
 
 def _named(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """Names with the constants that they are given: by assignments, arguments, keys."""
+    """Yield names with their constants in assignments, arguments and keys."""
     for node in module.all(ast.Assign, ast.AnnAssign):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if node.value:
@@ -268,13 +268,13 @@ def _connected(project: Project, call: Call) -> Iterator[ast.AST]:
 
 
 def models(module: Module) -> Iterator[ast.AST]:
-    """Each text that is the name of a model of a provider."""
+    """Yield each string that is the name of a provider's model."""
     for node, text in module.texts:
         if MODEL.fullmatch(text) and not in_settings(node):
             yield node
 
 
 def in_settings(node: ast.AST) -> bool:
-    """Whether the node is the default of a setting."""
+    """Whether a node is the default of a setting."""
     owner = scope_at(node).node
     return isinstance(owner, ast.ClassDef) and any("Settings" in ast.unparse(base) for base in owner.bases)

@@ -1,4 +1,4 @@
-"""Statements of SQL, and whether they are built from text (rule 13.1)."""
+"""Finds SQL statements that are built from strings (rule 13.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SQL = re.compile(
 
 
 def built(project: Project, node: ast.expr) -> list[ast.expr]:
-    """The expressions that a statement is built by, where it is not constant."""
+    """Return the expressions that build a statement, unless it is constant."""
     if is_built(project, node):
         return [node]
     if not isinstance(node, (ast.Name, ast.Attribute)):
@@ -32,7 +32,7 @@ def built(project: Project, node: ast.expr) -> list[ast.expr]:
 
 
 def is_built(project: Project, node: ast.expr) -> bool:
-    """Whether a text is put together from parts that are not constant."""
+    """Whether a string is built from parts that are not constant."""
     if isinstance(node, ast.Call):
         joins = isinstance(node.func, ast.Attribute) and node.func.attr in {"format", "join", "replace"}
         parts = [*node.args, *(word.value for word in node.keywords)] if joins else []
@@ -49,7 +49,7 @@ def is_built(project: Project, node: ast.expr) -> bool:
 
 
 def _is_constant(project: Project, node: ast.expr) -> bool:
-    """Whether all that an expression may be is known: parameters are not, whatever their defaults are."""
+    """Whether all values of an expression are known constants; those of parameters are not."""
     if isinstance(node, ast.Name):
         found = scope_at(node).find(node.id)
         if found is None or any(binding.kind in {"argument", "item"} for binding in found[1]):

@@ -1,4 +1,4 @@
-"""State that outlives a request (rule 6.1): the objects of modules and classes, and the places that change them."""
+"""Finds state that outlives a request (rule 6.1): objects of modules and classes that functions change."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ WHILE_IMPORTED = {"__init_subclass__", "__set_name__"}
 
 
 class State:
-    """Finds the changes of what is shared by all requests of a process."""
+    """Finds changes of objects that all requests of a process share."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._flow: Flow = project.flow
 
     def changes(self, module: Module) -> Iterator[tuple[ast.AST, str]]:
-        """Each place in a function that changes a shared object, and the name of that object."""
+        """Yield each place in a function that changes a shared object, with the object's name."""
         for node in module.all(ast.Call):
             if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
                 yield from self._change(node, node.func.value)
@@ -90,7 +90,7 @@ class State:
                     yield from self._change(statement, target.value)
                 elif isinstance(target, ast.Attribute):
                     yield from self._change(statement, target.value, whole=True)
-        for read in module.all(ast.Subscript):  # a defaultdict keeps each key that it is asked for
+        for read in module.all(ast.Subscript):  # a defaultdict stores each key that is read
             if isinstance(read.ctx, ast.Load) and self._flow.origins(read.value) & {"collections.defaultdict()"}:
                 yield from self._change(read, read.value)
 
@@ -102,7 +102,7 @@ class State:
             yield place, ast.unparse(target)
 
     def is_shared(self, node: ast.expr, *, whole: bool = False, depth: int = 0) -> bool:  # noqa: PLR0911
-        """Whether the expression is a changeable object of a module or class; with `whole`, any object of one."""
+        """Whether an expression is a mutable object of a module or class; with `whole`, any object of one."""
         if depth > 4:
             return False
         if isinstance(node, ast.Call):
@@ -123,7 +123,7 @@ class State:
         return False
 
     def _keeps(self, scope: Scope, bindings: list[Binding], node: ast.expr, *, whole: bool, depth: int) -> bool:
-        if isinstance(scope.node, FUNCTIONS):  # a local name may be another one for what is shared
+        if isinstance(scope.node, FUNCTIONS):  # a local name may refer to a shared object
             return any(
                 (binding.kind == "value" and self._is_alias(binding.node, whole=whole, depth=depth))
                 or (binding.kind == "argument" and self._is_default(scope.node, binding.node, node))
@@ -131,7 +131,7 @@ class State:
             )
         if isinstance(scope.node, ast.ClassDef) and isinstance(node, ast.Attribute):
             if scope.names.get(node.attr) is not bindings:
-                return False  # assigned by a method: each object has its own
+                return False  # assigned by a method, for each object
             if named(node.value) != getattr(scope.node, "name", "") and self._is_assigned_to_self(scope, node.attr):
                 return False
         return any(self._is_kept(scope, binding, whole=whole) for binding in bindings)
@@ -151,7 +151,7 @@ class State:
         return alike and self.is_shared(value, whole=whole, depth=depth + 1)  # type: ignore[arg-type]
 
     def _is_shared_result(self, call: ast.Call, depth: int) -> bool:
-        """Whether a call gives a part of something shared: `SEEN.get(owner)`, `vars(module)`."""
+        """Whether a call returns a part of a shared object, such as `SEEN.get(owner)`."""
         return (
             isinstance(call.func, ast.Attribute)
             and call.func.attr == "get"
@@ -159,7 +159,7 @@ class State:
         )
 
     def _is_default(self, function: ast.AST, argument: ast.AST, node: ast.expr) -> bool:
-        """Whether a parameter has a changeable default: one object for all calls."""
+        """Whether a parameter has a mutable default, one object for all calls."""
         if not isinstance(function, FUNCTIONS) or not isinstance(argument, ast.arg) or not isinstance(node, ast.Name):
             return False
         given = [*function.args.posonlyargs, *function.args.args]
@@ -201,17 +201,17 @@ class State:
         origins = self._flow.origins(node.func) if isinstance(node, ast.Call) else frozenset()
         return any(origin.rpartition(".")[2] in KEEPERS for origin in origins)
 
-    # Registries that are filled while modules are imported
+    # Registries that are filled on import
 
     def _registers(self, function: Scope, place: ast.AST) -> bool:
-        """Whether a function is a decorator, or what one makes: it stores the function that it returns."""
+        """Whether a function is a decorator that registers the function it returns."""
         node = function.node
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return False
         if node.name in WHILE_IMPORTED:
             return True
         returned = {value.id for value in function.returns if isinstance(value, ast.Name)}
-        read = isinstance(place, ast.Subscript)  # of a defaultdict, within the statement that stores something
+        read = isinstance(place, ast.Subscript)  # of a defaultdict, in the statement that stores a value
         stored = {part.id for part in ast.walk(node if read else place) if isinstance(part, ast.Name)}
         arguments = {each.arg: each for each in [*node.args.posonlyargs, *node.args.args]}
         return any(
@@ -231,10 +231,10 @@ class State:
             for item in node.decorator_list
         }
 
-    # Objects of a module whose methods keep something
+    # Objects of a module whose methods change them
 
     def singletons(self, module: Module) -> Iterator[tuple[ast.AST, str]]:
-        """Each object of an own class at the top of the module, or of a class, whose methods change what it holds."""
+        """Yield each instance at the top of a module or class whose methods change it."""
         for node in module.all(ast.Assign, ast.AnnAssign):
             scope = scope_at(node)
             if isinstance(scope.node, FUNCTIONS) or not isinstance(node.value, ast.Call):
@@ -247,7 +247,7 @@ class State:
                             yield node, method
 
     def _keeping_method(self, node: ast.AST) -> str:
-        """The first method that changes the object, and is not a decorator."""
+        """Return the first method that changes the object and is not a decorator."""
         if not isinstance(node, ast.ClassDef):
             return ""
         for method in node.body:
@@ -268,7 +268,7 @@ class State:
     # Cached results
 
     def cached(self, module: Module) -> Iterator[tuple[ast.AST, str]]:
-        """Each function whose results are cached and may be changed, or differ from process to process."""
+        """Yield each function with cached results that are mutable or differ between processes."""
         for node in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
             if any(self._is_cache(item) for item in node.decorator_list) and self._may_change(node):
                 yield node, node.name
@@ -289,7 +289,7 @@ class State:
         if isinstance(node, ast.AsyncFunctionDef):
             return True
         result = node.returns
-        constant = not node.args.args and not node.args.kwonlyargs  # computed once, and equal in every process
+        constant = not node.args.args and not node.args.kwonlyargs  # computed once, equal in every process
         if result is not None and not constant:
             outer = result.value if isinstance(result, ast.Subscript) else result
             origins = self._flow.origins(outer)
@@ -313,7 +313,7 @@ class State:
 
 
 def _is_filled(node: ast.expr) -> bool:
-    """Whether a list or dictionary has something in it from the start."""
+    """Whether a list or dictionary is not empty initially."""
     if isinstance(node, ast.Dict):
         return bool(node.keys)
     if isinstance(node, (ast.List, ast.Set)):
@@ -327,7 +327,7 @@ def _is_callable(annotation: ast.expr | None) -> bool:
 
 
 def _changes_self(node: ast.AST) -> bool:
-    """Whether a node assigns an attribute of `self`, or changes what one holds."""
+    """Whether a node assigns or changes an attribute of `self`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
         return _of_self(node.func.value)
     if isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
@@ -341,7 +341,7 @@ def _changes_self(node: ast.AST) -> bool:
 
 
 def _of_self(node: ast.AST) -> bool:
-    """Whether an expression is within an attribute of `self`: `self.sessions[owner]`."""
+    """Whether an expression is part of an attribute of `self`, such as `self.sessions[owner]`."""
     while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
         if isinstance(node, ast.Attribute) and named(node.value) == "self":
             return True

@@ -1,4 +1,4 @@
-"""The configuration of the tools in pyproject.toml, as far as a weaker one lets faults through."""
+"""Finds weak configuration of tools in pyproject.toml, and tests that cannot fail (rule 14.1)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from .project import File, Module, Project, Violation, named
 
 LEAST = 80
-# Families of ruff that rules rest on: errors, bugs, security, blocking calls, blind excepts, print, unexplained noqa.
+# Ruff's families that rules rely on: errors, bugs, security, blocking calls, blind excepts, print, bare noqa.
 FAMILIES = ("ASYNC", "B", "BLE", "E", "F", "PGH", "S", "T20")
-# Lines of ordinary code: a pattern of coverage that matches one leaves out more than it says.
+# Ordinary code: a coverage exclusion that matches one of these lines is too broad.
 ORDINARY = (
     "def planted(value):",
     "async def planted(value):",
@@ -30,7 +30,7 @@ ORDINARY = (
 )
 LOOSENED = ("ignore_errors", "ignore_missing_imports")
 STRICT = ("disallow_untyped_defs", "check_untyped_defs", "strict_optional", "disallow_any_generics")
-# Files that a tool reads instead of pyproject.toml.
+# Files that tools read instead of pyproject.toml.
 ELSEWHERE = {
     "pytest.ini": "pytest",
     ".pytest.ini": "pytest",
@@ -46,7 +46,7 @@ ELSEWHERE = {
 
 
 def coverage(project: Project, file: File) -> Iterator[Violation]:
-    """Coverage that is not demanded, or not of the whole package."""
+    """Yield coverage settings that do not require it for the whole package."""
     settings = project.pyproject["tool"].get("coverage", {})
     report, run = (settings.get(name, {}) for name in ("report", "run"))
     if report.get("fail_under", 0) < LEAST:
@@ -71,7 +71,7 @@ def coverage(project: Project, file: File) -> Iterator[Violation]:
 
 
 def _is_of(project: Project, pattern: str) -> bool:
-    """Whether a pattern of files matches code of the package."""
+    """Whether a file pattern matches code of the package."""
     forms = {pattern, f"*/{pattern}", f"{pattern.rstrip('/')}/*", f"*/{pattern.rstrip('/')}/*"}
     return any(
         fnmatchcase(path, form)
@@ -82,7 +82,7 @@ def _is_of(project: Project, pattern: str) -> bool:
 
 
 def _line(file: File, key: str, value: str) -> int:
-    """Where a value of a list stands, else its key."""
+    """Return the line of a value in a list, or of its key."""
     quoted = value.encode("unicode_escape").decode()
     for number, line in enumerate(file.lines, 1):
         if f'"{quoted}"' in line or f"'{value}'" in line:
@@ -91,7 +91,7 @@ def _line(file: File, key: str, value: str) -> int:
 
 
 def other_files(project: Project) -> Iterator[Violation]:
-    """Files at the top that a tool reads instead of pyproject.toml."""
+    """Yield files that a tool reads instead of pyproject.toml."""
     for path, tool in ELSEWHERE.items():
         if file := project.file(path):
             yield file.at(1, "takes the place of what pyproject.toml says to {tool}", tool=tool)
@@ -134,7 +134,7 @@ def _per_file(project: Project, file: File, lint: dict[str, Any]) -> Iterator[Vi
 
 
 def _is_broad(project: Project, pattern: str) -> bool:
-    """Whether a pattern matches more of the package than one module."""
+    """Whether a pattern matches more than one module of the package."""
     matching = [
         path
         for path in project.paths
@@ -178,7 +178,7 @@ def _listed(table: dict[str, Any], key: str) -> list[str]:
 
 
 def imports(project: Project, file: File) -> Iterator[Violation]:
-    """Contracts of import-linter that were there, and what deptry ignores altogether."""
+    """Yield missing contracts of import-linter, and rules that deptry ignores entirely."""
     tools = project.pyproject["tool"]
     contracts = {contract.get("id"): contract for contract in tools.get("importlinter", {}).get("contracts", [])}
     for name in ("layers", "drivers"):
@@ -224,7 +224,7 @@ def is_skipped(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def can_fail(project: Project, node: ast.AST, depth: int = 0) -> bool:
-    """Whether a test, or a function of the tests that it calls, asserts anything that is not always so."""
+    """Whether a test, or a test helper it calls, has an assertion that can fail."""
     for part in ast.walk(node):
         if isinstance(part, ast.Assert) and not is_constant(part.test):
             return True
@@ -265,7 +265,7 @@ def is_constant(test: ast.expr) -> bool:
 
 
 def swallowed(module: Module) -> Iterator[ast.ExceptHandler]:
-    """Handlers that keep a failed assertion from failing the test."""
+    """Yield handlers that swallow a failed assertion."""
     for node in module.all(ast.Try):
         if not any(isinstance(each, ast.Assert) for body in node.body for each in ast.walk(body)):
             continue

@@ -1,4 +1,4 @@
-"""Runs checks through pytest in this process, and gathers what they found."""
+"""Runs checks through pytest in this process and collects their findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .check import ROOT, name_of
 from .project import Violation
 from .run import CHECKS, LAST, PROPERTY, Checked, RunFailed
 
-# No plugin but what a check needs: each takes time to import, as does rewriting what asserts nothing.
+# Only the plugins that checks need: importing others takes time, as does rewriting assertions.
 QUIET = (
     "--import-mode=importlib",
     "-o",
@@ -27,18 +27,18 @@ WHOLE = ("-p", "anyio")
 FAST = (
     "-m",
     "not running",
-    f"--confcutdir={ROOT / CHECKS}",  # nor the conftest.py of all tests
+    f"--confcutdir={ROOT / CHECKS}",  # skip tests/conftest.py
     "-o",
-    "strict_config=false",  # an option of a plugin that is left out is none of pytest's
+    "strict_config=false",  # pyproject.toml has options of plugins that are not loaded
     "-W",
     "ignore::pytest.PytestConfigWarning",
     "-p",
-    "no:unraisableexception",  # which collects garbage again and again
+    "no:unraisableexception",  # it collects garbage repeatedly
 )
 
 
 class _Collector:
-    """A plugin of pytest that keeps what each check found."""
+    """A pytest plugin that collects the findings of each check."""
 
     def __init__(self) -> None:
         self.by_module: dict[str, dict[str, Checked]] = {}
@@ -64,18 +64,18 @@ class _Collector:
 
 
 def _why(report: pytest.TestReport) -> str:
-    """One line about a check that came to no end."""
+    """Return one line about a check that did not finish."""
     if isinstance(report.longrepr, tuple):
         return say("the check was skipped: {reason}", reason=report.longrepr[2].removeprefix("Skipped: "))
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = str(crash.message if crash else report.longrepr).strip().splitlines() or [say("no reason given")]
-    # Of code that cannot be parsed, the place stands first, and what is wrong last.
+    # For a syntax error, the first line is the place and the last one the message.
     why = f"{lines[0]}: {lines[-1]}" if lines[0].startswith("File ") else lines[0]
     return say("the check did not finish: {reason}", reason=why)
 
 
 def run_through_pytest(modules: list[str], *, fast: bool) -> dict[str, dict[str, Checked]]:
-    """The checks of these modules by module and name, run. Raises `RunFailed` with the message of pytest."""
+    """Run the checks of these modules; return the results by module and name. Raises `RunFailed`."""
     collector, said = _Collector(), io.StringIO()
     with redirect_stdout(said):
         code = pytest.main([*QUIET, *(FAST if fast else WHOLE), *modules], plugins=[collector])
