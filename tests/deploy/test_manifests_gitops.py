@@ -140,7 +140,7 @@ def test_each_folder_is_complete_for_flux(written: Written) -> None:
 def test_each_release_has_its_own_jobs_without_expiry(written: Written) -> None:
     before = names(of("Job", written.all()))
     assert not any("ttlSecondsAfterFinished" in item["spec"] for item in of("Job", written.all()))
-    assert "Commit or drop these first" in written.write(expected=2)
+    assert "Commit or discard these" in written.write(expected=2)
     written.commit()
     other = IMAGE[:-7] + "fffffff"
     said = written.write(image=other)
@@ -156,7 +156,7 @@ def test_a_rejected_release_writes_nothing(written: Written) -> None:
     written.commit()
     shutil.rmtree(written.folder)
     written.commit()
-    assert "Placeholders are left" in written.write(expected=2)
+    assert "still contains placeholders" in written.write(expected=2)
     assert not written.folder.exists()
 
 

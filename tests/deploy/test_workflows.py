@@ -45,7 +45,7 @@ RUNNER = {
     "uvx",
 }
 IMAGE_PROGRAMS = {"/grype"}
-SHELL = {"done", "fi", "for", "if"}
+SHELL = {"[", "done", "fi", "for", "if"}
 MADE = {"build.json", "gl-code-quality-report.json"}  # written by the commands themselves
 UV_COMMANDS = {"audit", "lock", "sync"}
 # The package of each command that `uv run` runs.
@@ -195,8 +195,11 @@ def test_jobs_have_only_the_permissions_that_they_need(workflows: Path) -> None:
 @pytest.mark.parametrize("chosen", [*GITHUB.values(), *GITLAB.values()])
 def test_every_command_exists(render: Render, chosen: dict[str, Any]) -> None:
     project = render(**chosen)
-    pyproject = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
-    installed = {re.split(r"[^\w.-]", name)[0] for name in pyproject["dependency-groups"]["dev"]}
+    own, tools = (
+        tomllib.loads((project / path).read_text("utf-8")) for path in ("pyproject.toml", "devtools/pyproject.toml")
+    )
+    declared = [*own["dependency-groups"]["dev"], *tools["project"]["dependencies"]]
+    installed = {re.split(r"[^\w.-]", name)[0] for name in declared}
     slug, package = (answers(project)[name] for name in ("project_slug", "package_name"))
     seen = set()
     for line in commands(project):
@@ -206,7 +209,8 @@ def test_every_command_exists(render: Render, chosen: dict[str, Any]) -> None:
             match words:
                 case ["uv", "run", name, *rest]:
                     if name == slug:
-                        assert (project / "src" / package / "management" / "commands" / f"{rest[0]}.py").is_file()
+                        folders = ("devtools/agent_devtools", f"src/{package}/management/commands")
+                        assert [*chain(*((project / folder).glob(f"{rest[0]}*") for folder in folders))], command
                     else:
                         assert BROUGHT_BY.get(name, name) in installed, command
                 case ["uv", name, *_]:

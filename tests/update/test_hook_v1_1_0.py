@@ -1,4 +1,4 @@
-"""The hook of 1.1.0: a setting gets another name wherever its owner wrote it."""
+"""The hook of 1.1.0 renames a setting wherever its owner wrote it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_the_name_alone_changes_and_only_once(tmp_path: Path, migrate: Callable[[Path], list[str]]) -> None:
+def test_only_the_name_changes_and_only_once(tmp_path: Path, migrate: Callable[[Path], list[str]]) -> None:
     env = write(tmp_path / ".env", ENV)
     env.chmod(0o600)
     assert migrate(tmp_path) == [".env: RETENTION_DAYS is now SESSION_RETENTION_DAYS."]
@@ -56,7 +56,7 @@ def test_the_name_alone_changes_and_only_once(tmp_path: Path, migrate: Callable[
         "rules/local/02-tidy.md",
     ],
 )
-def test_it_is_found_wherever_an_owner_writes(tmp_path: Path, migrate: Callable[[Path], list[str]], place: str) -> None:
+def test_it_is_found_in_every_place(tmp_path: Path, migrate: Callable[[Path], list[str]], place: str) -> None:
     path = write(tmp_path / place, "settings.RETENTION_DAYS\r\n")
     assert migrate(tmp_path) == [f"{place}: RETENTION_DAYS is now SESSION_RETENTION_DAYS."]
     assert path.read_bytes() == b"settings.SESSION_RETENTION_DAYS\n".replace(b"\n", b"\r\n")
@@ -67,11 +67,11 @@ def test_it_is_found_wherever_an_owner_writes(tmp_path: Path, migrate: Callable[
     [
         (".env", "AUDIT_RETENTION_DAYS=400\nMY_RETENTION_DAYS_TOO=1\n"),
         ("src/desk/agent/data.bin", "\0RETENTION_DAYS"),
-        ("src/desk/chat/maintenance.py", "settings.RETENTION_DAYS"),  # the template's: the merge renames it
+        ("src/desk/chat/maintenance.py", "settings.RETENTION_DAYS"),  # the merge renames it in the template's files
         ("notes/RETENTION_DAYS.md", "RETENTION_DAYS"),
     ],
 )
-def test_what_is_another_name_or_not_theirs_stays(
+def test_other_names_and_files_stay(
     tmp_path: Path, migrate: Callable[[Path], list[str]], place: str, text: str
 ) -> None:
     path = write(tmp_path / place, text)
@@ -79,7 +79,7 @@ def test_what_is_another_name_or_not_theirs_stays(
     assert path.read_text("utf-8") == text
 
 
-def test_nothing_is_written_through_a_link(tmp_path: Path, migrate: Callable[[Path], list[str]]) -> None:
+def test_links_are_not_followed(tmp_path: Path, migrate: Callable[[Path], list[str]]) -> None:
     outside = write(tmp_path / "outside", ENV)
     project = tmp_path / "project"
     project.mkdir()
@@ -88,9 +88,9 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, migrate: Callable[[Pa
     assert outside.read_text("utf-8") == ENV
 
 
-def test_a_file_with_both_names_is_left_and_named(tmp_path: Path, migrate: Callable[[Path], list[str]]) -> None:
+def test_a_file_with_both_names_is_only_reported(tmp_path: Path, migrate: Callable[[Path], list[str]]) -> None:
     text = "SESSION_RETENTION_DAYS=30\nRETENTION_DAYS=365\n"
     env = write(tmp_path / ".env", text)
-    [told] = migrate(tmp_path)
-    assert told.startswith(".env:2 still says RETENTION_DAYS")
+    [expected] = migrate(tmp_path)
+    assert expected.startswith(".env:2 still says RETENTION_DAYS")
     assert env.read_text("utf-8") == text

@@ -1,4 +1,4 @@
-"""Hooks: each is named by one migration, safe to run again, and quiet where it has nothing to do."""
+"""Each hook has one migration, is idempotent, and does nothing in a project that does not need it."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ if __name__ == "__main__":
 
 
 def command(script: str, early: bool = False) -> list[str]:
-    """As a migration names it. One that runs before the merge gets the name of the answers file."""
+    """Return the command of a migration. One that runs before the merge gets the name of the answers file."""
     answers = ["{{ _copier_conf.answers_file }}"] if early else []
     return ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/" + script, *answers]
 
 
 def problems_of_migrations(migrations: list[dict[str, Any]], scripts: list[str]) -> list[str]:
-    """What is wrong with `_migrations`, given the scripts there are."""
+    """Return the problems of `_migrations`, given the existing scripts."""
     named = [migration.get("version", "") for migration in migrations]
     found = [
         f"{migration}: has to be a version and a command"
@@ -71,9 +71,9 @@ def problems_of_migrations(migrations: list[dict[str, Any]], scripts: list[str])
         for migration, version in zip(migrations, named, strict=True)
         if migration["command"] != (line := command(releases.hook(version), "when" in migration))
     ]
-    found += [f"{version} stands twice" for version in {version for version in named if named.count(version) > 1}]
+    found += [f"{version} occurs twice" for version in {version for version in named if named.count(version) > 1}]
     if named != sorted(named, key=Version):
-        found.append("migrations do not stand in the order of versions")
+        found.append("migrations are not in the order of versions")
     wanted = {releases.hook(version) for version in named}
     found += [f"{script} is named by no migration" for script in scripts if script not in wanted]
     found += [f"{script} is missing" for script in sorted(wanted - set(scripts))]
@@ -81,7 +81,7 @@ def problems_of_migrations(migrations: list[dict[str, Any]], scripts: list[str])
 
 
 def problems_of_script(text: str) -> list[str]:
-    """What a hook does that it may not."""
+    """Return what a hook does that is not allowed."""
     tree = ast.parse(text)
     imported = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
@@ -98,18 +98,18 @@ def problems_of_script(text: str) -> list[str]:
 
 
 def run(script: Path, project: Path) -> str:
-    """As a migration does."""
+    """Run a hook as a migration does, and return its output."""
     ran = subprocess.run([sys.executable, script], cwd=project, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 
 
-def test_migrations_and_hooks_belong_together() -> None:
+def test_migrations_and_hooks_match() -> None:
     scripts = [path.relative_to(ROOT).as_posix() for path in SCRIPTS]
     assert problems_of_migrations(config().get("_migrations", []), scripts) == []
 
 
-def test_a_hook_has_a_release_or_is_for_the_next() -> None:
+def test_a_hook_belongs_to_a_release_or_the_next() -> None:
     older = [release.version for release in releases.releases()]
     for migration in config().get("_migrations", []):
         version = migration["version"]
@@ -131,11 +131,11 @@ def test_a_hook_has_a_release_or_is_for_the_next() -> None:
         ),
     ],
 )
-def test_a_migration_that_is_wrong_is_found(migrations: list[dict[str, Any]], scripts: list[str], problem: str) -> None:
+def test_a_wrong_migration_is_found(migrations: list[dict[str, Any]], scripts: list[str], problem: str) -> None:
     assert problem in " ".join(problems_of_migrations(migrations, scripts))
 
 
-def test_hooks_stay_in_the_project() -> None:
+def test_hooks_import_only_what_is_allowed() -> None:
     assert {path.name: found for path in HOOKS if (found := problems_of_script(path.read_text("utf-8")))} == {}
     assert problems_of_script(HOOK) == []
 
@@ -148,13 +148,13 @@ def test_hooks_stay_in_the_project() -> None:
         (HOOK.replace("def migrate", "def main"), "has no `migrate"),
     ],
 )
-def test_a_hook_that_is_wrong_is_found(text: str, problem: str) -> None:
+def test_a_wrong_hook_is_found(text: str, problem: str) -> None:
     assert problem in " ".join(problems_of_script(text))
 
 
 @pytest.mark.slow
 def test_hooks_change_nothing_in_a_project_of_this_version(render: Render, tmp_path: Path) -> None:
-    """Where nothing is left to do, and so when they are run again; nor in a folder that has none of their files."""
+    """They are idempotent, and do nothing in a folder without their files."""
     empty = tmp_path / "empty"
     empty.mkdir()
     project = export_rendering(render(), tmp_path / "project")
@@ -167,7 +167,7 @@ def test_hooks_change_nothing_in_a_project_of_this_version(render: Render, tmp_p
 
 @pytest.mark.slow
 def test_hooks_change_nothing_the_second_time(tmp_path: Path) -> None:
-    """From each release before theirs, as it was released."""
+    """In a project of each earlier release."""
     releases.require_history()
     for script in HOOKS:
         own = Version(re.sub(r"v(\d+)_(\d+)_(\d+)", r"\1.\2.\3", script.stem))
@@ -181,13 +181,13 @@ def test_hooks_change_nothing_the_second_time(tmp_path: Path) -> None:
             commit_all(project)
             run(script, project)
             commit_all(project)
-            assert run(script, project) == "", f"{script.name} had more to do the second time"
+            assert run(script, project) == "", f"{script.name} changed something in the second run"
             assert git(project, "status", "--porcelain") == ""
 
 
 @pytest.mark.slow
-def test_an_update_across_a_hook_runs_it_with_trust_alone(tmp_path: Path) -> None:
-    """With a release of the test's own, whose hook renames a file of the user's."""
+def test_an_update_runs_a_hook_only_with_trust(tmp_path: Path) -> None:
+    """The release of this test has a hook that renames a file of the user."""
     source = export(asking(), tmp_path / "template")
     commit_all(source, "76.0.0")
     project = render_template(source, tmp_path / "project", vcs_ref="76.0.0")
@@ -217,12 +217,12 @@ def test_an_update_across_a_hook_runs_it_with_trust_alone(tmp_path: Path) -> Non
 
     (source / "template" / "new.txt").write_text("new\n", "utf-8")
     commit_all(source, "77.1.0")
-    copier.run_update(project, unsafe=False, **update)  # crosses no hook, so it asks for no trust
+    copier.run_update(project, unsafe=False, **update)  # crosses no hook, so needs no trust
     assert (project / "new.txt").exists()
 
 
 def commit_all(folder: Path, tag: str = "") -> None:
-    """Everything there as a commit, in a repository that is made if need be."""
+    """Commit everything; create the repository if there is none."""
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", tag or "All")
@@ -231,7 +231,7 @@ def commit_all(folder: Path, tag: str = "") -> None:
 
 
 def export_rendering(project: Path, target: Path) -> Path:
-    """A copy of a rendering, as a repository."""
+    """Copy a rendering into a new repository."""
     subprocess.run(["cp", "-a", str(project), str(target)], check=True)
     commit_all(target)
     return target

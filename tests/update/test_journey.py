@@ -1,4 +1,4 @@
-"""An update of a project whose owner has worked in it for a while: nothing of theirs is lost, and all of it passes."""
+"""An update of a project after months of its owner's work loses nothing, and all tests pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.agent
 
 PACKAGE = "src/my_agent"
-# The tests of what the owner and the release have touched.
+# The tests of what the owner and the release changed.
 TOUCHED = "tests/agent tests/unit tests/rules/local tests/integration/test_migrations.py"
 TOOL = '''
 
@@ -149,7 +149,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def work(project: Path) -> None:
-    """What the owner of a project does: in their own package, and in files of the template."""
+    """Change a project as its owner does, in the owner's package and in files of the template."""
     agent = project / PACKAGE / "agent"
     (agent / "instructions.md").write_text("You are the desk of Acme.\n", "utf-8")
     append(agent / "tools.py", TOOL)
@@ -178,7 +178,7 @@ def work(project: Path) -> None:
 
 
 def renew(template: Path) -> None:
-    """A release with something new of each kind, some of it in the files that the owner has edited."""
+    """Release changes of each kind, some in files that the owner edited."""
     files = template / FILES.name
     platform = files / "migrations" / "platform"
     newest = max(platform.glob("[0-9]*.py"))
@@ -232,14 +232,14 @@ def test_an_owners_work_survives_an_update(
     renew(template)
     release(template, "99.0.0")
     update(project, quiet=False, unsafe=start != releases.following())
-    told = capsys.readouterr().err
+    expected = capsys.readouterr().err
 
-    assert "uv lock " in told
-    assert "- **9.1** a planted change." in told
+    assert "uv lock " in expected
+    assert "- **9.1** a planted change." in expected
     status = git(project, "status", "--porcelain").splitlines()
-    assert [line for line in status if line[:2] in {"UU", "AA", "DU", "UD"}] == [], "no conflict"
+    assert [line for line in status if line[:2] in {"UU", "AA", "DU", "UD"}] == [], "there are conflicts"
     assert list(project.rglob("*.rej")) == []
-    assert not (project / "tests" / "unit" / "test_network_guard.py").exists(), "what was deleted stays deleted"
+    assert not (project / "tests" / "unit" / "test_network_guard.py").exists(), "a deleted file came back"
     merged = {"README.md", ".gitignore", "pyproject.toml", "Procfile", "openapi.json", "docs/settings.md"}
     merged.add("deploy/kubernetes/components/ingress/ingress.yaml")
     assert {name for name in before if (project / name).read_bytes() != before[name]} <= merged

@@ -1,4 +1,4 @@
-"""`copier copy` and `copier update` as commands: typed answers, a folder with files, paths and addresses."""
+"""`copier copy` and `copier update` as commands: typed answers, existing files, paths and addresses."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ASKED = [name for name, question in questions().items() if "when" not in questio
 
 
 def help_of(name: str) -> str:
-    """The question, as far as it fits on a line of the terminal."""
+    """Return the part of a question that fits on a line of the terminal."""
     return str(questions()[name]["help"])[:40]
 
 
 def blocks(page: str, heading: str = "") -> list[str]:
-    """The shell commands of a page of the docs, from a heading on, with the copier of these tests."""
+    """Return the shell commands of a page after a heading, with this environment's copier."""
     text = (
         (ROOT / "docs" / page).read_text("utf-8").partition(heading)[2]
         if heading
@@ -45,7 +45,7 @@ def blocks(page: str, heading: str = "") -> list[str]:
 
 
 def shell(commands: str, folder: Path, **environment: str) -> str:
-    """Run commands of the docs, and return their output."""
+    """Run shell commands and return their output."""
     done = subprocess.run(
         ["bash", "-euc", commands],
         cwd=folder,
@@ -60,7 +60,7 @@ def shell(commands: str, folder: Path, **environment: str) -> str:
 
 
 def copier(*arguments: str | Path, folder: Path, code: int = 0) -> str:
-    """What `copier` prints, without a terminal."""
+    """Run `copier` without a terminal and return its output."""
     done = subprocess.run(
         [COPIER, *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -70,7 +70,7 @@ def copier(*arguments: str | Path, folder: Path, code: int = 0) -> str:
 
 @pytest.fixture
 def template(questionnaire: Path, tmp_path: Path) -> Path:
-    """A template under git, at a release, that renders two files beside the answers."""
+    """A released template that renders two files and the answers."""
     template = shutil.copytree(questionnaire, tmp_path / "template")
     (template / FILES.name / "README.md.jinja").write_text("# {{ project_name }}\n", "utf-8")
     (template / FILES.name / "src" / "{{ package_name }}").mkdir(parents=True)
@@ -80,13 +80,13 @@ def template(questionnaire: Path, tmp_path: Path) -> Path:
 
 
 def answered(*typed: tuple[str, str]) -> Sequence[tuple[str, str]]:
-    """A script that types these, and takes the default of all other questions."""
+    """Return a script that types these answers, and takes the defaults of all other questions."""
     rest = [name for name in ASKED if name not in {name for name, _ in typed}]
     return [(help_of(name), keys + ENTER) for name, keys in typed] + [(help_of(name), ENTER) for name in rest]
 
 
-def test_answers_that_are_typed_stand_alone(template: Path, tmp_path: Path) -> None:
-    """Nothing is in the field before: an example is on the screen, and gives way to the first letter."""
+def test_typed_answers_replace_the_placeholder(template: Path, tmp_path: Path) -> None:
+    """The field is empty: the first letter replaces the example on the screen."""
     texts = {"project_name": "Order Desk", "project_description": "Answers.", "author_name": "Acme Ltd"}
     code, screen = talk([COPIER, "copy", template, "project"], tmp_path, answered(*texts.items()))
     assert code == 0, screen
@@ -96,7 +96,7 @@ def test_answers_that_are_typed_stand_alone(template: Path, tmp_path: Path) -> N
     assert "Answers customers' questions about their orders" in screen
     assert "My Agent" not in screen
 
-    # `copier update` without `--skip-answered` asks again, with the answers before the cursor.
+    # `copier update` without `--skip-answered` asks again, with the answers filled in.
     commit(tmp_path / "project", "Scaffold")
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.1.0")
@@ -116,7 +116,7 @@ def test_an_empty_name_is_asked_for_again(template: Path, tmp_path: Path) -> Non
     assert answers(tmp_path / "project")["project_name"] == "Order Desk"
 
 
-def test_a_name_without_a_latin_letter_is_followed_by_the_slug(template: Path, tmp_path: Path) -> None:
+def test_a_name_without_a_latin_letter_leads_to_a_question_for_the_slug(template: Path, tmp_path: Path) -> None:
     typed = answered(("project_name", "订单助手"), ("project_description", "Answers."), ("author_name", "Acme"))
     script = [*typed, (help_of("project_slug"), "order-desk" + ENTER)]
     code, screen = talk([COPIER, "copy", template, "project"], tmp_path, script)
@@ -126,7 +126,7 @@ def test_a_name_without_a_latin_letter_is_followed_by_the_slug(template: Path, t
 
 @pytest.fixture
 def existing(tmp_path: Path) -> Path:
-    """A repository with files of its own, two of them under names that the template has."""
+    """A repository with files, two of them with names of the template."""
     folder = tmp_path / "order-desk"
     (folder / "src" / "my_agent").mkdir(parents=True)
     for name in MINE:
@@ -135,8 +135,8 @@ def existing(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_that_were_there_stay_without_a_terminal(template: Path, existing: Path) -> None:
-    """The copy ends with all files of the template, and names those that stayed."""
+def test_existing_files_stay_without_a_terminal(template: Path, existing: Path) -> None:
+    """The copy adds all other files, and lists those that stayed."""
     printed = copier("copy", "--defaults", template, ".", folder=existing)
     assert {(existing / name).read_text("utf-8") for name in MINE} == {"mine\n"}
     assert git(existing, "status", "--porcelain") == "?? .copier-answers.yml"
@@ -149,7 +149,7 @@ def test_files_that_were_there_stay_without_a_terminal(template: Path, existing:
     assert git(existing, "diff", "--name-only").splitlines() == ["README.md", "src/my_agent/app.py"]
 
 
-def test_a_repository_adopts_the_template_as_the_docs_say(template: Path, existing: Path) -> None:
+def test_a_repository_adopts_the_template_as_documented(template: Path, existing: Path) -> None:
     switch, copy, recopy, check = blocks("adopting.md")
     shell(switch, existing)
     shell(copy.replace("gh:owner/copier-twelve-factor-agent", f"--defaults {template}"), existing)
@@ -167,7 +167,7 @@ def test_a_repository_adopts_the_template_as_the_docs_say(template: Path, existi
     assert "UU README.md" in git(existing, "status", "--porcelain").splitlines()
 
 
-def test_an_adoption_can_be_given_up_as_the_docs_say(template: Path, existing: Path) -> None:
+def test_an_adoption_can_be_cancelled_as_documented(template: Path, existing: Path) -> None:
     before = git(existing, "ls-files", "--stage")
     switch, copy, recopy, _ = blocks("adopting.md")
     for commands in (switch, copy.replace("gh:owner/copier-twelve-factor-agent", f"--defaults {template}"), recopy):
@@ -195,7 +195,7 @@ def test_no_copy_over_a_project_stops_half_way(template: Path, tmp_path: Path, c
     assert (project / "src" / "my_agent" / "app.py").exists()
 
 
-def test_a_relative_path_of_the_template_is_recorded_so_that_an_update_finds_it(template: Path, tmp_path: Path) -> None:
+def test_an_update_finds_a_template_with_a_relative_path(template: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     printed = copier("copy", "--defaults", "../template", "my/project", folder=tmp_path / "work")
     assert "Warning: you gave the template as a relative path." in printed
@@ -212,7 +212,7 @@ def test_a_relative_path_of_the_template_is_recorded_so_that_an_update_finds_it(
 
 
 def test_a_project_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -> None:
-    """No advice to make a repository inside the other, and updates run in the folder."""
+    """The message does not suggest a nested repository, and updates run in the folder."""
     whole = tmp_path / "whole"
     (whole / "services").mkdir(parents=True)
     (whole / "README.md").write_text("The whole.\n", "utf-8")
@@ -232,7 +232,7 @@ def test_a_project_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("known", ["git init", "worktree"])
-def test_a_repository_of_its_own_gets_no_advice(template: Path, tmp_path: Path, known: str) -> None:
+def test_an_existing_repository_gets_no_advice(template: Path, tmp_path: Path, known: str) -> None:
     printed = copier("copy", "--defaults", template, "project", folder=tmp_path)
     assert "git init && git add -A" in printed
     project = tmp_path / "own"
@@ -246,7 +246,7 @@ def test_a_repository_of_its_own_gets_no_advice(template: Path, tmp_path: Path, 
     assert "is a folder of" not in printed
 
 
-def test_an_update_from_a_template_that_moved_goes_as_the_docs_say(template: Path, tmp_path: Path) -> None:
+def test_an_update_from_a_moved_template_works_as_documented(template: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     copier("copy", "--defaults", template, project, folder=tmp_path)
     commit(project, "Scaffold")
@@ -262,7 +262,7 @@ def test_an_update_from_a_template_that_moved_goes_as_the_docs_say(template: Pat
     assert answers(project)["_commit"] == "99.1.0"
 
 
-def test_git_can_replace_the_address_of_the_template_as_the_docs_say(template: Path, tmp_path: Path) -> None:
+def test_git_can_replace_the_address_of_the_template_as_documented(template: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     copier("copy", "--defaults", template, project, folder=tmp_path)
     recorded = project / ANSWERS_FILE

@@ -1,4 +1,4 @@
-"""`copier update`: what is new arrives, what the user wrote stays."""
+"""`copier update` applies the template's changes and keeps the user's."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def template(copier_template: Path, tmp_path: Path) -> Path:
-    """A template of the test's own, at the next release."""
+    """A template at the next release, for one test."""
     return shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
 
 
 @pytest.fixture
 def project(template: Path, tmp_path: Path) -> Path:
-    """A project of that release, under git."""
+    """A committed project of that release."""
     project = render(template, tmp_path / "project")
     commit(project, "Scaffold")
     return project
 
 
-def test_an_update_brings_what_is_new_and_keeps_the_users_edits(template: Path, project: Path) -> None:
+def test_an_update_applies_changes_and_keeps_the_users_edits(template: Path, project: Path) -> None:
     agent = project / "src" / "my_agent" / "agent"
     edited, deleted = sorted(path for path in agent.iterdir() if path.name != "__init__.py")[:2]
     edited.write_text("mine\n", "utf-8")
@@ -69,7 +69,7 @@ def test_an_update_brings_what_is_new_and_keeps_the_users_edits(template: Path, 
 
 
 @pytest.mark.slow
-def test_an_update_keeps_answers_and_takes_new_ones(template: Path, project: Path) -> None:
+def test_an_update_keeps_answers_and_accepts_new_ones(template: Path, project: Path) -> None:
     release_note = template / FILES.name / "new.txt"
     release_note.write_text("new\n", "utf-8")
     release(template, "99.0.0")
@@ -118,7 +118,7 @@ RULES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("before", "language", "told", "untold"),
+    ("before", "language", "expected", "unexpected"),
     [
         (
             "99.0.0",
@@ -146,10 +146,10 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
     capsys: pytest.CaptureFixture[str],
     before: str,
     language: str,
-    told: list[str],
-    untold: list[str],
+    expected: list[str],
+    unexpected: list[str],
 ) -> None:
-    """In the words of rules/CHANGELOG.md, from the version that the project has; all of them if that has no number."""
+    """As in rules/CHANGELOG.md, since the project's version; all of them if that is not a release."""
     template = shutil.copytree(questionnaire, tmp_path / "template")
     commit(template, "Before")
     if before:
@@ -161,7 +161,7 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
         changelog.parent.mkdir(parents=True, exist_ok=True)
         changelog.write_text(text, "utf-8")
     release(template, "99.1.0")
-    update(project, quiet=False, unsafe=not before)  # a version without a number lies before every hook
+    update(project, quiet=False, unsafe=not before)  # a version without a number precedes every hook
     message = capsys.readouterr().err
     commands = [
         line.split("#")[0].strip() for line in message.splitlines() if line.startswith("    ") and "-" not in line[:6]
@@ -173,8 +173,8 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
         "uv run my-agent rules",
         "uv run pytest",
     ]
-    assert [words for words in told if words not in message] == []
-    assert [words for words in untold if words in message] == []
+    assert [words for words in expected if words not in message] == []
+    assert [words for words in unexpected if words in message] == []
     linked = re.findall(rf"^    (\S+)  CHANGELOG\.md in {re.escape(str(template))}$", message, re.MULTILINE)
     assert linked == (["99.1.0", "99.0.1"] if before else ["99.1.0", "99.0.1", "99.0.0"])
 
@@ -221,7 +221,7 @@ def test_the_release_notes_are_linked_where_the_host_is_known(source: str, commi
 
 
 @pytest.mark.slow
-def test_another_package_name_is_told_with_what_it_leaves_to_do(
+def test_another_package_name_prints_the_remaining_steps(
     questionnaire: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     template = shutil.copytree(questionnaire, tmp_path / "template")
@@ -235,7 +235,7 @@ def test_another_package_name_is_told_with_what_it_leaves_to_do(
 
 @pytest.mark.slow
 def test_an_update_from_an_untagged_commit(copier_template: Path, tmp_path: Path) -> None:
-    """As of a project made with `--vcs-ref HEAD`: to the next release, and to a later commit with no tag."""
+    """A project made with `--vcs-ref HEAD` updates to a later untagged commit, and to the next release."""
     template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
     (template / FILES.name / "between.txt").write_text("between\n", "utf-8")
     commit(template, "No release")
@@ -270,7 +270,7 @@ def test_an_update_from_a_history_without_tags(questionnaire: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_conflict_is_marked_and_can_be_finished_as_the_docs_say(template: Path, project: Path) -> None:
+def test_a_conflict_is_marked_and_can_be_resolved_as_documented(template: Path, project: Path) -> None:
     readme = project / "README.md"
     readme.write_text(readme.read_text("utf-8").replace("# My Agent\n", "# Our Agent\n", 1), "utf-8")
     commit(project, "Our title")
@@ -304,7 +304,7 @@ def test_a_conflict_is_marked_and_can_be_finished_as_the_docs_say(template: Path
 
 
 @pytest.mark.slow
-def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
+def test_an_update_can_be_undone(template: Path, project: Path) -> None:
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.0.0")
     before = git(project, "ls-files", "--stage")
@@ -318,15 +318,13 @@ def test_an_update_can_be_given_up(template: Path, project: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("edited", [False, True])
-def test_the_tests_of_the_example_stay_where_an_older_project_has_them(
-    template: Path, tmp_path: Path, edited: bool
-) -> None:
+def test_the_tests_of_the_example_stay_in_older_projects(template: Path, tmp_path: Path, edited: bool) -> None:
     (name,) = LEFT
     (template / FILES.name / name).write_text("theirs\n", "utf-8")
     release(template, "98.0.0")
     project = render(template, tmp_path / "older", vcs_ref="98.0.0")
     path = project / name
-    assert path.read_text("utf-8") == "theirs\n", "only an update leaves it out"
+    assert path.read_text("utf-8") == "theirs\n", "only an update excludes it"
     if edited:
         path.write_text("mine\n", "utf-8")
     commit(project, "Scaffold")
@@ -338,7 +336,7 @@ def test_the_tests_of_the_example_stay_where_an_older_project_has_them(
 
 
 @pytest.mark.slow
-def test_a_file_that_was_deleted_stays_deleted(template: Path, project: Path) -> None:
+def test_a_deleted_file_stays_deleted(template: Path, project: Path) -> None:
     (project / "docs" / "api.md").unlink()
     shutil.rmtree(project / "tests" / "agent", ignore_errors=True)
     commit(project, "Not for us")
@@ -350,8 +348,8 @@ def test_a_file_that_was_deleted_stays_deleted(template: Path, project: Path) ->
 
 
 @pytest.mark.slow
-def test_what_an_option_leaves_behind_can_be_taken_back_as_the_docs_say(project: Path) -> None:
-    """Copier deletes its files unseen, those with an owner's lines too, and none that the owner added."""
+def test_deleted_files_of_an_option_can_be_restored_as_documented(project: Path) -> None:
+    """Copier deletes the files of a deselected option, including edited ones, but none that the owner added."""
     alerts = project / "deploy" / "prometheus" / "rules" / "alerts.yml"
     text = f"{alerts.read_text('utf-8')}# ours\n"
     alerts.write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""The scheduled jobs that ask the owner of a project to take what is new in the template, run by their own lines."""
+"""The scheduled jobs that propose updates of the template to owners: their scripts run as written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VARIABLES = {
     "CI_SERVER_HOST": "gitlab.test",
     "TEMPLATE_UPDATE_TOKEN": "secret",
 }
-# What a server does with the options that come with a push.
+# The hook of a server that handles push options.
 HOOK = """#!/bin/sh
 i=0
 while [ "$i" -lt "$GIT_PUSH_OPTION_COUNT" ]; do
@@ -48,7 +48,7 @@ done
 
 @pytest.fixture
 def server(tmp_path: Path) -> Path:
-    """The repository that the job pushes to: git is told to find the address of GitLab in this folder."""
+    """The repository that the job pushes to: git is expected to find the address of GitLab in this folder."""
     folder = tmp_path / "server.git"
     git(tmp_path, "init", "--quiet", "--bare", str(folder))
     git(folder, "config", "receive.advertisePushOptions", "true")
@@ -59,7 +59,7 @@ def server(tmp_path: Path) -> Path:
 
 
 def run(job: dict[str, Any], project: Path, server: Path) -> None:
-    """The job's lines in one shell that ends at the first that fails, as a runner has it; git is there already."""
+    """Run the job's script as a runner does, in one shell that stops at the first failure, with git installed."""
     lines = [line for line in job["script"] if not line.startswith("apt-get ")]
     config = server / "redirect"
     config.write_text(f'[url "{server}"]\n  insteadOf = {TARGET}\n', "utf-8")
@@ -84,10 +84,10 @@ def script(job: dict[str, Any]) -> dict[str, Any]:
 
 
 class Private(SimpleHTTPRequestHandler):
-    """Serves a repository to requests with the password, as a host of private repositories does."""
+    """Serves a repository to requests with a password, as a host of private repositories does."""
 
     def do_GET(self) -> None:
-        """Ask for credentials, or answer."""
+        """Request credentials, or answer."""
         kind, _, given = self.headers.get("Authorization", "").partition(" ")
         if kind == "Basic" and b64decode(given).decode() == f"template-update:{READ_TOKEN}":
             super().do_GET()
@@ -154,9 +154,7 @@ def test_the_job_reads_a_private_template_with_its_own_token(  # noqa: PLR0913, 
 
 
 @pytest.mark.slow
-def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
-    copier_template: Path, tmp_path: Path, server: Path
-) -> None:
+def test_gitlab_opens_a_merge_request_for_a_new_release(copier_template: Path, tmp_path: Path, server: Path) -> None:
     template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
     project = render_template(template, tmp_path / "project", {"ci": "gitlab"})
     commit(project, "Scaffold")
@@ -180,7 +178,7 @@ def test_gitlab_is_asked_to_open_a_merge_request_where_there_is_something_new(
     ]
 
 
-# Stands for `gh`: notes what it is asked, and says whether there is a pull request.
+# A fake `gh`: records its arguments, and reports whether there is a pull request.
 GH = """#!/bin/sh
 printf '%s\\n' "$*" >>"$NOTES"
 case "$1 $2" in "pr view") [ -e "$NOTES.open" ] && echo OPEN ;; esac
@@ -188,7 +186,7 @@ case "$1 $2" in "pr view") [ -e "$NOTES.open" ] && echo OPEN ;; esac
 
 
 @pytest.mark.slow
-def test_github_is_asked_to_open_a_pull_request_once(
+def test_github_opens_one_pull_request(
     copier_template: Path, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template = shutil.copytree(copier_template, tmp_path / "template", symlinks=True)
@@ -220,7 +218,7 @@ def test_github_is_asked_to_open_a_pull_request_once(
     git(project, "switch", "--quiet", "--detach", "HEAD~1")
     Path(f"{notes}.open").touch()
     run(lines, project, server)
-    assert notes.read_text("utf-8").count("pr create") == 1, "there was one already"
+    assert notes.read_text("utf-8").count("pr create") == 1, "there was already one"
     assert "pr edit template-update --title Update from the template" in notes.read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""An update of a project that nobody touched is a fresh copy of the new version, for every variant of the array."""
+"""An update of an unchanged project equals a fresh copy of the new version, for every variant."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.update
 ROWS = variants.rows()
 NEXT = dict(zip(ROWS, [*list(ROWS)[1:], *ROWS], strict=False))
 RELEASES = [release.version for release in releases.releases()]
-OLDER = f"{RELEASES[-1]}.1"  # a release of the tests' own
+OLDER = f"{RELEASES[-1]}.1"  # a release of these tests
 
 
 @pytest.fixture(scope="session")
 def history(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template with one more release, of which the working tree differs in every way that a file can."""
+    """The template with one more release, from which the working tree differs in every way that a file can."""
     template = shutil.copytree(copier_template, tmp_path_factory.mktemp("history") / "template", symlinks=True)
     newest, branch = git(template, "rev-parse", "HEAD"), git(template, "branch", "--show-current")
     git(template, "checkout", "--quiet", "--orphan", "older")
@@ -54,7 +54,7 @@ def history(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def contents(project: Path, mine: bool) -> dict[str, tuple[int, bytes]]:
-    """The mode and the bytes of the files that are the user's, or of all others."""
+    """Return the mode and bytes of the user's files, or of all others."""
     paths = owned(config()["_skip_if_exists"], answers(project))
     found = {}
     for path in rendered_files(project):
@@ -71,7 +71,7 @@ def scaffold(template: Path, target: Path, given: Mapping[str, Any], version: st
     return project
 
 
-def is_a_fresh_copy(project: Path, template: Path, fresh: Path) -> None:
+def equals_a_fresh_copy(project: Path, template: Path, fresh: Path) -> None:
     given = {name: value for name, value in answers(project).items() if not name.startswith("_")}
     render(template, fresh, given, vcs_ref=releases.following())
     updated, copied = contents(project, mine=False), contents(fresh, mine=False)
@@ -80,21 +80,21 @@ def is_a_fresh_copy(project: Path, template: Path, fresh: Path) -> None:
 
 
 @each_row
-def test_an_update_is_a_fresh_copy(row: str, history: Path, tmp_path: Path) -> None:
-    """From the newest release, the default from each, and from one that differs in every way."""
+def test_an_update_equals_a_fresh_copy(row: str, history: Path, tmp_path: Path) -> None:
+    """From the newest release (the default from each release), and from one that differs in every way."""
     releases.require_history()
     for version in [OLDER, *(RELEASES if row == "default" else RELEASES[-1:])]:
         project = scaffold(history, tmp_path / version, ROWS[row], version)
         mine = contents(project, mine=True)
-        update(project, unsafe=True)  # a release may have a hook
-        is_a_fresh_copy(project, history, tmp_path / f"fresh-{version}")
+        update(project, unsafe=True)  # releases may have hooks
+        equals_a_fresh_copy(project, history, tmp_path / f"fresh-{version}")
         assert contents(project, mine=True) == mine
 
 
 @each_row
-def test_an_update_with_other_answers_is_a_fresh_copy_with_these(row: str, history: Path, tmp_path: Path) -> None:
-    """Every option is answered as the next variant answers it; names stay."""
+def test_an_update_with_other_answers_equals_a_fresh_copy(row: str, history: Path, tmp_path: Path) -> None:
+    """Every option takes the answer of the next variant; names stay."""
     project = scaffold(history, tmp_path / "project", ROWS[row], OLDER)
     update(project, variants.answers_of(variants.row_of(ROWS[NEXT[row]])), unsafe=True)
     assert variants.row_of(answers(project)) == variants.row_of(ROWS[NEXT[row]])
-    is_a_fresh_copy(project, history, tmp_path / "fresh")
+    equals_a_fresh_copy(project, history, tmp_path / "fresh")

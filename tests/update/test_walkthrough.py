@@ -1,4 +1,4 @@
-"""docs/walkthrough.md is a real run: its commands are run in order, and say what it says that they say."""
+"""docs/walkthrough.md is a real run: its commands run in order and print the documented output."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.agent
 TEXT = (ROOT / "docs" / "walkthrough.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", TEXT, re.MULTILINE | re.DOTALL)
 ADDRESS = "/path/to/copier-twelve-factor-agent"
-NEWEST = Version("1.1.0")  # when it was written
-INVALID = 4  # Copier's exit code where it asks for trust
+NEWEST = Version("1.1.0")  # at the time of writing
+NEEDS_TRUST = 4  # Copier's exit code without `--trust`
 
 
 def pattern(expected: str) -> str:
-    """What a block shows, with `…` for anything."""
+    """Return a pattern of a block, in which `…` matches anything."""
     return ".*".join(re.escape(part.strip("\n")) for part in expected.split("…"))
 
 
@@ -50,8 +50,8 @@ def test_the_walkthrough_is_a_real_run(tmp_path: Path) -> None:
             check=False,
         )
         directory = Path(cwd.read_text("utf-8").strip())
-        wanted = INVALID if "unsafe feature" in expected else 1 if "1 of 7" in expected else 0
+        wanted = NEEDS_TRUST if "unsafe feature" in expected else 1 if "1 of 7" in expected else 0
         assert ran.returncode == wanted, f"{script}\n{ran.stdout}"
-        assert re.search(pattern(expected), ran.stdout, re.DOTALL), f"{script}\nsays\n{ran.stdout}"
+        assert re.search(pattern(expected), ran.stdout, re.DOTALL), f"{script}\nprints\n{ran.stdout}"
     assert "SESSION_RETENTION_DAYS=365" in (tmp_path / "order-desk" / ".env").read_text("utf-8")
     assert git(tmp_path / "order-desk", "status", "--porcelain") == ""
