@@ -68,8 +68,9 @@ src/{package}/management/examination.py -> src/{package}/management/diagnostics.
 src/{package}/management/overview.py -> src/{package}/management/help.py
 src/{package}/management/belongings.py -> src/{package}/management/personal_data.py
 src/{package}/observability/requests.py -> src/{package}/observability/access_log.py
-src/{package}/observability/server.py -> src/{package}/observability/health_server.py
-src/{package}/observability/presence.py -> src/{package}/observability/heartbeat.py
+src/{package}/observability/server.py -> src/{package}/processes/health_server.py
+src/{package}/observability/health.py -> src/{package}/observability/health.py
+src/{package}/observability/presence.py -> src/{package}/observability/health.py
 src/{package}/observability/operations.py -> src/{package}/observability/instrumentation.py
 src/{package}/observability/scraping.py -> src/{package}/observability/metrics_exposition.py
 src/{package}/observability/backlog.py -> src/{package}/observability/queue_metrics.py
@@ -78,7 +79,8 @@ src/{package}/processes/common.py -> src/{package}/processes/lifecycle.py
 src/{package}/processes/restart.py -> src/{package}/processes/settings_watch.py
 src/{package}/processes/turns.py -> src/{package}/processes/turn_tasks.py
 src/{package}/security/keys.py -> src/{package}/security/api_keys.py
-src/{package}/security/refusals.py -> src/{package}/security/failed_logins.py
+src/{package}/security/audit.py -> src/{package}/security/audit.py
+src/{package}/security/refusals.py -> src/{package}/security/audit.py
 src/{package}/security/issuer.py -> src/{package}/security/jwks.py
 src/{package}/security/scrapers.py -> src/{package}/security/metrics_access.py
 src/{package}/security/admission.py -> src/{package}/security/rate_limit.py
@@ -148,8 +150,10 @@ tests/support/planted.py -> tests/support/fake_tools.py
 tests/support/speaker.py -> tests/support/model_client.py
 tests/support/leftovers.py -> tests/support/stale_servers.py
 tests/support/work.py -> tests/support/task_probe.py
-tests/unit/test_vitals.py -> tests/unit/test_health_server.py
 tests/unit/test_health.py -> tests/unit/test_healthcheck.py
+tests/unit/test_vitals.py -> tests/unit/test_healthcheck.py
+tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
+tests/unit/test_prometheus_rule.py -> tests/unit/test_monitoring.py
 tests/unit/test_conversation.py -> tests/unit/test_message_history.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
 {package}.management.accountability:record_act -> {package}.management.command_audit:record_action
