@@ -128,16 +128,16 @@ HEADERS = [
     ("security/request_limits.py", r"title, detail, headers=_CLOSE", "title, detail", f"{INTEGRATION}requests.py"),
     ("security/request_limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
     ("processes/health_server.py", r"^    app\.add_middleware\(Security.*\n", "", "tests/e2e/test_health_server.py"),
-    ("processes/web.py", r"\*\*HEADERS, ", "", COUNTED["processes/web.py"]),
+    ("processes/http_protocol.py", r"\*\*HEADERS, ", "", COUNTED["processes/http_protocol.py"]),
     (
         "security/request_limits.py",
         r'headers=\{"Accept": "application/json"\}',
         "headers={}",
         f"{INTEGRATION}requests.py",
     ),
-    ("problems.py", r'\{"Retry-After": "5"\}', "{}", f"{INTEGRATION}jwks.py"),
+    ("problems.py", r'\{"Retry-After": str\(RETRY_SECONDS\)\}', "{}", f"{INTEGRATION}jwks.py"),
     ("chat/routes.py", r'headers = \{"Retry-After": str\(math.*\}', "headers = {}", f"{INTEGRATION}budgets.py"),
-    ("chat/routes.py", r'\{"Retry-After": str\(round.*\} if', "{} if", f"{INTEGRATION}model_failures.py"),
+    ("chat/routes.py", r'\{"Retry-After": str\(math.*\} if', "{} if", f"{INTEGRATION}model_failures.py"),
     ("observability/access_log.py", r', \(b"x-request-id", request_id\)', "", f"{INTEGRATION}chat_api.py"),
 ]
 
