@@ -63,7 +63,7 @@ src/{package}/chat/leases.py -> src/{package}/chat/turn_store.py
 src/{package}/project.py -> src/{package}/constants.py
 src/{package}/health.py -> src/{package}/healthcheck.py
 src/{package}/management/accountability.py -> src/{package}/management/command_audit.py
-src/{package}/management/conversations.py -> src/{package}/management/conversation_archive.py
+src/{package}/management/conversations.py -> src/{package}/chat/conversation_archive.py
 src/{package}/management/examination.py -> src/{package}/management/diagnostics.py
 src/{package}/management/overview.py -> src/{package}/management/help.py
 src/{package}/management/belongings.py -> src/{package}/management/personal_data.py
@@ -145,7 +145,7 @@ tests/e2e/test_processes.py + tests/unit/test_restart.py -> tests/e2e/test_proce
 tests/unit/test_garbage.py -> (gone)
 tests/support/forkserver.py + tests/support/shared.py -> tests/support/forkserver.py
 tests/support/conversations.py -> (gone)
-tests/support/turns.py -> tests/support/direct_turns.py
+tests/support/turns.py -> (gone)
 tests/support/planted.py -> tests/support/fake_tools.py
 tests/support/speaker.py -> tests/support/model_client.py
 tests/support/leftovers.py -> tests/support/stale_servers.py
@@ -164,6 +164,10 @@ tests.support.rules.check:told -> agent_devtools.rules.check:describe
 {package}.management.settings_reference:masked -> {package}.management.settings_view:masked
 {package}.management.settings_reference:effective -> {package}.management.settings_view:effective
 {package}.management.settings_reference:MASK -> {package}.management.settings_view:MASK
+{package}.chat.budgets:Spending -> {package}.chat.models:Spending
+{package}.chat.repository:ChatRepository -> {package}.chat.turn_store:TurnStore
+{package}.chat.turns:Turns -> {package}.chat.supervisor:TurnSupervisor
+{package}.services.interfaces:ModelUse -> {package}.services.interfaces:Usage
 {package}.config:AdminSettings -> {package}.extensions:AdminSettings
 {package}.config:Settings -> {package}.extensions:Settings
 {package}.config:load -> {package}.extensions:load

@@ -139,7 +139,7 @@ if "coverage" not in sys.modules:
         2, 12, "management/migrations.py", "SELECT pg_try_advisory_xact_lock(:lock)", "SELECT :lock IS NOT NULL"
     ),
     "seeding-twice-adds-nothing": Edit(
-        1, 12, "management/conversation_archive.py", "ON CONFLICT (id) DO NOTHING RETURNING id", "RETURNING id"
+        1, 12, "chat/conversation_archive.py", "ON CONFLICT (id) DO NOTHING RETURNING id", "RETURNING id"
     ),
     "help-needs-nothing": Edit(
         3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -22,31 +22,31 @@ log = structlog.get_logger()
 access_log = structlog.get_logger("access")
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SECONDS = 5  # after which a caller may try a service again that was down
+RETRY_SECONDS = 5  # when a caller may retry after the failure of a backing service
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status"],
     "properties": {
-        "type": {"type": "string", "description": "urn:problem:<kind>, or about:blank where the status says it all."},
+        "type": {"type": "string", "description": "urn:problem:<kind>, or about:blank when the status is enough."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "instance": {"type": "string", "description": "The address of what the problem is about."},
+        "instance": {"type": "string", "description": "The address of the resource with the problem."},
         "resets": {
             "type": "string",
-            "description": "Of a budget that is spent: when it begins anew, a time or `next-turn`.",
+            "description": "Of a spent budget: when it starts again, a time or `next-turn`.",
         },
     },
 }
 
 
 class Problem(Exception):
-    """Answers the request with a problem document of the type `urn:problem:<kind>`."""
+    """A problem document of the type `urn:problem:<kind>`."""
 
     def __init__(
         self,
         status: int,
-        kind: str,
+        kind: str | None,
         title: str,
         detail: str | None = None,
         *,
@@ -56,7 +56,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(title)
         self.status = status
-        self.document = {"type": f"urn:problem:{kind}", "title": title, "status": status}
+        self.document = {"type": f"urn:problem:{kind}" if kind else "about:blank", "title": title, "status": status}
         self.document |= {"detail": detail} if detail else {}
         self.document |= {"instance": instance} if instance else {}
         self.document |= members
@@ -64,7 +64,7 @@ class Problem(Exception):
 
 
 class BodyProblem(HTTPException):
-    """A problem that is met while a body is read: of all errors then, FastAPI lets only this kind pass as it is."""
+    """A problem found while the body is read: FastAPI lets only an `HTTPException` pass there."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.status)
@@ -72,7 +72,7 @@ class BodyProblem(HTTPException):
 
 
 def phrase(status: int) -> str:
-    """What a status is called (RFC 9110), on every Python: those before 3.13 have older names for two."""
+    """The reason phrase of a status (RFC 9110). Python before 3.13 has older ones for two of them."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
 
 
@@ -86,7 +86,7 @@ def answer(document: dict[str, Any], headers: Mapping[str, str] | None = None) -
 
 
 class InternalErrorMiddleware:
-    """Answers a mistake in the program. Its cause is for the log; the caller sees it only in debug mode."""
+    """Answers an unexpected exception. The log has its cause; the caller sees it in debug mode only."""
 
     def __init__(self, app: ASGIApp, *, debug: bool) -> None:
         self.app = app
@@ -98,70 +98,64 @@ class InternalErrorMiddleware:
             return
         responded = False
 
-        async def send_and_look(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal responded
             responded = True
             await send(message)
 
         try:
-            await self.app(scope, receive, send_and_look)
+            await self.app(scope, receive, send_and_note)
         except Exception as error:
             if not responded:
                 problem = Problem(500, "internal", "An internal error occurred.", repr(error) if self._debug else None)
                 await answer(problem.document)(scope, receive, send)
-            # After the answer: a traceback takes some 30 ms to format.
-            access_log.exception("request failed", error_type=type(error).__name__)
+            # After the answer, since formatting a traceback takes 30 ms.
+            access_log.exception("request_failed", error_type=type(error).__name__)
             if responded:
-                raise  # the server closes the connection, since the response is not whole
+                raise  # the server closes the connection of an incomplete response
 
 
 def of_failure(error: Exception) -> Problem:
-    """The problem to answer with when a request meets `error`, which is logged here."""
+    """Log `error` and return its problem document."""
     if not isinstance(error, ServiceUnavailable):
-        log.error("a stream failed", error_type=type(error).__name__, exc_info=error)
+        log.error("stream_failed", error_type=type(error).__name__, exc_info=error)
         return Problem(500, "internal", "An internal error occurred.")
-    log.warning("a request met a service that is down", backing_service=error.service, reason=error.reason)
+    log.warning("backing_service_unavailable", backing_service=error.service, reason=error.reason)
     title = "A service that this needs is unavailable. Try again later."
     return Problem(503, "service-unavailable", title, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-def install(app: FastAPI) -> None:
-    """Answer every expected error of `app` with a problem document."""
+def install(app: FastAPI, problems: Mapping[type[Exception], Callable[[Any], Problem]] | None = None) -> None:
+    """Answer every expected error of `app` with a problem document; `problems` maps exceptions of its own to them."""
 
-    async def on_problem(request: Request, error: Problem) -> Response:
-        return answer(error.document, error.headers)
+    def handle(kind: type[Exception], problem_of: Callable[[Any], Problem]) -> None:
+        async def on_error(request: Request, error: Exception) -> Response:
+            problem = problem_of(error)
+            return answer(problem.document, problem.headers)
 
-    async def on_body_problem(request: Request, error: BodyProblem) -> Response:
-        return answer(error.problem.document, error.problem.headers)
+        app.add_exception_handler(kind, on_error)
 
-    async def on_http_error(request: Request, error: HTTPException) -> Response:
-        title = phrase(error.status_code)
-        document = {"type": "about:blank", "title": title, "status": error.status_code}
-        if error.detail and error.detail != title:
-            document["detail"] = error.detail
-        headers = dict(error.headers or {})
-        if "GET" in (allowed := headers.get("Allow", "").split(", ")):
-            headers["Allow"] = ", ".join(sorted({*allowed, "HEAD"}))
-        return answer(document, headers)
+    handle(Problem, lambda problem: problem)
+    handle(BodyProblem, lambda error: error.problem)
+    handle(HTTPException, _of_http_error)
+    handle(RequestValidationError, _of_invalid_request)
+    handle(ServiceUnavailable, of_failure)
+    for kind, problem_of in (problems or {}).items():
+        handle(kind, problem_of)
 
-    async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {"at": "/".join(map(str, item["loc"])), "detail": item["msg"].removeprefix("Value error, ")}
-            for item in error.errors()
-        ]
-        problem = Problem(422, "invalid-request", "The request is not valid.", errors=errors)
-        return answer(problem.document)
 
-    async def on_unavailable(request: Request, error: ServiceUnavailable) -> Response:
-        problem = of_failure(error)
-        return answer(problem.document, problem.headers)
+def _of_http_error(error: HTTPException) -> Problem:
+    title = phrase(error.status_code)
+    headers = dict(error.headers or {})
+    if "GET" in (allowed := headers.get("Allow", "").split(", ")):
+        headers["Allow"] = ", ".join(sorted({*allowed, "HEAD"}))
+    detail = error.detail if error.detail != title else None
+    return Problem(error.status_code, None, title, detail, headers=headers)
 
-    handlers: dict[type[Exception], Any] = {
-        Problem: on_problem,
-        BodyProblem: on_body_problem,
-        HTTPException: on_http_error,
-        RequestValidationError: on_invalid_request,
-        ServiceUnavailable: on_unavailable,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+
+def _of_invalid_request(error: RequestValidationError) -> Problem:
+    errors = [
+        {"at": "/".join(map(str, item["loc"])), "detail": item["msg"].removeprefix("Value error, ")}
+        for item in error.errors()
+    ]
+    return Problem(422, "invalid-request", "The request is not valid.", errors=errors)

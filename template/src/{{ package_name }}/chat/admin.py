@@ -1,4 +1,4 @@
-"""Budgets for administrators over HTTP: what the `budget` command does, for whoever has the scope `admin`."""
+"""The `budget` command over HTTP, for credentials with the scope `admin`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..problems import responses
 from ..security.audit import Entry, record
 from ..security.authentication import AdminPrincipal
-from .budgets import Budgets, Spending, set_budget
+from .budgets import Budgets, set_budget
+from .models import Spending
 
 router = APIRouter(prefix="/admin", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
 
@@ -20,7 +21,7 @@ OwnerPath = Annotated[
 
 
 class BudgetIn(BaseModel):
-    """0 is no limit, null the one of the settings."""
+    """0 is no limit, null the limit of the settings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,20 +29,20 @@ class BudgetIn(BaseModel):
     usd_per_day: float | None = Field(None, ge=0, le=1e9, description="Costs of one day (UTC), in US dollars.")
 
 
-@router.get("/budgets/{owner}", response_description="The use of today, and the budgets that apply.")
+@router.get("/budgets/{owner}", response_description="The usage of today and the budgets.")
 async def get_budget(_: AdminPrincipal, request: Request, owner: OwnerPath) -> Spending:
-    """What an owner has used today, and may use."""
+    """Return what an owner has used today, and their budgets."""
     state = request.app.state
     return await Budgets(state.settings, state.services.database).spending(owner)
 
 
 @router.put(
     "/budgets/{owner}",
-    response_description="The use of today, and the budgets that apply from now on.",
+    response_description="The usage of today and the new budgets.",
     responses=responses(400, 413, 415),
 )
 async def put_budget(principal: AdminPrincipal, request: Request, owner: OwnerPath, budget: BudgetIn) -> Spending:
-    """Give an owner budgets of their own."""
+    """Set the budgets of an owner."""
     state = request.app.state
     async with state.services.database.transaction() as transaction:
         await set_budget(transaction, owner, budget.tokens_per_day, budget.usd_per_day)

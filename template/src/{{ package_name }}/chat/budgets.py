@@ -1,56 +1,34 @@
-"""What an owner may use in a day, and has used (rule 13.1): tokens, and dollars where the price of the model is known.
+"""Daily budgets of owners (rule 13.1): tokens, and US dollars where the price of the model is known.
 
-Use is recorded in the statement that commits a response of the model, or fails the turn where the response is refused,
-and looked at before the next is asked for. So a budget is exceeded by no more than the responses under way; deleting a
-session gives nothing back. What a response had used when its turn was cancelled counts too. Days are of UTC.
+The statement that commits a model response adds its usage, and the budget is checked before the next request. So usage
+exceeds a budget by the responses in flight at most. Failed and cancelled responses count; deleting a session gives
+nothing back. Days are in UTC.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..observability.metrics import BUDGET_REFUSALS
+from .models import Spending, TurnError, TurnErrorType, TurnFailed
 
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.interfaces import Executor
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What was used today, and the most that may be; `None` is no limit."""
-
-    tokens: int
-    usd: float
-    tokens_per_day: int | None
-    usd_per_day: float | None
-
-    @property
-    def spent(self) -> str | None:
-        """The budget that is spent, if one is."""
-        if self.tokens_per_day is not None and self.tokens >= self.tokens_per_day:
-            return "day_tokens"
-        if self.usd_per_day is not None and self.usd >= self.usd_per_day:
-            return "day_cost"
-        return None
-
-
-class BudgetSpent(Exception):
-    """The owner has used up the day's `budget`. The message may be shown."""
+class BudgetSpent(TurnFailed):
+    """The owner has spent a budget of today, `day_tokens` or `day_cost`."""
 
     def __init__(self, budget: str) -> None:
-        what = "tokens" if budget == "day_tokens" else "costs"
-        self.resets = next_day().isoformat()
-        super().__init__(f"Today's budget of {what} is spent. The next day begins at {self.resets}.")
-        self.retry_after = (next_day() - datetime.now(UTC)).total_seconds()
+        now = datetime.now(UTC)
+        tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        resets = tomorrow.isoformat()
+        unit = "tokens" if budget == "day_tokens" else "costs"
+        detail = f"Today's budget of {unit} is spent. The next day begins at {resets}."
+        super().__init__(TurnError(TurnErrorType.BUDGET_SPENT, detail, (tomorrow - now).total_seconds(), resets))
         BUDGET_REFUSALS.labels(budget).inc()
-
-
-def next_day() -> datetime:
-    """When budgets begin anew."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 class Budgets:
@@ -60,7 +38,7 @@ class Budgets:
         self._usd = settings.BUDGET_USD_PER_DAY
 
     async def spending(self, owner: str) -> Spending:
-        """One statement."""
+        """The owner's usage of today and their limits. One statement."""
         found = await self._executor.fetch_one(
             Spending,
             """
@@ -73,19 +51,18 @@ class Budgets:
             """,
             {"owner": owner, "tokens": self._tokens, "usd": self._usd},
         )
-        assert found is not None  # noqa: S101 - it makes its own row
+        assert found is not None  # noqa: S101 - the query always returns a row
         return found
 
-    async def check(self, owner: str) -> Spending:
-        """What the owner may still use. Raises `BudgetSpent`."""
-        spending = await self.spending(owner)
-        if spending.spent is not None:
-            raise BudgetSpent(spending.spent)
-        return spending
+
+def check(spending: Spending) -> None:
+    """Raises `BudgetSpent`."""
+    if spending.spent is not None:
+        raise BudgetSpent(spending.spent)
 
 
 async def set_budget(executor: Executor, owner: str, tokens_per_day: int | None, usd_per_day: float | None) -> None:
-    """Give an owner budgets of their own: 0 for no limit, `None` for the one of the settings."""
+    """Set the owner's limits; 0 is no limit, `None` the limit of the settings."""
     await executor.execute(
         """
         INSERT INTO owner_budgets (owner, tokens_per_day, usd_per_day) VALUES (%(owner)s, %(tokens)s, %(usd)s)

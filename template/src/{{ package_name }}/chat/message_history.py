@@ -1,4 +1,4 @@
-"""Between committed steps and the conversation that the model is shown."""
+"""Converts between committed steps and the conversation that the model receives."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from .models import Step
 if TYPE_CHECKING:
     from .models import PastTurn
 
-
-OF_THE_TURN = ("finish_reason", "estimated")  # stored with the turn; a process of an older release reads steps too
+STORED_WITH_THE_TURN = ("finish_reason", "estimated")  # processes of older releases cannot read them in a step
 
 
 def model_step(number: int, reply: ModelReply) -> Step:
-    content = {name: value for name, value in asdict(reply).items() if name not in OF_THE_TURN}
+    content = {name: value for name, value in asdict(reply).items() if name not in STORED_WITH_THE_TURN}
     return Step(number, "model", {**content, "tool_calls": [asdict(call) for call in reply.tool_calls]})
 
 
@@ -28,33 +27,10 @@ def tool_step(number: int, result: ToolResult) -> Step:
 
 
 def item_of(kind: str, content: dict[str, Any]) -> ModelReply | ToolResult:
-    """The step as the model is shown it."""
+    """The conversation item of a step."""
     if kind == "tool":
         return ToolResult(ToolCall(**content["call"]), ToolOutcome(content["content"], content["failed"]))
     return ModelReply(**{**content, "tool_calls": tuple(ToolCall(**call) for call in content["tool_calls"])})
-
-
-def latest(turns: Sequence[PastTurn], max_bytes: int) -> list[PastTurn]:
-    """The last turns that take `max_bytes` in all; of one that takes more, the message and the answer, if they fit."""
-    kept: list[PastTurn] = []
-    for turn in reversed(turns):
-        answered = replace(turn, steps=turn.steps[-1:])
-        fits = next((part for part in (turn, answered) if _bytes_of(part) <= max_bytes), None)
-        if fits is None:
-            break
-        max_bytes -= _bytes_of(fits)
-        kept.append(fits)
-    return kept[::-1]
-
-
-def _bytes_of(turn: PastTurn) -> int:
-    """About what the model reads of it."""
-    told = [turn.message]
-    for step in turn.steps:
-        content = step["content"]
-        told.append(content["content"] if step["kind"] == "tool" else content["text"])
-        told += [json.dumps(call["arguments"], ensure_ascii=False) for call in content.get("tool_calls", ())]
-    return sum(len(text.encode()) for text in told)
 
 
 def items_of_past(turns: Iterable[PastTurn]) -> Iterator[ConversationItem]:
@@ -62,3 +38,26 @@ def items_of_past(turns: Iterable[PastTurn]) -> Iterator[ConversationItem]:
         yield UserMessage(turn.message)
         for step in turn.steps:
             yield item_of(step["kind"], step["content"])
+
+
+def latest(turns: Sequence[PastTurn], max_bytes: int) -> list[PastTurn]:
+    """The last turns that fit into `max_bytes`. A larger one is cut to its message and answer, if those fit."""
+    kept: list[PastTurn] = []
+    for turn in reversed(turns):
+        answered = replace(turn, steps=turn.steps[-1:])
+        fitting = next((part for part in (turn, answered) if _size(part) <= max_bytes), None)
+        if fitting is None:
+            break
+        max_bytes -= _size(fitting)
+        kept.append(fitting)
+    return kept[::-1]
+
+
+def _size(turn: PastTurn) -> int:
+    """The approximate number of bytes that the model reads."""
+    texts = [turn.message]
+    for step in turn.steps:
+        content = step["content"]
+        texts.append(content["content"] if step["kind"] == "tool" else content["text"])
+        texts += [json.dumps(call["arguments"], ensure_ascii=False) for call in content.get("tool_calls", ())]
+    return sum(len(text.encode()) for text in texts)

@@ -1,16 +1,20 @@
-"""What the chat keeps: sessions, turns, their steps and approvals, as the database holds them."""
+"""The data of the chat: sessions, turns, their steps and approvals, as the database returns them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import Field, GetPydanticSchema
+
+from ..services.interfaces import Usage
 
 
 class Status(StrEnum):
-    """The life of a turn. It only moves forward; the database sees to that."""
+    """The status of a turn. It only moves forward; a trigger of the database enforces that."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,6 +28,42 @@ class Status(StrEnum):
         return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
+class TurnErrorType(StrEnum):
+    MODEL_RATE_LIMITED = "model_rate_limited"
+    MODEL_TIMEOUT = "model_timeout"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    MODEL_INVALID_RESPONSE = "model_invalid_response"
+    MODEL_REJECTED = "model_rejected"
+    TURN_TIMEOUT = "turn_timeout"
+    STEP_LIMIT = "step_limit"
+    TOKEN_LIMIT = "token_limit"  # noqa: S105 - of tokens of a model
+    COST_LIMIT = "cost_limit"
+    BUDGET_SPENT = "budget_spent"
+    PROCESS_LOST = "process_lost"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnError:
+    """Why a turn failed, as it is stored, streamed and returned by the API."""
+
+    # Any string in the API description, since a later release may add types.
+    type: Annotated[TurnErrorType, GetPydanticSchema(lambda _, handler: handler(str))]
+    detail: str
+    retry_after: Annotated[float | None, Field(description="Seconds, where it is known.")]
+    resets: Annotated[
+        str | None, Field(description="Of a spent budget: when it starts again, a time or `next-turn`.")
+    ] = None
+
+
+class TurnFailed(Exception):
+    """Ends the turn with `error`."""
+
+    def __init__(self, error: TurnError) -> None:
+        super().__init__(error.detail)
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     id: UUID
@@ -32,12 +72,32 @@ class Session:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class TurnKey:
+    session_id: UUID
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.session_id}/{self.number}"
+
+    @property
+    def stream(self) -> str:
+        """The name of the turn's event stream."""
+        return f"turn:{self.session_id}:{self.number}"
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """The arguments of the task that runs the turn."""
+        return {"session_id": str(self.session_id), "number": self.number}
+
+
 @dataclass(slots=True)
 class Turn:
-    """One message and what came of it. `fence` counts the processes that took the turn up: only the last one writes.
+    """A message and its outcome.
 
-    `losses` counts those that went away without a word since the last step was committed. `finish_reason` is that of
-    the response, see `ModelReply`; with `usage_estimated`, some of the tokens are an estimate.
+    `fence` counts the claims of the turn: only its latest holder can write. `crashes` counts the processes that died
+    since the last committed step. `finish_reason` is the model's, see `ModelReply`. `usage_estimated` is true when the
+    provider did not report some of the tokens.
     """
 
     session_id: UUID
@@ -46,24 +106,40 @@ class Turn:
     status: Status
     message: str
     response: str | None
-    error: dict[str, Any] | None
+    error: TurnError | None
     model: str | None
     input_tokens: int
     output_tokens: int
     usage_estimated: bool
     finish_reason: str | None
     fence: int
-    losses: int
+    crashes: int
     created_at: datetime
     finished_at: datetime | None
 
     def __post_init__(self) -> None:
         self.status = Status(self.status)
+        error: Any = self.error
+        if isinstance(error, dict):  # a row's jsonb
+            type_ = TurnErrorType(error["type"])
+            self.error = TurnError(type_, error["detail"], error["retry_after"], error.get("resets"))
 
     @property
-    def stream(self) -> str:
-        """The name of its event stream."""
-        return TurnKey(self.session_id, self.number).stream
+    def key(self) -> TurnKey:
+        return TurnKey(self.session_id, self.number)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the turn; its cost is not stored."""
+        return Usage(self.input_tokens, self.output_tokens, estimated=self.usage_estimated)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key for a request, and a digest of that request."""
+
+    key: str
+    digest: str
 
 
 @dataclass(slots=True)
@@ -73,7 +149,7 @@ class KeyedTurn(Turn):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A response of the model, or the result of a tool: committed before the next begins."""
+    """A response of the model, or the result of a tool, committed before the next step begins."""
 
     number: int
     kind: str
@@ -88,31 +164,31 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's decision on one call of one response of the model: that of the step `step`."""
+    """A person's decision on a tool call of the model response in step `step`."""
 
     step: int
     call_id: str
     tool: str
     arguments: dict[str, Any]
     expires_at: datetime
-    approved: bool | None
-    note: str | None
+    approved: bool | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What an owner has used today."""
+class Spending:
+    """An owner's usage of today, and their daily limits; `None` is no limit."""
 
     tokens: int
     usd: float
-
-
-@dataclass(frozen=True, slots=True)
-class TurnKey:
-    session_id: UUID
-    number: int
+    tokens_per_day: int | None
+    usd_per_day: float | None
 
     @property
-    def stream(self) -> str:
-        """The name of the turn's event stream."""
-        return f"turn:{self.session_id}:{self.number}"
+    def spent(self) -> str | None:
+        """The name of a spent budget."""
+        if self.tokens_per_day is not None and self.tokens >= self.tokens_per_day:
+            return "day_tokens"
+        if self.usd_per_day is not None and self.usd >= self.usd_per_day:
+            return "day_cost"
+        return None

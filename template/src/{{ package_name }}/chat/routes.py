@@ -1,4 +1,4 @@
-"""The chat over HTTP. One turn is had in three ways: whole, streamed (Accept), or queued (Prefer, RFC 7240)."""
+"""The chat over HTTP. A turn is returned whole, streamed (Accept), or queued (Prefer, RFC 7240)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from ..problems import RETRY_SECONDS, Problem, of_failure, responses
-from ..security.authentication import Owner, UserPrincipal
+from ..security.authentication import Authenticated, Owner, UserPrincipal
 from ..services.interfaces import Event
-from .budgets import BudgetSpent
-from .models import Status, Turn
+from .errors import ApprovalNotPending, IdempotencyKeyReused, SessionNotFound, TurnEnded, TurnInProgress, TurnNotFound
+from .models import Status, Turn, TurnError, TurnErrorType, TurnFailed
 from .schemas import (
     Approvals,
     ApprovalView,
@@ -30,38 +29,63 @@ from .schemas import (
     SessionCreated,
     SessionPage,
     SessionView,
-    TurnError,
     TurnView,
-    Usage,
 )
-from .service import ApprovalNotPending, ChatService, IdempotencyKeyReused
-from .session_store import SessionNotFound, TurnInProgress
+from .service import ChatService
 
 KEEPALIVE_SECONDS = 15.0
 EVENT_ID = r"^([0-9]{1,18}-[0-9]{1,18}|s[0-9]{1,18}(-[0-9]{1,18})?)$"
 
-# The status of the problem document that answers for a failed turn, by the kind of its error.
-STATUS_OF_ERROR = {
-    "model_rate_limited": (503, "The language model is overloaded."),
-    "model_timeout": (504, "The language model did not answer in time."),
-    "model_unavailable": (502, "The language model is unavailable."),
-    "model_invalid_response": (502, "The language model's answer could not be read."),
-    "model_rejected": (502, "The language model refused the request."),
-    "turn_timeout": (504, "The turn took too long."),
-    "step_limit": (422, "The turn reached the limit of steps."),
-    "token_limit": (429, "The turn's budget of tokens is spent."),
-    "cost_limit": (429, "The turn's budget of costs is spent."),
-    "budget_spent": (429, "The budget of the day is spent."),
-    "process_lost": (500, "The processes that ran the turn ended, one after the other."),
-    "internal": (500, "An internal error ended the turn."),
+# The status and title of the problem document for a failed turn.
+PROBLEM_OF_ERROR = {
+    TurnErrorType.MODEL_RATE_LIMITED: (503, "The language model is overloaded."),
+    TurnErrorType.MODEL_TIMEOUT: (504, "The language model did not answer in time."),
+    TurnErrorType.MODEL_UNAVAILABLE: (502, "The language model is unavailable."),
+    TurnErrorType.MODEL_INVALID_RESPONSE: (502, "The language model's answer could not be read."),
+    TurnErrorType.MODEL_REJECTED: (502, "The language model refused the request."),
+    TurnErrorType.TURN_TIMEOUT: (504, "The turn took too long."),
+    TurnErrorType.STEP_LIMIT: (422, "The turn reached the limit of steps."),
+    TurnErrorType.TOKEN_LIMIT: (429, "The turn's budget of tokens is spent."),
+    TurnErrorType.COST_LIMIT: (429, "The turn's budget of costs is spent."),
+    TurnErrorType.BUDGET_SPENT: (429, "The budget of the day is spent."),
+    TurnErrorType.PROCESS_LOST: (500, "The processes that ran the turn ended, one after the other."),
+    TurnErrorType.INTERNAL: (500, "An internal error ended the turn."),
 }
 
 
-class EventStreamResponse(StreamingResponse):
-    media_type = "text/event-stream"
+def _problem_of(error: TurnError, instance: str | None = None) -> Problem:
+    status, title = PROBLEM_OF_ERROR[error.type]
+    headers = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
+    resets = {"resets": error.resets} if error.resets else {}
+    return Problem(
+        status, error.type.replace("_", "-"), title, error.detail, instance=instance, headers=headers, **resets
+    )
 
 
-# What one event is (`itemSchema` of OpenAPI 3.2); `data` is JSON, as docs/api.md describes it.
+# The answers to the exceptions of the service.
+PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+    SessionNotFound: lambda _: Problem(404, "session-not-found", "There is no such session."),
+    TurnNotFound: lambda _: Problem(404, "turn-not-found", "There is no such turn."),
+    TurnEnded: lambda _: Problem(409, "turn-ended", "The turn has already ended."),
+    TurnInProgress: lambda _: Problem(
+        409,
+        "turn-in-progress",
+        "The session is busy with another turn.",
+        "Wait until it has ended, or cancel it.",
+    ),
+    IdempotencyKeyReused: lambda _: Problem(
+        422,
+        "idempotency-key-reused",
+        "The Idempotency-Key was used for another request.",
+        "Use a new key for a new request.",
+    ),
+    ApprovalNotPending: lambda _: Problem(
+        409, "no-decision-open", "The call is unknown, decided already, or expired, or its turn has ended."
+    ),
+    TurnFailed: lambda failed: _problem_of(failed.error),
+}
+
+# One event (`itemSchema` of OpenAPI 3.2); `data` is JSON, described in docs/api.md.
 EVENTS: dict[str, Any] = {
     "itemSchema": {
         "type": "object",
@@ -75,7 +99,9 @@ EVENTS: dict[str, Any] = {
 }
 
 
-router = APIRouter(prefix="/chat/sessions", tags=["chat"], responses=responses(401, 403, 429, 503))
+router = APIRouter(
+    prefix="/chat/sessions", tags=["chat"], dependencies=[Authenticated], responses=responses(401, 403, 429, 503)
+)
 
 
 def _chat(request: Request) -> ChatService:
@@ -83,26 +109,31 @@ def _chat(request: Request) -> ChatService:
     return chat
 
 
-Chat = Annotated[ChatService, Depends(_chat)]
-
-
 def _root_path(request: Request) -> str:
     root_path: str = request.scope.get("root_path", "")
     return root_path
 
 
+Chat = Annotated[ChatService, Depends(_chat)]
 RootPath = Annotated[str, Depends(_root_path)]
 SessionId = Annotated[UUID, Path(description="The id of a session of the caller.")]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The turn's number in its session, from 1.")]
+
+
+async def _turn(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> Turn:
+    return await chat.turn(owner, session_id, number)
+
+
+TheTurn = Annotated[Turn, Depends(_turn)]
 LastEventId = Annotated[
-    str | None, Header(pattern=EVENT_ID, description="The id of the last event seen: the stream goes on after it.")
+    str | None, Header(pattern=EVENT_ID, description="The id of the last event seen: the stream continues after it.")
 ]
 
 
 @router.post("", status_code=201, response_description="The new session. `Location` is its history.")
 async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response: Response) -> SessionCreated:
-    """Begin a conversation."""
-    session = await chat.repository.create_session(owner)
+    """Start a conversation."""
+    session = await chat.create_session(owner)
     response.headers["Location"] = f"{root_path}{router.prefix}/{session.id}/history"
     return SessionCreated(session_id=session.id)
 
@@ -111,35 +142,24 @@ async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response
 async def list_sessions(
     owner: Owner,
     chat: Chat,
-    limit: Annotated[int, Query(ge=1, le=100, description="The most sessions of a page.")] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="The maximum number of sessions.")] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page.")] = None,
 ) -> SessionPage:
-    """The owner's sessions, the newest first."""
-    found = await chat.repository.list_sessions(owner, limit + 1, _from_cursor(cursor) if cursor else None)
+    """List the owner's sessions, the newest first."""
+    found = await chat.list_sessions(owner, limit + 1, _from_cursor(cursor) if cursor else None)
     page = found[:limit]
     return SessionPage(
-        sessions=[
-            SessionView(
-                session_id=session.id,
-                turn_count=session.turn_count,
-                created_at=session.created_at,
-                updated_at=session.updated_at,
-            )
-            for session in page
-        ],
+        sessions=[SessionView.of(session) for session in page],
         next_cursor=_to_cursor(page[-1].created_at, page[-1].id) if len(found) > limit else None,
     )
 
 
 @router.delete(
-    "/{session_id}", status_code=204, response_description="The session is gone.", responses=responses(404, 422)
+    "/{session_id}", status_code=204, response_description="The session is deleted.", responses=responses(404, 422)
 )
 async def delete_session(principal: UserPrincipal, chat: Chat, session_id: SessionId) -> None:
-    """Delete the session with all that was said in it."""
-    try:
-        await chat.delete(principal.subject, session_id, actor=principal.actor)
-    except SessionNotFound:
-        raise _no_session() from None
+    """Delete the session and its turns."""
+    await chat.delete_session(principal.subject, session_id, actor=principal.actor)
 
 
 @router.post(
@@ -147,7 +167,7 @@ async def delete_session(principal: UserPrincipal, chat: Chat, session_id: Sessi
     response_model=TurnView,
     responses={
         200: {
-            "description": "The turn, once it has ended; as a stream of its events where `Accept` asks for that.",
+            "description": "The turn once it has ended, or a stream of its events where `Accept` asks for that.",
             "content": {"text/event-stream": EVENTS},
         },
         202: {"model": TurnView, "description": "Queued, or waiting for an approval; `Location` is the turn."},
@@ -161,44 +181,34 @@ async def send_message(
     root_path: RootPath,
     session_id: SessionId,
     message: MessageIn,
-    accept: Annotated[str, Header(description="text/event-stream for the turn as it happens.")] = "*/*",
-    prefer: Annotated[str, Header(description="respond-async to have the turn queued (RFC 7240).")] = "",
+    accept: Annotated[str, Header(description="text/event-stream to stream the turn.")] = "*/*",
+    prefer: Annotated[str, Header(description="respond-async to queue the turn (RFC 7240).")] = "",
     idempotency_key: Annotated[
         str | None,
-        Header(min_length=1, max_length=200, description="The same message under the same key is sent once, in 24 h."),
+        Header(min_length=1, max_length=200, description="Repeating a request under its key within 24 h is safe."),
     ] = None,
 ) -> Response:
-    """Say something to the agent.
+    """Send a message to the agent.
 
-    The message is stored before the model is asked. Should anything then go wrong, the turn is still there to be read.
+    The message is stored before the model is called, so its turn can be read even after an error.
     """
     limit = request.app.state.settings.MESSAGE_MAX_CHARACTERS
     if len(message.text) > limit:
         raise Problem(422, "message-too-long", f"The message is longer than {limit} characters.")
     queued = "respond-async" in prefer.lower()
-    try:
-        sent = await chat.send(owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key)
-    except SessionNotFound:
-        raise _no_session() from None
-    except TurnInProgress:
-        title = "The session is busy with another turn."
-        raise Problem(409, "turn-in-progress", title, "Wait until it has ended, or cancel it.") from None
-    except BudgetSpent as error:
-        headers = {"Retry-After": str(math.ceil(error.retry_after))}
-        title = "The budget of the day is spent."
-        raise Problem(429, "budget-spent", title, str(error), headers=headers, resets=error.resets) from None
-    except IdempotencyKeyReused:
-        title = "The Idempotency-Key came before, with another request."
-        raise Problem(422, "idempotency-key-reused", title, "Use a new key for a new request.") from None
+    sent = await chat.send(owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key)
     if queued:
         headers = {"Location": _address(root_path, sent.turn), "Preference-Applied": "respond-async"}
         return _json(202, sent.turn, headers)
     if "text/event-stream" in accept.lower():
         return _sse(chat.stream(sent))
-    try:
-        return _answer(root_path, await chat.result(sent))
-    except SessionNotFound:
-        raise _no_session() from None
+    turn = await chat.result(sent)
+    address = _address(root_path, turn)
+    if turn.error is not None:
+        raise _problem_of(turn.error, address)
+    if turn.status is Status.CANCELLED:
+        raise Problem(409, "turn-cancelled", "The turn was cancelled.", instance=address)
+    return _json(200, turn) if turn.status is Status.SUCCEEDED else _json(202, turn, {"Location": address})
 
 
 @router.get("/{session_id}/history", response_description="The turns of the session.", responses=responses(404, 422))
@@ -207,49 +217,41 @@ async def get_history(
     chat: Chat,
     session_id: SessionId,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only turns with a higher number.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="The most turns returned.")] = 1000,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The maximum number of turns.")] = 1000,
 ) -> History:
-    """The session's turns, the oldest first: one entry a turn."""
-    turns = await chat.repository.history(owner, session_id, limit, after)
-    if turns is None:
-        raise _no_session()
-    return History(history=[_view(turn) for turn in turns])
+    """List the session's turns, the oldest first."""
+    return History(history=[TurnView.of(turn) for turn in await chat.history(owner, session_id, limit, after)])
 
 
 @router.get(
-    "/{session_id}/turns/{number}", response_description="The turn as it is now.", responses=responses(404, 422)
+    "/{session_id}/turns/{number}", response_description="The current state of the turn.", responses=responses(404, 422)
 )
-async def get_turn(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> TurnView:
-    """One turn: its message, its status, and its response or error once it has ended."""
-    return _view(await _turn(chat, owner, session_id, number))
+async def get_turn(turn: TheTurn) -> TurnView:
+    """Return a turn: its message and status, and its response or error once it has ended."""
+    return TurnView.of(turn)
 
 
 @router.get(
     "/{session_id}/turns/{number}/events",
-    response_class=Response,  # that of the stream would be described as one text
+    response_class=Response,  # EventSourceResponse would be described without `itemSchema`
     responses={
         200: {"description": "The events of the turn, up to its end.", "content": {"text/event-stream": EVENTS}},
         **responses(404, 422),
     },
 )
-async def get_events(
-    owner: Owner, chat: Chat, session_id: SessionId, number: Number, last_event_id: LastEventId = None
-) -> EventStreamResponse:
-    """The turn as it happens, on whichever process; a reader that lost the connection goes on where it was."""
-    return _sse(chat.follow(await _turn(chat, owner, session_id, number), last_event_id))
+async def get_events(turn: TheTurn, chat: Chat, last_event_id: LastEventId = None) -> EventSourceResponse:
+    """Stream the turn's events, whichever process runs it; a reader that reconnects continues where it stopped."""
+    return _sse(chat.follow(turn, last_event_id))
 
 
 @router.post(
     "/{session_id}/turns/{number}/cancel",
-    response_description="The turn, which is cancelled.",
+    response_description="The cancelled turn.",
     responses=responses(404, 409, 422),
 )
-async def cancel_turn(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> TurnView:
-    """End the turn: the model and the tools are stopped."""
-    cancelled = await chat.cancel(await _turn(chat, owner, session_id, number))
-    if cancelled is None:
-        raise Problem(409, "turn-ended", "The turn has ended already.")
-    return _view(cancelled)
+async def cancel_turn(turn: TheTurn, chat: Chat) -> TurnView:
+    """Cancel the turn: stop the model and the tools."""
+    return TurnView.of(await chat.cancel(turn))
 
 
 @router.get(
@@ -257,21 +259,9 @@ async def cancel_turn(owner: Owner, chat: Chat, session_id: SessionId, number: N
     response_description="The calls in the order in which the model made them.",
     responses=responses(404, 422),
 )
-async def list_approvals(owner: Owner, chat: Chat, session_id: SessionId, number: Number) -> Approvals:
-    """The tool calls of the turn that need a person's approval, decided or not."""
-    approvals = await chat.repository.approvals(await _turn(chat, owner, session_id, number))
-    return Approvals(
-        approvals=[
-            ApprovalView(
-                call_id=approval.call_id,
-                name=approval.tool,
-                arguments=approval.arguments,
-                expires_at=approval.expires_at,
-                approved=approval.approved,
-            )
-            for approval in approvals
-        ]
-    )
+async def list_approvals(turn: TheTurn, chat: Chat) -> Approvals:
+    """List the turn's tool calls that need a person's approval, decided or not."""
+    return Approvals(approvals=[ApprovalView.of(approval) for approval in await chat.approvals(turn)])
 
 
 @router.post(
@@ -286,82 +276,33 @@ async def decide_approval(
     root_path: RootPath,
     session_id: SessionId,
     number: Number,
-    call_id: Annotated[str, Path(pattern=r"^[^\x00]+$", description="The id of the call, as the approvals list it.")],
+    call_id: Annotated[str, Path(pattern=r"^[^\x00]+$", description="The id of a call in the list of approvals.")],
     decision: DecisionIn,
     response: Response,
 ) -> TurnView:
-    """Approve or refuse a tool call. The turn goes on once every call that waits is decided."""
-    turn = await _turn(chat, principal.subject, session_id, number)
-    try:
-        await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
-    except ApprovalNotPending:
-        title = "The call is unknown, decided already, or expired, or its turn has ended."
-        raise Problem(409, "no-decision-open", title) from None
+    """Approve or refuse a tool call. The turn continues once every pending call is decided."""
+    turn = await chat.turn(principal.subject, session_id, number)
+    await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
     response.headers["Location"] = _address(root_path, turn)
-    return _view(turn)
-
-
-async def _turn(chat: ChatService, owner: str, session_id: SessionId, number: int) -> Turn:
-    turn = await chat.repository.get_turn(owner, session_id, number)
-    if turn is None:
-        raise Problem(404, "turn-not-found", "There is no such turn.")
-    return turn
-
-
-def _no_session() -> Problem:
-    return Problem(404, "session-not-found", "There is no such session.")
+    return TurnView.of(turn)
 
 
 def _address(root_path: str, turn: Turn) -> str:
     return f"{root_path}{router.prefix}/{turn.session_id}/turns/{turn.number}"
 
 
-def _view(turn: Turn) -> TurnView:
-    return TurnView(
-        session_id=turn.session_id,
-        turn=turn.number,
-        status=turn.status,
-        message=turn.message,
-        response=turn.response,
-        error=TurnError(**turn.error) if turn.error else None,
-        model=turn.model,
-        finish_reason=turn.finish_reason,
-        usage=Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, estimated=turn.usage_estimated),
-        created_at=turn.created_at,
-        finished_at=turn.finished_at,
-    )
-
-
 def _json(status: int, turn: Turn, headers: dict[str, str] | None = None) -> Response:
-    return Response(_view(turn).model_dump_json(), status, headers, "application/json")
+    return Response(TurnView.of(turn).model_dump_json(), status, headers, "application/json")
 
 
-def _answer(root_path: str, turn: Turn) -> Response:
-    """The response to a message, by what became of its turn."""
-    if turn.status is Status.SUCCEEDED:
-        return _json(200, turn)
-    if turn.status is Status.FAILED:
-        error = turn.error or {}
-        status, title = STATUS_OF_ERROR[error["type"]]
-        retry_after = error["retry_after"]
-        headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after is not None else {}
-        kind = error["type"].replace("_", "-")
-        resets = {"resets": error["resets"]} if error.get("resets") else {}
-        instance = _address(root_path, turn)
-        raise Problem(status, kind, title, error["detail"], instance=instance, headers=headers, **resets)
-    if turn.status is Status.CANCELLED:
-        raise Problem(409, "turn-cancelled", "The turn was cancelled.", instance=_address(root_path, turn))
-    return _json(202, turn, {"Location": _address(root_path, turn)})
-
-
-def _sse(events: AsyncIterator[Event]) -> EventStreamResponse:
-    return EventStreamResponse(_with_keepalive(events), headers={"X-Accel-Buffering": "no"})
+def _sse(events: AsyncIterator[Event]) -> EventSourceResponse:
+    return EventSourceResponse(_with_keepalive(events), headers={"X-Accel-Buffering": "no"})
 
 
 async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    """The events on the wire, and a comment in each silence, so that no proxy cuts the connection.
+    """The encoded events, with a comment in each pause, so that proxies keep the connection.
 
-    A failure ends the stream with the event `problem`: its status was sent long before.
+    An error ends the stream with the event `problem`, since the status has been sent.
     """
     upcoming: asyncio.Task[Any] = asyncio.ensure_future(anext(events, None))
     try:
@@ -372,7 +313,7 @@ async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
                 continue
             try:
                 event = upcoming.result()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the client is to know that the stream is broken
+            except Exception as error:  # noqa: BLE001 - the client learns of any error that breaks the stream
                 document = json.dumps(of_failure(error).document)
                 yield format_sse_event(data_str=document, event="problem", retry=RETRY_SECONDS * 1000)
                 return
@@ -394,4 +335,4 @@ def _from_cursor(cursor: str) -> tuple[datetime, UUID]:
         at, _, session_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         return datetime.fromisoformat(at), UUID(session_id)
     except (ValueError, binascii.Error):
-        raise Problem(422, "invalid-cursor", "The cursor is not one that a page gave.") from None
+        raise Problem(422, "invalid-cursor", "The cursor is not one that a page returned.") from None

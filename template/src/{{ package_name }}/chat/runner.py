@@ -1,7 +1,7 @@
-"""One turn, from its message to its end: ask the model, commit the response, run the tools, commit each result, repeat.
+"""Runs one turn: ask the model, commit the response, run the tools, commit each result, repeat.
 
-Each step is committed before the next begins, and every write names the fence under which this process holds the turn.
-So the turn may be taken up by another process after any step, and a process that comes back late writes nothing.
+Each step is committed before the next begins, and each write is fenced. So another process can resume the turn after
+any step, and a process that returns late writes nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -25,31 +24,30 @@ from ..services.interfaces import (
     ConversationItem,
     ModelError,
     ModelReply,
-    ModelUse,
     ServiceUnavailable,
     ToolCall,
     ToolOutcome,
     ToolResult,
+    Usage,
     UserMessage,
 )
-from . import events
-from .budgets import Budgets, BudgetSpent
+from . import budgets, events
+from .errors import LeaseLost
 from .message_history import item_of, items_of_past, latest, model_step, tool_step
-from .models import Approval, Turn
-from .turn_store import LeaseLost
+from .models import Approval, Turn, TurnError, TurnErrorType, TurnFailed
 
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.container import ServiceContainer
-    from .budgets import Spending
     from .events import Publisher
-    from .session_store import ChatRepository
+    from .models import Spending
+    from .turn_store import TurnStore
 
 log = structlog.get_logger()
 
-NEXT_TURN = "next-turn"  # when the budget of a turn begins anew
-MAX_UNREADABLE = 3  # responses in a row whose calls all name no tool, or have arguments that are no JSON object
-MAX_LOSSES = 5  # processes in a row that end, or lose the database, within one and the same step
+NEXT_TURN = "next-turn"  # when the budget of a turn starts again
+MAX_UNREADABLE = 3  # responses in a row in which no call names a tool and has a JSON object as arguments
+MAX_CRASHES = 5  # processes in a row that die, or lose the database, in the same step
 
 
 @cache
@@ -57,96 +55,70 @@ def instructions() -> str:
     return files(agent).joinpath("instructions.md").read_text(encoding="utf-8")
 
 
-class LimitReached(Exception):
-    """The turn used up what it was allowed: `kind` is step_limit, token_limit, cost_limit or process_lost."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.resets: str | None = None
-
-
-class TurnBudgetSpent(LimitReached):
-    """What one turn may use is spent. There is no time to wait for: the next message has a budget of its own."""
-
-    def __init__(self, kind: str, budget: str, used: str) -> None:
-        super().__init__(kind, f"The turn {used} without an answer. The next message has a budget of its own.")
-        self.resets = NEXT_TURN
-        BUDGET_REFUSALS.labels(budget).inc()
-
-
-class TurnRun:
-    """One attempt at a turn that this process has taken up."""
+class TurnRunner:
+    """One attempt at a turn that this process has claimed."""
 
     def __init__(
         self,
         settings: Settings,
         services: ServiceContainer,
-        repository: ChatRepository,
+        store: TurnStore,
         turn: Turn,
         publisher: Publisher,
         spending: Spending | None = None,
     ) -> None:
         self._settings = settings
         self._services = services
-        self._repository = repository
+        self._store = store
         self._turn = turn
         self._publisher = publisher
         self._conversation: list[ConversationItem] = []
-        self._number = 0  # of the last step committed
+        self._number = 0  # of the last committed step
         self._reply_number = 0  # of the last step that is a response of the model
         self._replies = 0
         self._tokens = turn.input_tokens + turn.output_tokens
         self._usd = 0.0
-        self._spending = spending  # the owner's, as it was last seen
+        self._spending = spending  # the owner's, when last read
         self._unreadable = 0  # responses in a row
         self._committing = asyncio.Lock()
 
     async def run(self) -> Turn | None:
-        """Run the turn until it ends; `None` when it waits for an approval.
+        """Run the turn to its end; `None` when it waits for an approval.
 
-        Raises `LeaseLost` and `ServiceUnavailable`: the turn then goes on elsewhere, or later.
+        Raises `LeaseLost` and `ServiceUnavailable`: the turn then continues in another process, or later.
         """
-        self._publisher.publish("turn.started", events.started(self._turn))
+        self._publisher.publish(events.started(self._turn))
+        usage = Usage()
         try:
             async with asyncio.timeout(self._settings.TURN_TIMEOUT_SECONDS):
                 ended = await self._loop()
-        except ModelError as error:
-            log.warning("the model did not answer", kind=error.kind)
-            ended = await self._fail(f"model_{error.kind}", error.detail, error.retry_after, used=error.used)
-        except LimitReached as error:
-            ended = await self._fail(error.kind, error.detail, resets=error.resets)
-        except BudgetSpent as error:
-            ended = await self._fail("budget_spent", str(error), error.retry_after, error.resets)
+        except ModelError as failed:
+            log.warning("model_failed", kind=failed.kind)
+            error = TurnError(TurnErrorType(f"model_{failed.kind}"), failed.detail, failed.retry_after)
+            usage = failed.used
+        except TurnFailed as failed:
+            error = failed.error
         except TimeoutError:
             seconds = self._settings.TURN_TIMEOUT_SECONDS
-            ended = await self._fail("turn_timeout", f"The turn took longer than {seconds:g} seconds.")
-        if ended is not None:
-            self._publisher.publish("turn.finished", events.finished(ended))
+            error = TurnError(TurnErrorType.TURN_TIMEOUT, f"The turn took longer than {seconds:g} seconds.", None)
+        else:
+            return ended
+        ended = await self._store.fail(self._turn, error, usage)
+        self._publisher.publish(events.finished(ended))
         return ended
 
-    async def _fail(
-        self,
-        kind: str,
-        detail: str,
-        retry_after: float | None = None,
-        resets: str | None = None,
-        used: ModelUse | None = None,
-    ) -> Turn:
-        error = {"type": kind, "detail": detail, "retry_after": retry_after, "resets": resets}
-        return await self._repository.fail(self._turn, error, used or ModelUse())
-
     async def _loop(self) -> Turn | None:
-        if self._turn.losses >= MAX_LOSSES:  # it may be what ends them
-            log.error("the turn is given up: each process that ran it ended", processes=self._turn.losses)
-            raise LimitReached("process_lost", f"{MAX_LOSSES} processes in a row ended while they ran the turn.")
+        if self._turn.crashes >= MAX_CRASHES:  # the turn may be their cause
+            log.error("turn_abandoned", crashes=self._turn.crashes)
+            detail = f"{MAX_CRASHES} processes in a row ended while they ran the turn."
+            raise TurnFailed(TurnError(TurnErrorType.PROCESS_LOST, detail, None))
         await self._load()
         while True:
             calls = self._open_calls()
             if not calls:
                 ended = await self._ask()
                 if ended is not None:
+                    self._publisher.publish(events.finished(ended))
                     return ended
             elif not await self._run_tools(calls):
                 return None
@@ -155,11 +127,11 @@ class TurnRun:
         turn = self._turn
         await self._services.toolbox.load()
         if turn.number > 1:
-            past = await self._repository.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
+            past = await self._store.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
             self._conversation.extend(items_of_past(latest(past, self._settings.HISTORY_MAX_BYTES)))
         self._conversation.append(UserMessage(turn.message))
         if turn.fence > 1:
-            for step in await self._repository.steps(turn):
+            for step in await self._store.steps(turn):
                 item = item_of(step.kind, step.content)
                 self._conversation.append(item)
                 self._number = step.number
@@ -167,13 +139,12 @@ class TurnRun:
                     self._reply_number = step.number
                     self._replies += 1
                     self._usd += item.cost_usd or 0.0
-                for event in events.whole_step(step):
-                    self._publisher.publish(*event)
+                self._publisher.publish(*events.whole_step(step))
 
     def _open_calls(self) -> list[ToolCall]:
-        """The tool calls of the last response that have no result yet.
+        """The tool calls of the last response without a result.
 
-        Raises `ModelError` where two calls have one id: what is decided of the one, or done, would hold for the other.
+        Raises `ModelError` when two of its calls share an id: a decision or result of one would apply to the other.
         """
         answered: set[str] = set()
         for item in reversed(self._conversation):
@@ -188,16 +159,16 @@ class TurnRun:
         return []
 
     async def _ask(self) -> Turn | None:
-        """One response of the model, committed; the turn as it ended, when the response calls no tool."""
-        await self._check_limits()
+        """Request and commit a response of the model; returns the finished turn unless the response calls tools."""
+        spending = await self._check_limits()
         number = self._number + 1
-        self._publisher.publish("step.started", {"step": number})
+        self._publisher.publish(events.step_started(number))
 
         async def on_text(text: str) -> None:
-            self._publisher.publish("text.delta", {"step": number, "text": text})
+            self._publisher.publish(events.text(number, text))
 
         async def on_discard() -> None:
-            self._publisher.publish("step.started", {"step": number})  # voids the pieces so far
+            self._publisher.publish(events.step_started(number))  # voids the text so far
 
         with ModelOperation(
             model=self._settings.LLM_MODEL,
@@ -215,55 +186,55 @@ class TurnRun:
                     on_discard,
                 )
             except asyncio.CancelledError:
-                await self._pay(request.cancelled)
+                await self._add_usage(request.cancelled)
                 raise
         step = model_step(number, reply)
         ended = None
         try:
             if reply.tool_calls:
-                today = await self._repository.commit_reply(self._turn, step, reply.used)
-                self._spending = self._spending and replace(self._spending, tokens=today.tokens, usd=today.usd)
+                self._spending = await self._store.commit_reply(self._turn, step, reply.used, spending)
             else:
-                ended = await self._repository.succeed(self._turn, step, reply.model, reply.used, reply.finish_reason)
+                ended = await self._store.succeed(self._turn, step, reply.model, reply.used, reply.finish_reason)
         except LeaseLost:
-            await self._pay(reply.used)
+            await self._add_usage(reply.used)
             raise
         self._number = self._reply_number = number
         self._replies += 1
         self._tokens += reply.input_tokens + reply.output_tokens
         self._usd += reply.cost_usd or 0.0
         self._conversation.append(reply)
-        for event in events.end_of_step(step):
-            self._publisher.publish(*event)
+        self._publisher.publish(*events.end_of_step(step))
         return ended
 
-    async def _pay(self, used: ModelUse | None) -> None:
-        """Count a response that is not committed: its turn was cancelled, timed out, or goes on in another process."""
-        if used is not None:
+    async def _add_usage(self, usage: Usage | None) -> None:
+        """Charge the owner for a response that is not committed: the turn was cancelled, timed out, or moved on."""
+        if usage is not None:
             with suppress(ServiceUnavailable):
-                await self._repository.use(self._turn.owner, used)
+                await self._store.add_usage(self._turn.owner, usage)
 
-    async def _check_limits(self) -> None:
-        """Raises `LimitReached`, `BudgetSpent`, and `ModelError` where the model keeps failing to call a tool.
+    async def _check_limits(self) -> Spending:
+        """The owner's spending, read from the database in a resumed turn only.
 
-        Asks the database only in a turn that was resumed.
+        Raises `TurnFailed` at a limit, and `ModelError` when the model keeps failing to call a tool.
         """
         if self._unreadable >= MAX_UNREADABLE:
             detail = f"the tool calls of {MAX_UNREADABLE} responses in a row cannot be read"
             raise ModelError("invalid_response", detail)
         if self._replies >= self._settings.TURN_MAX_STEPS:
-            raise LimitReached("step_limit", f"The turn took {self._replies} steps without an answer.")
+            detail = f"The turn took {self._replies} steps without an answer."
+            raise TurnFailed(TurnError(TurnErrorType.STEP_LIMIT, detail, None))
         if self._tokens >= self._settings.TURN_MAX_TOKENS:
-            raise TurnBudgetSpent("token_limit", "turn_tokens", f"used {self._tokens} tokens")
+            raise _turn_budget_spent(TurnErrorType.TOKEN_LIMIT, "turn_tokens", f"used {self._tokens} tokens")
         if 0 < self._settings.TURN_MAX_USD <= self._usd:
-            raise TurnBudgetSpent("cost_limit", "turn_cost", f"cost {self._usd:.4f} US dollars")
+            raise _turn_budget_spent(TurnErrorType.COST_LIMIT, "turn_cost", f"cost {self._usd:.4f} US dollars")
         if self._spending is None:
-            self._spending = await Budgets(self._settings, self._services.database).spending(self._turn.owner)
-        if self._spending.spent is not None:
-            raise BudgetSpent(self._spending.spent)
+            store = budgets.Budgets(self._settings, self._services.database)
+            self._spending = await store.spending(self._turn.owner)
+        budgets.check(self._spending)
+        return self._spending
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> bool:
-        """Run the calls at the same time, each result committed as it comes; false when some wait for a person."""
+        """Run the calls concurrently, committing each result; false when some of them wait for an approval."""
         approvals = {approval.call_id: approval for approval in await self._approvals(calls)}
         waiting = []
         self._unreadable += 1
@@ -283,25 +254,20 @@ class TurnRun:
             raise failed.exceptions[0] from None
         if not waiting:
             return True
-        await self._repository.park(self._turn, waiting)
-        for approval in waiting:
-            self._publisher.publish("approval.required", events.approval_required(approval))
+        await self._store.park(self._turn, waiting)
+        self._publisher.publish(*map(events.approval_required, waiting))
         return False
 
     async def _approvals(self, calls: Sequence[ToolCall]) -> list[Approval]:
-        """The decisions on those calls that need one, as far as they are taken."""
+        """The approvals that the calls need, stored or new."""
         tools = {tool.name for tool in self._services.toolbox.definitions if tool.requires_approval}
         needed = [call for call in calls if call.name in tools]
         if not needed:
             return []
         reply = self._reply_number
-        approvals = await self._repository.approvals(self._turn)
-        known = {approval.call_id: approval for approval in approvals if approval.step == reply}
+        known = {each.call_id: each for each in await self._store.approvals(self._turn) if each.step == reply}
         expires = datetime.now(UTC) + timedelta(seconds=self._settings.APPROVAL_TIMEOUT_SECONDS)
-        return [
-            known.get(call.id) or Approval(reply, call.id, call.name, call.arguments, expires, None, None)
-            for call in needed
-        ]
+        return [known.get(call.id) or Approval(reply, call.id, call.name, call.arguments, expires) for call in needed]
 
     async def _run_tool(self, call: ToolCall) -> None:
         turn = self._turn
@@ -311,7 +277,7 @@ class TurnRun:
             owner=turn.owner,
             session_id=turn.session_id,
             turn=turn.number,
-            call_key=f"{turn.session_id}/{turn.number}/{self._reply_number}/{call.id}",
+            call_key=f"{turn.key}/{self._reply_number}/{call.id}",
         )
         known = any(tool.name == call.name for tool in self._services.toolbox.definitions)
         with ToolOperation(call=call, known=known) as operation:
@@ -324,11 +290,16 @@ class TurnRun:
         result = ToolResult(call, outcome)
         async with self._committing:
             step = tool_step(self._number + 1, result)
-            await self._repository.commit_step(self._turn, step)
+            await self._store.commit_step(self._turn, step)
             self._number = step.number
             self._conversation.append(result)
-            for event in events.end_of_step(step):
-                self._publisher.publish(*event)
+            self._publisher.publish(*events.end_of_step(step))
+
+
+def _turn_budget_spent(type_: TurnErrorType, budget: str, used: str) -> TurnFailed:
+    BUDGET_REFUSALS.labels(budget).inc()
+    detail = f"The turn {used} without an answer. The next message has a budget of its own."
+    return TurnFailed(TurnError(type_, detail, None, NEXT_TURN))
 
 
 def _refusal(approval: Approval) -> ToolOutcome:

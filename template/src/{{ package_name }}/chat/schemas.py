@@ -1,14 +1,14 @@
-"""What the API takes and gives (rule 14.1). OpenAPI is made from these."""
+"""Requests and responses of the API (rule 14.1), from which the OpenAPI description is generated."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from .models import Status
+from .models import Approval, Session, Status, Turn, TurnError
 
 
 def _not_blank(text: str) -> str:
@@ -36,6 +36,15 @@ class SessionView(BaseModel):
     created_at: datetime
     updated_at: datetime
 
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        return cls(
+            session_id=session.id,
+            turn_count=session.turn_count,
+            created_at=session.created_at,
+            updated_at=session.updated_at,
+        )
+
 
 class SessionPage(BaseModel):
     sessions: list[SessionView]
@@ -45,22 +54,13 @@ class SessionPage(BaseModel):
 class MessageIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    text: Text = Field(description="Of MESSAGE_MAX_CHARACTERS at most.")
+    text: Text = Field(description="At most MESSAGE_MAX_CHARACTERS long.")
 
 
 class Usage(BaseModel):
     input_tokens: int
     output_tokens: int
-    estimated: bool = Field(description="Whether the provider did not report some of them, so that they are estimated.")
-
-
-class TurnError(BaseModel):
-    type: str
-    detail: str
-    retry_after: float | None = Field(description="Seconds, where it is known.")
-    resets: str | None = Field(
-        None, description="Of a budget that is spent: when it begins anew, a time or `next-turn`."
-    )
+    estimated: bool = Field(description="Whether some of them are estimated, since the provider did not report them.")
 
 
 class TurnView(BaseModel):
@@ -72,11 +72,29 @@ class TurnView(BaseModel):
     error: TurnError | None
     model: str | None
     finish_reason: str | None = Field(
-        description="Why the response ended: `stop`, `length` where it was cut, or the provider's own word."
+        description="Why the response ended: `stop`, `length` when it was cut, or the provider's own word."
     )
     usage: Usage
     created_at: datetime
     finished_at: datetime | None
+
+    @classmethod
+    def of(cls, turn: Turn) -> Self:
+        return cls(
+            session_id=turn.session_id,
+            turn=turn.number,
+            status=turn.status,
+            message=turn.message,
+            response=turn.response,
+            error=turn.error,
+            model=turn.model,
+            finish_reason=turn.finish_reason,
+            usage=Usage(
+                input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, estimated=turn.usage_estimated
+            ),
+            created_at=turn.created_at,
+            finished_at=turn.finished_at,
+        )
 
 
 class History(BaseModel):
@@ -88,7 +106,7 @@ class DecisionIn(BaseModel):
 
     approved: bool = Field(description="Whether the call may run.")
     note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)] | None = Field(
-        None, description="The reason, which the model is shown when the call is refused."
+        None, description="The reason, shown to the model when the call is refused."
     )
 
 
@@ -98,6 +116,16 @@ class ApprovalView(BaseModel):
     arguments: dict[str, Any]
     expires_at: datetime
     approved: bool | None
+
+    @classmethod
+    def of(cls, approval: Approval) -> Self:
+        return cls(
+            call_id=approval.call_id,
+            name=approval.tool,
+            arguments=approval.arguments,
+            expires_at=approval.expires_at,
+            approved=approval.approved,
+        )
 
 
 class Approvals(BaseModel):

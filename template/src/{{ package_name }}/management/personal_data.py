@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+from ..chat.conversation_archive import PERSONAL_RECORDS
+from ..chat.session_store import SessionStore
 from ..extensions import ExportRegistry
 
 if TYPE_CHECKING:
@@ -23,30 +25,7 @@ RECORDS: Final[dict[str, LiteralString]] = {
         SELECT jsonb_build_object('name', name, 'created_at', created_at) AS record
         FROM users WHERE subject = %(owner)s
     """,
-    "live_turn": """
-        SELECT jsonb_build_object(
-            'session_id', t.session_id, 'turn', t.number, 'status', t.status, 'message', t.message,
-            'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens, 'usage_estimated', t.usage_estimated,
-            'created_at', t.created_at, 'started_at', t.started_at,
-            'steps', ARRAY(
-                SELECT jsonb_build_object(
-                    'number', p.number, 'kind', p.kind, 'content', p.content, 'created_at', p.created_at
-                )
-                FROM turn_steps p WHERE p.session_id = t.session_id AND p.turn = t.number ORDER BY p.number
-            )
-        ) AS record
-        FROM turns t WHERE t.owner = %(owner)s AND t.status IN ('queued', 'running', 'waiting_for_approval')
-        ORDER BY t.session_id
-    """,
-    "approval": """
-        SELECT to_jsonb(a) AS record
-        FROM turn_approvals a JOIN chat_sessions s ON s.id = a.session_id
-        WHERE s.owner = %(owner)s ORDER BY a.session_id, a.turn, a.step, a.call_id
-    """,
-    "idempotency_key": """
-        SELECT jsonb_build_object('session_id', session_id, 'turn', number, 'key', idempotency_key) AS record
-        FROM turns WHERE owner = %(owner)s AND idempotency_key IS NOT NULL ORDER BY session_id, number
-    """,
+    **PERSONAL_RECORDS,
     "api_key": """
         SELECT jsonb_build_object(
             'id', id, 'name', name, 'scopes', scopes, 'created_at', created_at, 'expires_at', expires_at,
@@ -119,10 +98,7 @@ async def erase(database: Database, owner: str) -> dict[str, int]:
     if unknown := exports.kinds.keys() - exports.erasures.keys():
         raise NotErasable(", ".join(sorted(unknown)))
     erased = {"session": 0}
-    while sessions := await database.execute(
-        "DELETE FROM chat_sessions WHERE id IN (SELECT id FROM chat_sessions WHERE owner = %(owner)s LIMIT %(most)s)",
-        {"owner": owner, "most": SESSIONS},
-    ):
+    while sessions := await SessionStore(database).delete_of(owner, SESSIONS):
         erased["session"] += sessions
     async with database.transaction() as transaction:
         for kind, erasure in exports.erasures.items():

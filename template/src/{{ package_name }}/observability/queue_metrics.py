@@ -13,23 +13,17 @@ from ..services.interfaces import ServiceUnavailable
 from .health import check_services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
     from ..services.container import ServiceContainer
+    from ..services.interfaces import Database
 
-LIVE = ("queued", "running", "waiting_for_approval")
+    # Returns the number of unfinished turns by status, and the seconds since the oldest of their messages.
+    CountTurns = Callable[[Database], Awaitable[Mapping[str, tuple[int, float]]]]
+
 QUERY_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class LiveTurns:
-    """The turns with a status that is not final. `oldest` is in seconds since the message."""
-
-    status: str
-    count: int
-    oldest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +37,22 @@ class LastTick:
 class QueueMetrics(Collector):
     """Exports the values of the last `refresh`, and no series for a failed query: an old value would look current."""
 
-    def __init__(self, tasks: Sequence[str]) -> None:
+    def __init__(self, tasks: Sequence[str], count_turns: CountTurns) -> None:
         self._tasks = list(tasks)
-        self._turns: list[LiveTurns] = []
+        self._count_turns = count_turns
+        self._turns: Mapping[str, tuple[int, float]] = {}
         self._ticks: list[LastTick] = []
         self._queue: tuple[int, float] | None = None
         self._checks: dict[str, str] = {}
 
     async def refresh(self, services: ServiceContainer) -> None:
-        self._turns, self._ticks, self._queue = [], [], None
+        self._turns, self._ticks, self._queue = {}, [], None
         self._checks, _ = await asyncio.gather(check_services(services), self._read(services))
 
     async def _read(self, services: ServiceContainer) -> None:
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                self._turns = await services.database.fetch_all(
-                    LiveTurns,
-                    """
-                    SELECT status, count(live.status)::int AS count,
-                           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest
-                    FROM unnest(%(live)s::text[]) AS status LEFT JOIN (
-                        -- the condition of a partial index: ended turns are not read
-                        SELECT status, created_at FROM turns
-                        WHERE status IN ('queued', 'running', 'waiting_for_approval')
-                    ) AS live USING (status) GROUP BY status
-                    """,
-                    {"live": list(LIVE)},
-                )
+                self._turns = await self._count_turns(services.database)
                 self._ticks = await services.database.fetch_all(
                     LastTick,
                     """
@@ -84,12 +67,17 @@ class QueueMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         turns, ticks, checks, queue = self._turns, self._ticks, self._checks, self._queue
-        yield _gauge("turns_live", "Turns that have not ended.", "status", {one.status: one.count for one in turns})
+        yield _gauge(
+            "turns_live",
+            "Turns that have not ended.",
+            "status",
+            {status: count for status, (count, _) in turns.items()},
+        )
         yield _gauge(
             "turn_oldest_age_seconds",
             "How long ago the oldest turn of those began.",
             "status",
-            {one.status: one.oldest for one in turns},
+            {status: oldest for status, (_, oldest) in turns.items()},
         )
         yield _gauge(
             "scheduler_last_tick_timestamp_seconds",

@@ -15,6 +15,7 @@ import structlog
 from croniter import croniter
 from prometheus_client import REGISTRY
 
+from ..chat.turn_statistics import count_live_turns
 from ..config import Settings
 from ..extensions import Schedule
 from ..observability import metrics
@@ -34,7 +35,7 @@ RETRY_SECONDS = 2.0
 
 async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     zone = ZoneInfo(settings.SCHEDULE_TIME_ZONE)
-    queue_metrics = QueueMetrics([item.task.name for item in SCHEDULES])
+    queue_metrics = QueueMetrics([item.task.name for item in SCHEDULES], count_live_turns)
     REGISTRY.register(queue_metrics)
     async with (
         ServiceContainer(settings, with_model=False) as services,

@@ -9,14 +9,14 @@ import structlog
 
 from ..chat.models import TurnKey
 from ..chat.service import RUN_TURN
-from ..chat.session_store import ChatRepository
+from ..chat.turn_store import TurnStore
 from ..extensions import Task, TaskContext
 from ..observability.health import record_heartbeat
 from ..observability.instrumentation import TaskOperation
 from .lifecycle import TASKS
 
 if TYPE_CHECKING:
-    from ..chat.supervisor import Turns
+    from ..chat.supervisor import TurnSupervisor
     from ..services.container import ServiceContainer
 
 log = structlog.get_logger()
@@ -25,11 +25,11 @@ SWEEP_SECONDS = 2.0
 SWEEP_LIMIT = 200
 
 
-def tasks_with(turns: Turns) -> dict[str, Task]:
+def tasks_with(supervisor: TurnSupervisor) -> dict[str, Task]:
     """All tasks of a worker, the one that runs turns among them."""
 
     async def run_turn(context: TaskContext, session_id: str, number: int) -> None:
-        await turns.resume(TurnKey(UUID(session_id), number))
+        await supervisor.resume(TurnKey(UUID(session_id), number))
 
     return {name: _measured(task) for name, task in {**TASKS, RUN_TURN: Task(RUN_TURN, run_turn)}.items()}
 
@@ -52,6 +52,5 @@ async def sweep(services: ServiceContainer, queued_seconds: float) -> None:
     A turn that has been queued for `queued_seconds` may have lost its job. Raises `ServiceUnavailable`.
     """
     await record_heartbeat(services.database, "worker")
-    for key in await ChatRepository(services.database).lost_turns(queued_seconds, SWEEP_LIMIT):
-        arguments = {"session_id": str(key.session_id), "number": key.number}
-        await services.task_queue.enqueue(RUN_TURN, arguments, key=f"{key.session_id}/{key.number}")
+    for key in await TurnStore(services.database).find_stalled(queued_seconds, SWEEP_LIMIT):
+        await services.task_queue.enqueue(RUN_TURN, key.job, key=str(key))

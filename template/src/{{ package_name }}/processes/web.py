@@ -59,11 +59,11 @@ class Server(uvicorn.Server):
             log.info("listening", host=host, port=port, startup_seconds=record_startup(self._settings, "web"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        turns = self._app.state.turns
-        turns.draining.set()
+        supervisor = self._app.state.supervisor
+        supervisor.draining.set()
         await asyncio.sleep(self._settings.SHUTDOWN_DELAY_SECONDS)
         # While uvicorn waits for its requests, some of which wait for these turns.
-        drained = asyncio.create_task(turns.drain(self._settings.SHUTDOWN_GRACE_SECONDS))
+        drained = asyncio.create_task(supervisor.drain(self._settings.SHUTDOWN_GRACE_SECONDS))
         await super().shutdown(sockets)
         await drained
 

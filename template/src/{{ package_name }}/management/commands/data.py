@@ -16,8 +16,8 @@ from ..base import CommandFailed, check_owner, open_database, run
 from ..command_audit import record_action
 
 if TYPE_CHECKING:
+    from ...chat.conversation_archive import SessionRecord
     from ...services.interfaces import Database
-    from ..conversation_archive import SessionRecord
 
 
 class OnError(StrEnum):
@@ -55,7 +55,8 @@ def export_conversations(
 
 
 async def _export(file: TextIO, owner: str | None) -> tuple[int, int]:
-    from .. import conversation_archive, personal_data
+    from ...chat import conversation_archive
+    from .. import personal_data
 
     sessions = records = 0
     async with open_database() as database:
@@ -115,7 +116,7 @@ class _Import:
             print(f"Skipped, since an import takes sessions only: {kinds}.", file=sys.stderr)
 
     async def _read(self, database: Database) -> None:
-        from ..conversation_archive import PAGE, BadLine, OtherRecord, parse, write
+        from ...chat.conversation_archive import PAGE, BadLine, OtherRecord, parse, write
 
         page: list[SessionRecord] = []
 

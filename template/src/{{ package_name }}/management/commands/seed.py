@@ -10,7 +10,7 @@ from ...constants import SLUG
 from ..base import open_database, run
 
 if TYPE_CHECKING:
-    from ..conversation_archive import SessionRecord
+    from ...chat.conversation_archive import SessionRecord
 
 USERS = {"dev": "Developer", "alice": "Alice", "bob": "Bob"}
 MODEL = "sample"
@@ -23,7 +23,7 @@ def seed() -> None:
 
 
 async def _seed() -> tuple[int, int]:
-    from ..conversation_archive import write
+    from ...chat.conversation_archive import write
 
     async with open_database() as database:
         users = await database.execute(
@@ -50,7 +50,7 @@ def sample_sessions() -> list[SessionRecord]:
 
 
 def _session(owner: str, name: str, turns: list[tuple[str, list[dict[str, Any]]]]) -> SessionRecord:
-    from ..conversation_archive import SessionRecord
+    from ...chat.conversation_archive import SessionRecord
 
     now = datetime.now(UTC).replace(microsecond=0)
     records = []

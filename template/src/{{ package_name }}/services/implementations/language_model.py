@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ...config import OFFLINE_MODEL
-from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, ServiceUnavailable, ToolDefinition
+from ..interfaces import ConversationItem, ModelError, ModelReply, ServiceUnavailable, ToolDefinition, Usage
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -51,10 +51,10 @@ class PydanticAILanguageModel:
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
         on_text: Callable[[str], Awaitable[None]],
-        on_given_up: Callable[[ModelUse], None] | None = None,
+        on_given_up: Callable[[Usage], None] | None = None,
         on_discard: Callable[[], Awaitable[None]] | None = None,
     ) -> ModelReply:
-        given_up: list[ModelUse] = []
+        given_up: list[Usage] = []
         client = await self._client()
         # One clock over all tries, up to the last piece: pydantic-ai's own costs a cancel scope for each piece.
         clock = asyncio.timeout(self._settings.LLM_TIMEOUT_SECONDS)

@@ -29,7 +29,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
-from ..interfaces import ConversationItem, ModelError, ModelReply, ModelUse, ToolDefinition
+from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition, Usage
 from .finish_reasons import finish_reason_of
 from .model_messages import to_function_tools, to_messages, to_reply
 from .reasoning import ReasoningFilter, starts_in_reasoning, without_reasoning
@@ -75,7 +75,7 @@ class ModelClient:
         instructions: str,
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
-        on_given_up: Callable[[ModelUse], None],
+        on_given_up: Callable[[Usage], None],
     ) -> AsyncGenerator[str | Discarded | ModelReply, None]:
         """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
         messages = to_messages(instructions, conversation)
@@ -123,13 +123,13 @@ class ModelClient:
             raise ModelError("invalid_response", detail, used=self._used(stream, messages)) from None
         yield reply
 
-    def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> ModelUse:
+    def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> Usage:
         """The tokens that the provider reported, and an estimate of those that it did not report.
 
         A response that is refused or given up was made, and is paid for.
         """
         if stream is None:
-            return ModelUse()
+            return Usage()
         response, used = stream.get(), stream.usage
         estimate = replace(
             used, input_tokens=used.input_tokens or _tokens(ModelMessagesTypeAdapter.dump_json(messages))
@@ -138,7 +138,7 @@ class ModelClient:
             estimate.output_tokens = max(used.output_tokens, _tokens_of(response))
         estimated = (estimate.input_tokens, estimate.output_tokens) != (used.input_tokens, used.output_tokens)
         cost = self._cost(replace(response, usage=estimate))
-        return ModelUse(estimate.input_tokens, estimate.output_tokens, cost, estimated)
+        return Usage(estimate.input_tokens, estimate.output_tokens, cost, estimated)
 
     def _cost(self, response: ModelResponse) -> float | None:
         """In US dollars, by the list prices that genai-prices knows; `None` for a model that it does not know."""
@@ -245,7 +245,7 @@ _KINDS: tuple[tuple[type[failures.AgentRunError], str, str], ...] = (
 )
 
 
-def _model_error(error: failures.AgentRunError, *, opened: bool, used: ModelUse) -> ModelError:
+def _model_error(error: failures.AgentRunError, *, opened: bool, used: Usage) -> ModelError:
     kind, detail = next((kind, detail) for fits, kind, detail in _KINDS if isinstance(error, fits))
     if isinstance(error, failures.ModelHTTPError) and error.status_code == HTTPStatus.REQUEST_TIMEOUT:
         kind, detail = "timeout", "the provider did not answer in time"

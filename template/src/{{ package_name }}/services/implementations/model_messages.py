@@ -21,7 +21,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.tools import ToolDefinition as FunctionTool
 
-from ..interfaces import ConversationItem, ModelReply, ModelUse, ToolCall, ToolDefinition, ToolResult, UserMessage
+from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolDefinition, ToolResult, Usage, UserMessage
 from .finish_reasons import finish_reason_of
 from .sanitize import sanitize
 
@@ -71,7 +71,7 @@ def _is_blank(part: ModelResponsePart) -> bool:
     return isinstance(part, TextPart) and not part.content.strip()
 
 
-def to_reply(response: ModelResponse, text: str, used: ModelUse, *, first_token_seconds: float | None) -> ModelReply:
+def to_reply(response: ModelResponse, text: str, used: Usage, *, first_token_seconds: float | None) -> ModelReply:
     """The response as the rest of the code sees it; arguments that are not JSON are left for the toolbox to refuse."""
     readable = replace(response, parts=[_readable(part) for part in response.parts])
     payload = sanitize(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))

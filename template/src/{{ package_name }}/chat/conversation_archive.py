@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, LiteralString, Self
 from uuid import UUID
 
 from pydantic import (
@@ -30,6 +30,34 @@ if TYPE_CHECKING:
 
 PAGE = 100  # sessions per query
 MAX_INTEGER = 2**31 - 1
+
+# Records of the export of an owner: `record` is a JSON object. Sessions with finished turns are exported by `read`.
+PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
+    "live_turn": """
+        SELECT jsonb_build_object(
+            'session_id', t.session_id, 'turn', t.number, 'status', t.status, 'message', t.message,
+            'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens, 'usage_estimated', t.usage_estimated,
+            'created_at', t.created_at, 'started_at', t.started_at,
+            'steps', ARRAY(
+                SELECT jsonb_build_object(
+                    'number', p.number, 'kind', p.kind, 'content', p.content, 'created_at', p.created_at
+                )
+                FROM turn_steps p WHERE p.session_id = t.session_id AND p.turn = t.number ORDER BY p.number
+            )
+        ) AS record
+        FROM turns t WHERE t.owner = %(owner)s AND t.status IN ('queued', 'running', 'waiting_for_approval')
+        ORDER BY t.session_id
+    """,
+    "approval": """
+        SELECT to_jsonb(a) AS record
+        FROM turn_approvals a JOIN chat_sessions s ON s.id = a.session_id
+        WHERE s.owner = %(owner)s ORDER BY a.session_id, a.turn, a.step, a.call_id
+    """,
+    "idempotency_key": """
+        SELECT jsonb_build_object('session_id', session_id, 'turn', number, 'key', idempotency_key) AS record
+        FROM turns WHERE owner = %(owner)s AND idempotency_key IS NOT NULL ORDER BY session_id, number
+    """,
+}
 
 
 def _storable(value: JsonValue) -> JsonValue:
