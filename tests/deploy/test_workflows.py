@@ -45,7 +45,7 @@ RUNNER = {
     "uvx",
 }
 IMAGE_PROGRAMS = {"/grype"}
-SHELL = {"[", "done", "fi", "for", "if"}
+SHELL = {"[", "done", "else", "fi", "for", "if"}
 MADE = {"build.json", "gl-code-quality-report.json"}  # written by the commands themselves
 UV_COMMANDS = {"audit", "lock", "sync"}
 # The package of each command that `uv run` runs.

@@ -235,7 +235,9 @@ def hostile(paths: Iterable[str]) -> list[str]:
     found = [f"{path}: an invalid name on Windows" for path in paths if any(map(HOSTILE.search, path.split("/")))]
     found += [f"{path}: longer than {LONGEST_PATH} characters" for path in paths if len(path) > LONGEST_PATH]
     lower = [path.lower() for path in paths]
-    return found + [f"{path}: stands there in other case" for path in paths if lower.count(path.lower()) > 1]
+    return found + [
+        f"{path}: differs from another path only in case" for path in paths if lower.count(path.lower()) > 1
+    ]
 
 
 def anchors(text: str) -> set[str]:

@@ -81,7 +81,7 @@ def test_a_sound_project_has_no_problem(plant: Callable[..., list[str]]) -> None
         ("a.md", "[it](#none)\n", "a.md: #none names no heading of a.md"),
         ("what?.md", "It\n", "what?.md: an invalid name on Windows"),
         ("docs/aux.py", '"""It."""\n', "docs/aux.py: an invalid name on Windows"),
-        ("readme.md", "It\n", "stands there in other case"),
+        ("readme.md", "It\n", "differs from another path only in case"),
         ("docs/" + "x" * 180, "It\n", "longer than 180"),
     ],
 )
