@@ -225,7 +225,7 @@ def summary(project: Tree, old: Tree, ours: Plan, places: dict[str, str]) -> Ite
     """How many files move, and which of the owner's own have other imports."""
     count = sum(path in project.files for path in places)
     if count:
-        yield f"{count} files move to new paths, with your changes in them."
+        yield f"Files that move to new paths, with your changes in them: {count}."
     for path, data in sorted(ours.written.items()):
         source = ours.sources.get(path)
         if source and source not in old.files and data != project.read(source):

@@ -111,7 +111,7 @@ def trees(tmp_path: Path) -> Trees:
 
 
 def test_both_trees_get_the_same_paths_and_imports(trees: Trees) -> None:
-    assert trees.carry() == ["9 files move to new paths, with your changes in them."]
+    assert trees.carry() == ["Files that move to new paths, with your changes in them: 9."]
     found = trees.files(trees.root)
     removed = {"src/desk/docs.py", "src/desk/left/__init__.py", "src/desk/left/gone.py"}  # which Copier deletes itself
     assert found == trees.files(trees.old)
@@ -177,7 +177,7 @@ def test_an_owners_work_moves_along(trees: Trees) -> None:
     assert trees.text("src/desk/left/__init__.py") == '"""Left."""\n'
     assert "src/desk/left/__init__.py" not in trees.files(trees.old), "so that Copier leaves the owner's"
     assert report == [
-        "9 files move to new paths, with your changes in them.",
+        "Files that move to new paths, with your changes in them: 9.",
         "src/desk/agent/tools.py: its imports follow the modules that moved.",
         "src/desk/chat/mine.py: its imports follow the modules that moved.",
         "tests/test_mine.py: its imports follow the modules that moved.",
@@ -223,7 +223,7 @@ def test_line_ends_stay(trees: Trees) -> None:
     git(trees.root, "add", "--all")
     assert git(trees.root, "status", "--porcelain") == ""
     report = trees.carry()
-    assert report == ["9 files move to new paths, with your changes in them."]
+    assert report == ["Files that move to new paths, with your changes in them: 9."]
     assert trees.files(trees.root) == {
         name: text.replace(b"\n", b"\r\n") for name, text in trees.files(trees.old).items()
     }

@@ -1,0 +1,221 @@
+"""Updates from every release: an owner's work arrives at the new paths, and whole suites pass."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+import pytest
+
+import moves
+from imports import module, relative
+from tests.programs import releases
+from tests.support import variants
+from tests.support.git import commit, git
+from tests.support.projects import environment, run
+from tests.support.template import answers
+from tests.support.template import render as render_template
+from tests.support.updating import unresolved, update
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Render
+
+RELEASES = [found.version for found in releases.releases()]
+
+
+# --- What an owner may have done -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Work:
+    """An owner's work in and around files that move, and where each line of it has to be afterwards."""
+
+    project: Path
+    fresh: Path
+    package: str
+    places: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, list[str]] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+    clashing: str = ""
+
+    def text(self, path: str) -> str:
+        """A file of the project."""
+        return (self.project / path).read_text("utf-8")
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the project."""
+        (self.project / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.project / path).write_text(text, "utf-8")
+
+    def moved_modules(self) -> dict[str, str]:
+        """The modules that move and have the same name for something before and after, which is given."""
+        found = {}
+        for source, target in self.places.items():
+            if source.endswith(".py") and not source.endswith("__init__.py") and (self.project / source).exists():
+                new = (self.fresh / target).read_text("utf-8")
+                common = [name for name in top_names(self.text(source)) if name in top_names(new)]
+                found[source] = common[0] if common else ""
+        return found
+
+    def edit_all(self) -> None:
+        """A line in each file that moves, amid lines that stay; at the end where there are none."""
+        for number, (source, target) in enumerate(self.places.items()):
+            if not (self.project / source).is_file():
+                continue
+            lines = self.text(source).splitlines(keepends=True)
+            new = (self.fresh / target).read_text("utf-8").splitlines(keepends=True)
+            block = SequenceMatcher(None, lines, new, autojunk=False).find_longest_match()
+            mine = f"# Line {number} of mine.\n"
+            lines.insert(block.a + block.size // 2 if block.size > 8 else len(lines), mine)
+            self.write(source, "".join(lines))
+            self.kept.setdefault(target, []).append(mine)
+
+    def use_all(self) -> None:
+        """Imports of every module that moves, in every form, from each place where an owner has code."""
+        places = [
+            f"src/{self.package}/agent/uses.py",
+            f"src/{self.package}/chat/mine.py",
+            f"src/{self.package}/management/commands/mine.py",
+            "tests/agent/test_uses.py",
+            "tests/unit/test_mine.py",
+        ]
+        modules = self.moved_modules()
+        for place in places:
+            lines = []
+            for number, (source, name) in enumerate(modules.items()):
+                dotted = module(source)
+                parent, _, leaf = dotted.rpartition(".")
+                lines += [
+                    f"import {dotted}",
+                    f"import {dotted} as a{number}",
+                    f"from {parent} import {leaf} as b{number}",
+                ]
+                near = relative(parent, module(place).rpartition(".")[0])
+                lines += [f"from {near} import {leaf} as c{number}"] if near else []
+                if name:
+                    lines += [f"from {dotted} import {name} as d{number}", f"PATCHED_{number} = '{dotted}.{name}'"]
+                    lines += [f"x{number} = {dotted}.{name}, a{number}.{name}, b{number}.{name}"]
+            self.write(place, "\n".join(lines) + "\n")
+
+    def take_away(self) -> None:
+        """Delete a test that moves, rename another, and change a line that the template changed too."""
+        alone = [path for path, target in self.places.items() if list(self.places.values()).count(target) == 1]
+        tests = [
+            path for path in alone if path.startswith("tests/") and "/test_" in path and (self.project / path).exists()
+        ]
+        deleted, renamed, clashing = tests[0], tests[1], next(path for path in alone if self.clashes(path))
+        (self.project / deleted).unlink()
+        (self.project / renamed).rename(self.project / "tests" / "unit" / "test_renamed.py")
+        self.absent = [deleted, self.places[deleted], renamed, self.places[renamed]]
+        text = self.text(clashing)
+        self.write(clashing, '"""Mine."""\n' + text.partition("\n")[2])
+        self.clashing = self.places[clashing]
+        for path in (deleted, renamed, clashing):
+            self.places.pop(path)
+
+    def clashes(self, path: str) -> bool:
+        """Whether the template changed the first line."""
+        if not path.startswith("src/") or not (self.project / path).exists():
+            return False
+        old, new = self.text(path), (self.fresh / self.places[path]).read_text("utf-8")
+        return old.partition("\n")[0] != new.partition("\n")[0]
+
+
+def top_names(text: str) -> list[str]:
+    """The public names that a module defines."""
+    found = []
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.append(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found.append(node.targets[0].id)
+    return [name for name in found if not name.startswith("_")]
+
+
+def scaffold(template: Path, folder: Path, archetype: str, version: str) -> Path:
+    project = render_template(template, folder / "project", variants.ARCHETYPES[archetype], vcs_ref=version)
+    commit(project, "Scaffold")
+    return project
+
+
+@pytest.mark.update
+@pytest.mark.parametrize("archetype", variants.ARCHETYPES)
+@pytest.mark.parametrize("version", RELEASES)
+def test_an_owners_work_moves_along(
+    version: str, archetype: str, copier_template: Path, render: Render, tmp_path: Path
+) -> None:
+    releases.require_history()
+    project = scaffold(copier_template, tmp_path, archetype, version)
+    package = answers(project)["package_name"]
+    work = Work(project, render(**variants.ARCHETYPES[archetype]), package)
+    table = moves.table(releases.following(), package)
+    work.places = {
+        source: target
+        for target, sources in table.files.items()
+        for source in sources
+        if source != target and (project / source).exists() and (work.fresh / target).exists()
+    }
+    assert len(work.places) > 50
+    work.use_all()
+    work.take_away()
+    work.edit_all()
+    commit(project, "Mine")
+    update(project, unsafe=True)
+
+    for target, mine in work.kept.items():
+        assert [line for line in mine if line not in work.text(target)] == [], target
+    assert [path for path in work.absent if (project / path).exists()] == []
+    assert (project / "tests" / "unit" / "test_renamed.py").exists()
+    conflicts = git(project, "diff", "--name-only", "--diff-filter=U").splitlines()
+    assert work.clashing in conflicts
+    text = work.text(work.clashing)
+    assert text.index("<<<<<<< before updating\n") < text.index('"""Mine."""') < text.index(">>>>>>> after updating\n")
+    assert list(project.rglob("*.rej")) == []
+    for path in conflicts:  # the lines at the end of files in which no long passage stayed
+        git(project, "checkout", "--theirs", "--", path)
+    assert unresolved(project, package) == []
+    old = {module(source) for source in work.places if source.endswith(".py")}
+    for path in (f"src/{package}/agent/uses.py", "tests/agent/test_uses.py", "tests/unit/test_mine.py"):
+        left = [
+            line
+            for line in work.text(path).splitlines()
+            if any(re.search(rf"(?<![\w.]){name}(?!\w)", line) for name in old)
+        ]
+        assert left == [], path
+
+
+# --- Whole suites ---------------------------------------------------------------------------------------------------
+
+
+OFTEN = {"1.0.0", "2.0.1", "2.3.0"}  # of the others each takes minutes more
+
+
+@pytest.mark.agent
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(version, marks=[] if version in {"1.0.0", "2.0.1", "2.3.0"} else pytest.mark.long)
+        for version in RELEASES
+    ],
+)
+def test_an_untouched_project_passes_everything_after_its_update(
+    version: str, copier_template: Path, tmp_path: Path
+) -> None:
+    releases.require_history()
+    project = scaffold(copier_template, tmp_path, "default", version)
+    update(project, unsafe=True)
+    log = tmp_path / "log.txt"
+    for command in (
+        "uv lock --quiet",
+        "uv sync --quiet",
+        "uv run ruff check",
+        "uv run ruff format --check",
+        "uv run lint-imports",
+        "uv run pytest",
+    ):
+        run(command, project, log, environment())
