@@ -10,6 +10,8 @@ One line for each move, in paths of a rendered project:
     {package}.old:Name -> {package}.extensions:Name             a name that agent/ has to import from `extensions`
 """
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
