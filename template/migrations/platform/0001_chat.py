@@ -1,7 +1,6 @@
 """Users, sessions, turns and their steps.
 
-The database itself keeps the rules that no process may break: a turn's status only moves forward, and a session has one
-live turn at most.
+The database enforces two invariants: the status of a turn only moves forward, and a session has at most one live turn.
 """
 
 from alembic import op

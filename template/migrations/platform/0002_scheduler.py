@@ -1,4 +1,4 @@
-"""Ticks of the scheduler, unique in the database, and the reports that a scheduled job stores."""
+"""Unique ticks of the scheduler, and daily reports."""
 
 from alembic import op
 

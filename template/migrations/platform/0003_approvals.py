@@ -1,4 +1,4 @@
-"""What a person has to decide before a turn goes on."""
+"""Tool calls that need a person's approval."""
 
 from alembic import op
 

@@ -1,7 +1,7 @@
-"""Keys of machines, what owners use and may use, and the audit log.
+"""API keys, usage and budgets of owners, and the audit log.
 
-The audit log is append-only for everyone: rows older than a term go by `expire_audit_log`, which runs with the rights
-of the tables' owner, and refuses a term of less than 30 days. So the role of the processes needs no right to delete.
+The audit log is append-only. `expire_audit_log` deletes old rows with the rights of the owner of the tables and refuses
+a term below 30 days, so that the role of the processes needs no right to delete.
 """
 
 from alembic import op

@@ -1,4 +1,4 @@
-"""When a worker and a scheduler were last seen, for whoever looks from outside."""
+"""Heartbeats of worker and scheduler."""
 
 from alembic import op
 

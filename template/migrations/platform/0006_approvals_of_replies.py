@@ -1,7 +1,7 @@
-"""An approval is for one call of one reply of the model: `step` is the number of that reply.
+"""Bind an approval to the reply of the model with the call: `step` is the number of that reply.
 
-Model providers choose the ids of calls, and some number them anew in each reply. A process of the release before names
-no reply: the trigger finds it. Where it cannot be told it is 0, which is the number of no reply.
+Some model providers reuse the ids of calls in each reply. Processes of the previous release do not name the reply: the
+trigger finds it. An unknown one is 0, which no reply has.
 """
 
 from alembic import op
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # A row is kept for each decision of a person, so the key is soon made anew.
+    # There is one row per decision of a person, so the new key is built quickly.
     op.execute("""
         ALTER TABLE turn_approvals ADD COLUMN step integer NOT NULL DEFAULT 0;
 
@@ -43,7 +43,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # Of calls with one id the last is kept: what the turn waits for, or goes on with.
+    # Of several calls with one id, keep the last, which the turn waits for or continues with.
     op.execute("""
         DROP TRIGGER step_of_approval ON turn_approvals;
         DROP FUNCTION find_step_of_approval();

@@ -1,6 +1,6 @@
-"""An index for the daily report, which reads the turns of a day; one that served no query goes.
+"""Add an index for the daily report, which reads the turns of a day, and drop an unused one.
 
-Built while turns are written. What an interrupted attempt left is dropped first, so that it may be tried again.
+The index is built concurrently. The remains of an interrupted attempt are dropped first.
 """
 
 from alembic import op

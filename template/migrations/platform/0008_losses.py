@@ -1,4 +1,4 @@
-"""How often a turn lost its process since its last step, so that one that ends each process is given up."""
+"""Count the processes that died in the current step of a turn, to abandon a turn that kills each of them."""
 
 from alembic import op
 

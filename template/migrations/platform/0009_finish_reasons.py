@@ -1,4 +1,4 @@
-"""Why the last response of a turn ended, and whether some of its tokens are an estimate."""
+"""Finish reasons of turns, and whether their usage is estimated."""
 
 from alembic import op
 
