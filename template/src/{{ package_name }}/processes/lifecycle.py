@@ -28,7 +28,7 @@ CANNOT_START = 1
 
 
 @contextmanager
-def needed_services() -> Iterator[None]:
+def exit_if_unavailable() -> Iterator[None]:
     """Exits with 1 if a required service or port is unavailable: the platform restarts the process."""
     try:
         yield
@@ -48,5 +48,5 @@ def run_until_stopped(main: Callable[[Settings, asyncio.Event], Coroutine[Any, A
         await main(settings, stop)
         log.info("stopped")
 
-    with needed_services():
+    with exit_if_unavailable():
         asyncio.run(run())

@@ -1,7 +1,7 @@
 """The scheduler process: it queues scheduled tasks when they are due (rule 8.1).
 
-A tick is unique in the database, so two schedulers do each tick once. The last tick missed while none ran is done on
-return, once; a task that is new waits for its next time.
+A tick is unique in the database, so two schedulers run each tick once. If no scheduler ran for a while, the last missed
+tick of each task runs once; a new task waits for its next time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .lifecycle import SCHEDULES, run_until_stopped
 
 log = structlog.get_logger()
 
-LOOK_AGAIN_SECONDS = 30.0  # at the latest: the clock of a machine may jump
+MAX_PAUSE_SECONDS = 30.0  # the clock of a machine may jump
 RETRY_SECONDS = 2.0
 
 
@@ -48,20 +48,20 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
         while not stop.is_set():
             now = datetime.now(zone)
-            pause = min([LOOK_AGAIN_SECONDS, *(seconds_to_next(item, now) for item in SCHEDULES)])
+            pause = min([MAX_PAUSE_SECONDS, *(seconds_to_next(item, now) for item in SCHEDULES)])
             try:
                 await record_heartbeat(services.database, "scheduler")
                 for item in SCHEDULES:
                     await tick(services, item, now)
             except ServiceUnavailable as error:
-                log.warning("cannot tick", reason=str(error))
+                log.warning("tick_failed", reason=str(error))
                 pause = RETRY_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(0.05, pause))
 
 
 async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> bool:
-    """Queue the task of `item` if its latest time has not been seen to; whether it did."""
+    """Queue the task of `item` unless its latest time was handled before; return whether it was queued."""
     due = latest(item, now)
     parameters = {"task": item.task.name, "due": due}
     async with services.database.transaction() as transaction:
@@ -78,10 +78,10 @@ async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> boo
 
 
 def latest(item: Schedule, now: datetime) -> datetime:
-    """The last time that the schedule names, `now` included.
+    """Return the last due time up to and including `now`.
 
-    Where clocks go back, what has a fixed time is due in the first of two hours only; where they go forward over it,
-    it is due at once (as with the cron of Debian).
+    When clocks go back, a fixed time is due in the first of the two hours only; when they skip it, it is due at once,
+    as with Debian's cron.
     """
     just_after = (now.astimezone(UTC) + timedelta(microseconds=1)).astimezone(now.tzinfo)
     due: datetime = croniter(item.cron, just_after).get_prev(datetime)
@@ -90,7 +90,7 @@ def latest(item: Schedule, now: datetime) -> datetime:
 
 
 def seconds_to_next(item: Schedule, now: datetime) -> float:
-    """How long it is, by a clock that never goes back, until the schedule names a time again."""
+    """Return the real seconds until the next due time."""
     due: datetime = croniter(item.cron, now).get_next(datetime)
     return due.timestamp() - now.timestamp()
 

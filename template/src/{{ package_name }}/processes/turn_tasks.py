@@ -1,4 +1,4 @@
-"""Turns as worker processes see them: the task that runs one, and the sweep that finds those whose process died."""
+"""The tasks of a worker: the one that runs turns, and the sweep for turns whose process died."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SWEEP_SECONDS = 2.0
 SWEEP_LIMIT = 200
 
 
-def tasks_with(supervisor: TurnSupervisor) -> dict[str, Task]:
-    """All tasks of a worker, the one that runs turns among them."""
+def worker_tasks(supervisor: TurnSupervisor) -> dict[str, Task]:
+    """Return all tasks of a worker, including the one that runs turns, with metrics and a log of failures."""
 
     async def run_turn(context: TaskContext, session_id: str, number: int) -> None:
         await supervisor.resume(TurnKey(UUID(session_id), number))
@@ -40,16 +40,16 @@ def _measured(task: Task) -> Task:
             try:
                 await task.run(context, **arguments)
             except Exception:
-                log.exception("a task failed", task=task.name)
+                log.exception("task_failed", task=task.name)
                 raise
 
     return Task(task.name, run)
 
 
 async def sweep(services: ServiceContainer, queued_seconds: float) -> None:
-    """Queue again the turns that nobody runs any more: a dead process tells nobody.
+    """Queue turns again whose process died, or whose job is lost after `queued_seconds` in the queue.
 
-    A turn that has been queued for `queued_seconds` may have lost its job. Raises `ServiceUnavailable`.
+    Raises `ServiceUnavailable`.
     """
     await record_heartbeat(services.database, "worker")
     for key in await TurnStore(services.database).find_stalled(queued_seconds, SWEEP_LIMIT):
