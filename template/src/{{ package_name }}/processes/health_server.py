@@ -119,4 +119,5 @@ def _app(settings: Settings, source: HealthSource) -> FastAPI:
 
 
 async def _on_timeout(_request: Request, _error: Exception) -> Response:
-    return problems.answer(problems.Problem(503, "not-responding", "The process does not respond.").document)
+    title, detail = problems.phrase(503), "The process does not respond."
+    return problems.answer({"type": "about:blank", "title": title, "status": 503, "detail": detail})
