@@ -1,7 +1,7 @@
-"""A server that speaks a provider's wire over real HTTP: it stands in for the model, so that the SDK is the real one.
+"""A fake provider that speaks the provider's protocol over HTTP, so that tests use the real SDK.
 
-It answers by what it is told: lines `call <tool> {json}` with calls of those tools, results of tools with the results,
-and anything else by repeating it. `faults` go wrong instead, one for each request, in order.
+It answers lines `call <tool> {json}` with calls of those tools, tool results with the results, and any other message by
+repeating it. `faults` replace the answers of the next requests, in order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Fault = Callable[[asyncio.StreamWriter, list[bytes]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A piece of a conversation, as all wires can tell it: `kind` is user, assistant, call or result."""
+    """Part of a conversation in any protocol: `kind` is user, assistant, call or result."""
 
     kind: str
     text: str
@@ -42,7 +42,7 @@ class Request:
 
 
 class Wire(Protocol):
-    """One provider's form of requests and streamed responses."""
+    """The format of requests and streamed responses of one provider."""
 
     model: str
     thinking_model: str
@@ -54,13 +54,13 @@ class Wire(Protocol):
     def conversation(self, body: dict[str, Any]) -> list[Entry]: ...
 
     def text(self, pieces: list[str], *, finish: str = ..., thought: str = ...) -> list[Event]:
-        """A response of text, after a `thought`; `finish` is stop, length or content_filter."""
+        """A text response, after a `thought`; `finish` is stop, length or content_filter."""
         ...
 
     def calls(self, calls: list[Call]) -> list[Event]: ...
 
     def whole(self, text: str, call: Call | None = None) -> Event:
-        """A response that is not streamed."""
+        """An unstreamed response."""
         ...
 
     def error(self, code: str, message: str) -> Event: ...
@@ -107,7 +107,7 @@ class ModelServer:
                 fault = status(400, self.wire.error("invalid_request_error", "A call has no result."))
             await fault(writer, frames)
         except ConnectionError:
-            pass  # a client may leave
+            pass  # the client may disconnect
         finally:
             writer.close()
 
@@ -117,15 +117,15 @@ class ModelServer:
             if entry.kind != "result":
                 break
             results.insert(0, entry.text)
-        told = next(entry.text for entry in reversed(conversation) if entry.kind == "user")
-        calls = re.findall(r"^call (\w+) (.*)$", told, re.MULTILINE)
+        message = next(entry.text for entry in reversed(conversation) if entry.kind == "user")
+        calls = re.findall(r"^call (\w+) (.*)$", message, re.MULTILINE)
         if calls and not results:
             return self.wire.calls([Call(f"call_{n}", *call) for n, call in enumerate(calls)])
-        return self.wire.text(re.findall(r"\S+\s*", "\n".join(results) or f"You said: {told}"))
+        return self.wire.text(re.findall(r"\S+\s*", "\n".join(results) or f"You said: {message}"))
 
 
 def _open_calls(conversation: list[Entry]) -> int:
-    """How many calls got no result before the conversation went on."""
+    """How many calls have no result."""
     kinds = [entry.kind for entry in conversation]
     return kinds.count("call") - kinds.count("result")
 
@@ -157,45 +157,45 @@ async def whole(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
 
 
 async def hang(_writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
-    """Accept the request, and never answer."""
+    """Accept the request without ever answering."""
     await asyncio.Event().wait()
 
 
 async def stall(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
-    """Stop in the middle of the stream, and keep the connection."""
+    """Stop in the middle of the stream, keeping the connection open."""
     _send(writer, frames[: len(frames) // 2])
     await asyncio.Event().wait()
 
 
 async def cut(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
-    """Lose the connection in the middle of the stream."""
+    """Close the connection in the middle of the stream."""
     _send(writer, frames[: len(frames) // 2])
     await writer.drain()
 
 
 async def end_early(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
-    """End the stream in good order, but before the response is complete."""
+    """End the stream properly, but before the response is complete."""
     await whole(writer, frames[: len(frames) // 2])
 
 
 async def malformed(writer: asyncio.StreamWriter, frames: list[bytes]) -> None:
-    """Have one event in the middle of the stream hold something that is no JSON."""
+    """Send invalid JSON in the middle of the stream."""
     middle = len(frames) // 2
-    spoilt = frames[middle].replace(b"data: {", b"data: {no JSON")
-    await whole(writer, [*frames[:middle], spoilt, *frames[middle + 1 :]])
+    broken = frames[middle].replace(b"data: {", b"data: {no JSON")
+    await whole(writer, [*frames[:middle], broken, *frames[middle + 1 :]])
 
 
 async def empty(writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
-    """A stream with nothing in it."""
+    """Send an empty stream."""
     await whole(writer, [])
 
 
 async def drop(_writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
-    """Close the connection without a word."""
+    """Close the connection without a response."""
 
 
 def events(*sent: Event) -> Fault:
-    """Stream these instead."""
+    """Stream these events instead."""
 
     async def fault(writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
         await whole(writer, [frame(event) for event in sent])
@@ -204,12 +204,12 @@ def events(*sent: Event) -> Fault:
 
 
 def status(code: int, body: Event, **headers: str) -> Fault:
-    """Answer with an error; the names of headers with `_` for `-`."""
+    """Answer with an error; header names use `_` for `-`."""
 
     async def fault(writer: asyncio.StreamWriter, _frames: list[bytes]) -> None:
         data = json.dumps(body).encode()
-        told = {"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close", **headers}
-        lines = [f"{name.replace('_', '-')}: {value}" for name, value in told.items()]
+        sent = {"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close", **headers}
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in sent.items()]
         writer.write("\r\n".join((f"HTTP/1.1 {code} Error", *lines, "", "")).encode() + data)
         await writer.drain()
 

@@ -1,4 +1,4 @@
-"""PgBouncer before the PostgreSQL of the tests: the pooler of Debian's package `pgbouncer`, where it is installed."""
+"""PgBouncer in front of the tests' PostgreSQL, if Debian's package `pgbouncer` is installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = {"pool_mode": "transaction", "default_pool_size": "4", "max_client_co
 
 @contextmanager
 def pgbouncer(directory: Path, port: int, server_url: str, settings: Mapping[str, str]) -> Iterator[str]:
-    """The address of a PgBouncer at `port` that leads to each database of the server at `server_url`."""
+    """The URL of a PgBouncer at `port`, for every database of the server at `server_url`."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip(MISSING)
@@ -41,7 +41,7 @@ def pgbouncer(directory: Path, port: int, server_url: str, settings: Mapping[str
     file = directory / f"pgbouncer-{port}.ini"
     file.write_text("\n".join([*lines, ""]))
     file.chmod(0o644)
-    identity = ["--user", "nobody"] if os.geteuid() == 0 else []  # it refuses to run as root
+    identity = ["--user", "nobody"] if os.geteuid() == 0 else []  # PgBouncer does not run as root
     with (directory / f"pgbouncer-{port}.log").open("wb") as log:
         process = subprocess.Popen(
             [program, *identity, str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -1,4 +1,4 @@
-"""A TCP proxy that swallows what it is sent when told to, as a firewall does that forgot a connection."""
+"""A TCP proxy that can discard all data, like a firewall that has forgotten a connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Stands before the server that `url` names."""
+    """A proxy in front of the server at `url`; discards data while `swallows` is true."""
 
     def __init__(self, url: str) -> None:
         self._to = urlsplit(url)

@@ -1,8 +1,7 @@
-"""HTTP for tools: to public addresses only, since a model may be talked into asking for any (SSRF).
+"""HTTP for tools, to public addresses only, since prompt injection can make a model request any URL (SSRF).
 
-A name is resolved once, every address that it has is checked, and the connection goes to the one that was checked: a
-name that means something else a moment later leads nowhere, and neither does a redirect. Addresses that are not public
-are open to tools where TOOL_HTTP_ALLOWED_NETWORKS names them.
+Each name is resolved once, all its addresses are checked, and the connection uses a checked address, so that neither
+DNS rebinding nor a redirect reaches another host. TOOL_HTTP_ALLOWED_NETWORKS opens further addresses to tools.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ log = structlog.get_logger()
 
 Address = IPv4Address | IPv6Address
 NAT64: Final = IPv6Network("64:ff9b::/96")
-# Special or internal all the same, where `ipaddress` of some Python takes them for global.
+# Special or internal, although `ipaddress` of some Python versions considers them global.
 INTERNAL: Final = [
     ip_network(network)
     for network in (
-        "168.63.129.16/32",  # Azure: its DNS, health probes and agent, within every virtual network
-        "161.26.0.0/16",  # IBM Cloud: its services, within every virtual network
-        "192.0.0.0/24",  # IETF protocol assignments, and the metadata of Oracle Cloud
+        "168.63.129.16/32",  # Azure: DNS, health probes and agent of every virtual network
+        "161.26.0.0/16",  # IBM Cloud: services of every virtual network
+        "192.0.0.0/24",  # IETF protocol assignments, and Oracle Cloud metadata
         "192.52.193.0/24",  # AMT relays (RFC 7450)
         "192.88.99.0/24",  # 6to4 relays (RFC 7526)
-        "64:ff9b:1::/48",  # NAT64 of the local network (RFC 8215)
+        "64:ff9b:1::/48",  # local-use NAT64 (RFC 8215)
         "100::/32",  # discard and dummy prefixes (RFC 6666, RFC 9780)
         "2001::/23",  # IETF protocol assignments: Teredo, ORCHID, AMT
         "3fff::/20",  # documentation (RFC 9637)
@@ -44,18 +43,18 @@ INTERNAL: Final = [
     )
 ]
 MAX_REDIRECTS: Final = 5
-PLAIN_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+BODY_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class OutboundRefused(Exception):
-    """A tool may not ask this, or not for so much. The message names the host, and may be shown to the model.
+    """A tool may not reach this host, or the response is too large. The message, for the model, names the host.
 
-    With DEBUG, as in development, it names the address too, and the setting that allows it.
+    With DEBUG, as in development, it also names the address and the setting that allows it.
     """
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet at large; an IPv4 address inside of one of IPv6 decides for it."""
+    """Whether an address is on the public internet. An IPv4 address embedded in an IPv6 address decides for it."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in NAT64:
@@ -67,39 +66,36 @@ def is_public(address: Address) -> bool:
 
 
 class OutboundHttp:
-    """`await context.services.http.request("GET", url)` in a tool. The client is made when it is first used."""
+    """Implements `HttpClient`. Creates its client on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = [ip_network(part) for part in listed(settings.TOOL_HTTP_ALLOWED_NETWORKS)]
         self._debug = settings.DEBUG
-        self._most = settings.TOOL_HTTP_MAX_BYTES
+        self._max_bytes = settings.TOOL_HTTP_MAX_BYTES
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
-        self._made: httpx2.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
 
     async def request(self, method: str, url: str, **options: Any) -> httpx2.Response:
-        """Send a request and read the whole response, as `httpx2.AsyncClient.request` does; redirects are followed.
-
-        Raises `OutboundRefused`, and `httpx2.HTTPError`.
-        """
+        """As `httpx2.AsyncClient.request`, following redirects. Raises `OutboundRefused` and `httpx2.HTTPError`."""
         import httpx2
 
-        response = await self._answer(method, url, **options)
+        response = await self._send(method, url, **options)
         try:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > self._most:
-                    raise OutboundRefused(f"{response.url.host} answered with more than {self._most} bytes.")
+                if len(body) > self._max_bytes:
+                    raise OutboundRefused(f"{response.url.host} answered with more than {self._max_bytes} bytes.")
         finally:
             await response.aclose()
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in PLAIN_HEADERS]
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in BODY_HEADERS]
         return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
-    async def _answer(self, method: str, url: str, **options: Any) -> httpx2.Response:
-        """The response after all redirects, yet to be read. What a redirect says is not: nothing bounds its length."""
+    async def _send(self, method: str, url: str, **options: Any) -> httpx2.Response:
+        """The unread response after all redirects. The unlimited bodies of redirects are never read."""
         import httpx2
 
-        client = self._client()
+        client = self._open()
         follow = options.pop("follow_redirects", True)
         auth = options.pop("auth", httpx2.USE_CLIENT_DEFAULT)
         request = client.build_request(method, url, **options)
@@ -110,26 +106,27 @@ class OutboundHttp:
             await response.aclose()
             if response.next_request is None:
                 raise httpx2.RemoteProtocolError("Invalid URL in location header.", request=request)
-            request, auth = response.next_request, httpx2.Auth()  # it has the credentials already, where it may
+            # The next request already has the credentials, if it may.
+            request, auth = response.next_request, httpx2.Auth()
         raise httpx2.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
 
     async def close(self) -> None:
-        if self._made is not None:
-            await self._made.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
-    def _client(self) -> httpx2.AsyncClient:
-        if self._made is None:
+    def _open(self) -> httpx2.AsyncClient:
+        if self._client is None:
             import httpx2
 
             transport = _transport(self._allowed, debug=self._debug)
-            self._made = httpx2.AsyncClient(transport=transport, timeout=self._timeout)
-        return self._made
+            self._client = httpx2.AsyncClient(transport=transport, timeout=self._timeout)
+        return self._client
 
 
 async def checked_address(
     host: str, port: int, allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool = False
 ) -> str:
-    """An address of `host` that may be connected to. Raises `OutboundRefused` when any that it has may not."""
+    """An address of `host` to connect to. Raises `OutboundRefused` if any of its addresses is not allowed."""
     try:
         literal = ip_address(host)
     except ValueError:
@@ -139,10 +136,10 @@ async def checked_address(
     for address in addresses:
         if not is_public(address) and not any(address in network for network in allowed):
             log.warning(
-                "a tool asked for an address that is not public",
+                "outbound_request_refused",
                 host=host,
                 address=str(address),
-                remedy=f"TOOL_HTTP_ALLOWED_NETWORKS={address} allows it",
+                remedy=f"to allow it, set TOOL_HTTP_ALLOWED_NETWORKS={address}",
             )
             remedy = f" It is at {address}: TOOL_HTTP_ALLOWED_NETWORKS={address} allows that." if debug else ""
             raise OutboundRefused(f"The host {host} is not on the public internet.{remedy}")
@@ -161,7 +158,7 @@ def _transport(allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool) -> 
     import httpx2
 
     class Guarded(httpx2.AsyncHTTPTransport):
-        """Sees every request, those that redirects lead to as well, right before a connection is made for it."""
+        """Checks each request, including those of redirects, immediately before its connection is opened."""
 
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             url = request.url
@@ -173,5 +170,5 @@ def _transport(allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool) -> 
             finally:
                 request.url = url
 
-    # A connection is never used again: the next host may have the same address, and another certificate.
+    # No connection is reused: another host may have the same address and another certificate.
     return Guarded(limits=httpx2.Limits(max_keepalive_connections=0))
