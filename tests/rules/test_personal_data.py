@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.test_rules import installed
+from tests.rules.projects import installed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ import yaml
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from tests.rules import planted
+from tests.rules.projects import TODAY, checks, copied, declared, granted, installed, run, seconds_used
 from tests.support.template import FILES, config
 
 if TYPE_CHECKING:
@@ -42,28 +42,10 @@ def outline(document: Path) -> list[str]:
     return [*re.findall(r"^(#+|-) ", body, re.MULTILINE), *code, *re.findall(r"\]\(([^)]+)\)", body)]
 
 
-def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [".venv/bin/python", "-m", "agent_devtools.rules", *options]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-
-
-def checks(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
-    """Return the checks of a run with `--json`, by name."""
-    assert done.stdout, done.stderr
-    return {check["name"]: check for rule in json.loads(done.stdout)["rules"] for check in rule["checks"]}
-
-
 @pytest.fixture(scope="module")
 def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A separate rendering with its environment."""
     return installed(render(), tmp_path_factory.mktemp("rules") / "project")
-
-
-def installed(rendering: Path, target: Path) -> Path:
-    shutil.copytree(rendering, target)
-    subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=target, check=True)
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +60,6 @@ def broken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(project: Path, tmp_path: Path) -> Path:
     """A copy to change."""
     return copied(project, tmp_path / "project")
-
-
-def copied(project: Path, target: Path) -> Path:
-    """Copy a project; the copy shares the environment, which is large."""
-    shutil.copytree(project, target, ignore=shutil.ignore_patterns(".venv"))
-    (target / ".venv").symlink_to(project / ".venv")
-    return target
 
 
 pytestmark = pytest.mark.xdist_group("rules")
@@ -127,9 +102,7 @@ def test_references_of_rules_exist(render: Render) -> None:
 
 def test_every_check_has_a_planted_violation(render: Render) -> None:
     """Other tests plant those of whole folders and of exceptions."""
-    text = "\n".join(path.read_text("utf-8") for path in sorted((render() / "tests/rules").rglob("test_*.py")))
-    found = re.findall(r"^@check\((.*?)^def test_(\w+)", text, re.MULTILINE | re.DOTALL)
-    static = {name.replace("_", "-") for arguments, name in found if "at=(" not in arguments}
+    static = {name for name, running in declared(render()).items() if not running}
     assert (
         static - {"tests-have-three-levels", "what-you-add-is-tested", "exceptions-are-in-order"}
         == planted.STATIC.keys()
@@ -195,24 +168,6 @@ def test_sarif_is_valid_and_names_file_and_line(broken: Path) -> None:
 def test_the_static_checks_are_fast(project: Path) -> None:
     """The minimum CPU seconds of three runs, child processes included, so that other load does not count."""
     assert min(seconds_used(project) for _ in range(3)) < FAST_SECONDS
-
-
-def seconds_used(project: Path, option: str = "--fast") -> float:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    before = os.times()
-    command = [".venv/bin/my-agent", "rules", option]
-    subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
-
-
-def granted(expires: date, **changes: str) -> str:
-    entry = {"check": "no-port-in-code", "reason": "planted", "owner": "ada", **changes}
-    lines = [f'{name} = "{value}"' for name, value in entry.items() if value]
-    return "\n[[tool.rules.exceptions]]\n" + "\n".join(lines) + f"\nexpires = {expires}\n"
-
-
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.mark.agent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.rules import planted
 from tests.rules.planted_running import ALONE, KEPT, RUNNING, Edit
-from tests.rules.test_rules import checks, installed, run
+from tests.rules.projects import checks, declared, installed, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +26,7 @@ def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_running_check_has_a_planted_violation(render: Render) -> None:
-    text = "\n".join(path.read_text("utf-8") for path in sorted((render() / "tests/rules").rglob("test_*.py")))
-    found = re.findall(r"^@check\((.*?)^def test_(\w+)", text, re.MULTILINE | re.DOTALL)
-    assert {name.replace("_", "-") for arguments, name in found if "at=(" in arguments} == RUNNING.keys()
+    assert {name for name, running in declared(render()).items() if running} == RUNNING.keys()
 
 
 def group_of(check: str) -> int:
