@@ -1,4 +1,4 @@
-"""The description of the API for people, at /docs: Swagger UI, which needs no other server (DOCS_ENABLED)."""
+"""Swagger UI at /docs, without files from other servers (DOCS_ENABLED)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 DOCS_URL = "/docs"
-# Of swagger-ui-dist (Apache-2.0), which this package brings with its licence; uv.lock has the version of the package.
+# Bundles swagger-ui-dist (Apache-2.0) with its licence.
 PACKAGE = "fastapi_standalone_docs"
 SCRIPT = "swagger-ui-bundle.js"
 STYLE = "swagger-ui.css"
 ICON = "data:,"
-# The files change with the package alone, and are 1.8 MB.
+# The files have 1.8 MB, and change only with the package.
 CACHED = {"Cache-Control": "private, max-age=3600"}
 
 
 def add_docs(app: FastAPI, root_path: str) -> None:
-    """Serve Swagger UI for the description at `app.openapi_url`, in a page that may load from this service alone."""
+    """Serve Swagger UI for `app.openapi_url`; the page may load files from this service only."""
     page = get_swagger_ui_html(
         openapi_url=f"{root_path}{app.openapi_url}",
         title=app.title,

@@ -1,4 +1,4 @@
-"""Addresses as proxies and clients write them: below ROOT_PATH, with a slash at the end, asked for with HEAD."""
+"""Serves the addresses that proxies and clients use: below ROOT_PATH, with a trailing slash, and with HEAD."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def route_path(scope: MutableMapping[str, Any]) -> str:
-    """The path as routes declare it: without ROOT_PATH, and without a slash at the end."""
-    root_path = scope.get("app_root_path", scope.get("root_path", ""))  # the first, once a mount has the request
+    """The path as routes declare it, without ROOT_PATH and a trailing slash."""
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))  # a mount changes `root_path`
     path: str = scope["path"].removeprefix(root_path)
     return path.rstrip("/") or "/"
 
 
 class RootPathMiddleware:
-    """Serves the routes below `root_path`, whether the proxy strips that prefix or passes it on.
+    """Serves the routes below `root_path`, whether the proxy strips that prefix or not.
 
-    In either case the scope has the prefix in both `root_path` and `path`, as the ASGI specification asks.
+    Both `root_path` and `path` then have the prefix, as the ASGI specification requires.
     """
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
@@ -39,7 +39,7 @@ class RootPathMiddleware:
 
 
 class HeadMiddleware:
-    """Answers HEAD as GET without the body (RFC 9110, section 9.3.2): FastAPI's routes know only what they declare."""
+    """Answers HEAD like GET, without the body (RFC 9110, section 9.3.2), since FastAPI's routes do not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -51,9 +51,9 @@ class HeadMiddleware:
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
-                scope["method"] = "HEAD"  # which the server and the log look at
+                scope["method"] = "HEAD"  # for the server and the log
                 await send(message)
-                await send({"type": "http.response.body"})  # a stream ends here: its client counts as disconnected
+                await send({"type": "http.response.body"})  # ends a stream, as if its client had disconnected
 
         scope["method"] = "GET"
         try:
@@ -63,9 +63,9 @@ class HeadMiddleware:
 
 
 def serve_either_slash(router: Router) -> None:
-    """Serve a route with or without a slash at the end of its path, where no route has the path as it was requested.
+    """Serve every route with and without a trailing slash.
 
-    A redirect would name the host of the request, which anyone can forge, and `http` behind a proxy that ends TLS.
+    A redirect would contain the Host header, which clients can forge, and `http` behind a proxy that terminates TLS.
     """
     not_found = router.default
 

@@ -19,7 +19,7 @@ from ..problems import RETRY_SECONDS, Problem, of_failure, responses
 from ..security.authentication import Authenticated, Owner, UserPrincipal
 from ..services.interfaces import Event
 from .errors import ApprovalNotPending, IdempotencyKeyReused, SessionNotFound, TurnEnded, TurnInProgress, TurnNotFound
-from .models import Status, Turn, TurnError, TurnErrorType, TurnFailed
+from .models import Session, Status, Turn, TurnError, TurnErrorType, TurnFailed
 from .schemas import (
     Approvals,
     ApprovalView,
@@ -130,12 +130,17 @@ LastEventId = Annotated[
 ]
 
 
-@router.post("", status_code=201, response_description="The new session. `Location` is its history.")
-async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response: Response) -> SessionCreated:
+@router.post(
+    "",
+    status_code=201,
+    response_model=SessionCreated,
+    response_description="The new session. `Location` is its history.",
+)
+async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response: Response) -> Session:
     """Start a conversation."""
     session = await chat.create_session(owner)
     response.headers["Location"] = f"{root_path}{router.prefix}/{session.id}/history"
-    return SessionCreated(session_id=session.id)
+    return session
 
 
 @router.get("", response_description="A page of sessions.", responses=responses(422))
@@ -149,7 +154,7 @@ async def list_sessions(
     found = await chat.list_sessions(owner, limit + 1, _from_cursor(cursor) if cursor else None)
     page = found[:limit]
     return SessionPage(
-        sessions=[SessionView.of(session) for session in page],
+        sessions=[SessionView.model_validate(session) for session in page],
         next_cursor=_to_cursor(page[-1].created_at, page[-1].id) if len(found) > limit else None,
     )
 
@@ -220,7 +225,8 @@ async def get_history(
     limit: Annotated[int, Query(ge=1, le=1000, description="The maximum number of turns.")] = 1000,
 ) -> History:
     """List the session's turns, the oldest first."""
-    return History(history=[TurnView.of(turn) for turn in await chat.history(owner, session_id, limit, after)])
+    turns = await chat.history(owner, session_id, limit, after)
+    return History(history=[TurnView.model_validate(turn) for turn in turns])
 
 
 @router.get(
@@ -228,7 +234,7 @@ async def get_history(
 )
 async def get_turn(turn: TheTurn) -> TurnView:
     """Return a turn: its message and status, and its response or error once it has ended."""
-    return TurnView.of(turn)
+    return TurnView.model_validate(turn)
 
 
 @router.get(
@@ -251,7 +257,7 @@ async def get_events(turn: TheTurn, chat: Chat, last_event_id: LastEventId = Non
 )
 async def cancel_turn(turn: TheTurn, chat: Chat) -> TurnView:
     """Cancel the turn: stop the model and the tools."""
-    return TurnView.of(await chat.cancel(turn))
+    return TurnView.model_validate(await chat.cancel(turn))
 
 
 @router.get(
@@ -261,7 +267,7 @@ async def cancel_turn(turn: TheTurn, chat: Chat) -> TurnView:
 )
 async def list_approvals(turn: TheTurn, chat: Chat) -> Approvals:
     """List the turn's tool calls that need a person's approval, decided or not."""
-    return Approvals(approvals=[ApprovalView.of(approval) for approval in await chat.approvals(turn)])
+    return Approvals(approvals=[ApprovalView.model_validate(approval) for approval in await chat.approvals(turn)])
 
 
 @router.post(
@@ -284,7 +290,7 @@ async def decide_approval(
     turn = await chat.turn(principal.subject, session_id, number)
     await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
     response.headers["Location"] = _address(root_path, turn)
-    return TurnView.of(turn)
+    return TurnView.model_validate(turn)
 
 
 def _address(root_path: str, turn: Turn) -> str:
@@ -292,7 +298,7 @@ def _address(root_path: str, turn: Turn) -> str:
 
 
 def _json(status: int, turn: Turn, headers: dict[str, str] | None = None) -> Response:
-    return Response(TurnView.of(turn).model_dump_json(), status, headers, "application/json")
+    return Response(TurnView.model_validate(turn).model_dump_json(), status, headers, "application/json")
 
 
 def _sse(events: AsyncIterator[Event]) -> EventSourceResponse:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
-from .models import Approval, Session, Status, Turn, TurnError
+from .models import Status, TurnError
 
 
 def _not_blank(text: str) -> str:
@@ -26,24 +26,20 @@ def _storable(text: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_not_blank), AfterValidator(_storable)]
 
 
-class SessionCreated(BaseModel):
-    session_id: UUID
+class View(BaseModel):
+    """A response made from the attributes of an object of the chat."""
+
+    model_config = ConfigDict(from_attributes=True)
 
 
-class SessionView(BaseModel):
-    session_id: UUID
+class SessionCreated(View):
+    session_id: UUID = Field(validation_alias=AliasChoices("session_id", "id"))
+
+
+class SessionView(SessionCreated):
     turn_count: int
     created_at: datetime
     updated_at: datetime
-
-    @classmethod
-    def of(cls, session: Session) -> Self:
-        return cls(
-            session_id=session.id,
-            turn_count=session.turn_count,
-            created_at=session.created_at,
-            updated_at=session.updated_at,
-        )
 
 
 class SessionPage(BaseModel):
@@ -57,15 +53,15 @@ class MessageIn(BaseModel):
     text: Text = Field(description="At most MESSAGE_MAX_CHARACTERS long.")
 
 
-class Usage(BaseModel):
+class Usage(View):
     input_tokens: int
     output_tokens: int
     estimated: bool = Field(description="Whether some of them are estimated, since the provider did not report them.")
 
 
-class TurnView(BaseModel):
+class TurnView(View):
     session_id: UUID
-    turn: int
+    turn: int = Field(validation_alias=AliasChoices("turn", "number"))
     status: Status
     message: str
     response: str | None
@@ -78,26 +74,8 @@ class TurnView(BaseModel):
     created_at: datetime
     finished_at: datetime | None
 
-    @classmethod
-    def of(cls, turn: Turn) -> Self:
-        return cls(
-            session_id=turn.session_id,
-            turn=turn.number,
-            status=turn.status,
-            message=turn.message,
-            response=turn.response,
-            error=turn.error,
-            model=turn.model,
-            finish_reason=turn.finish_reason,
-            usage=Usage(
-                input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, estimated=turn.usage_estimated
-            ),
-            created_at=turn.created_at,
-            finished_at=turn.finished_at,
-        )
 
-
-class History(BaseModel):
+class History(View):
     history: list[TurnView]
 
 
@@ -110,23 +88,13 @@ class DecisionIn(BaseModel):
     )
 
 
-class ApprovalView(BaseModel):
+class ApprovalView(View):
     call_id: str
-    name: str
+    name: str = Field(validation_alias=AliasChoices("name", "tool"))
     arguments: dict[str, Any]
     expires_at: datetime
     approved: bool | None
 
-    @classmethod
-    def of(cls, approval: Approval) -> Self:
-        return cls(
-            call_id=approval.call_id,
-            name=approval.tool,
-            arguments=approval.arguments,
-            expires_at=approval.expires_at,
-            approved=approval.approved,
-        )
 
-
-class Approvals(BaseModel):
+class Approvals(View):
     approvals: list[ApprovalView]
