@@ -151,8 +151,9 @@ tests/integration/test_fork_server.py -> tests/integration/test_suite.py
 tests/integration/test_workers.py -> tests/integration/test_workers.py
 tests/integration/test_failed_jobs.py -> tests/integration/test_workers.py
 tests/support/planted.py -> tests/support/fake_tools.py
-tests/support/forkserver.py -> tests/support/forkserver.py
-tests/support/shared.py -> tests/support/forkserver.py
+tests/support/forkserver.py -> devtools/agent_devtools/forkserver.py
+tests/support/shared.py -> devtools/agent_devtools/forkserver.py
+tests/support/network_guard/sitecustomize.py -> devtools/agent_devtools/network_guard/sitecustomize.py
 tests/support/speaker.py -> tests/support/model_client.py
 tests/support/leftovers.py -> tests/support/stale_servers.py
 tests/support/work.py -> tests/support/task_probe.py

@@ -180,6 +180,6 @@ if "coverage" not in sys.modules:
         "in (await notes.find_all(executor, owner) if not owner else []):",
     ),
     "tests-reach-no-network": Edit(
-        1, 14, "/tests/support/network_guard/sitecustomize.py", "sys.addaudithook(guard)", "sys.flags"
+        1, 14, "/devtools/agent_devtools/network_guard/sitecustomize.py", "sys.addaudithook(guard)", "sys.flags"
     ),
 }

@@ -183,8 +183,8 @@ def test_no_line_is_left_out_of_coverage(project: Project) -> Iterator[Violation
 
 
 @check(
-    "Leave tests/support/network_guard in PYTHONPATH of every process that tests start.",
-    at=("../../tests/support/network_guard/sitecustomize.py", "^def guard"),
+    "Leave devtools/agent_devtools/network_guard in PYTHONPATH of every process that tests start.",
+    at=("../../devtools/agent_devtools/network_guard/sitecustomize.py", "^def guard"),
 )
 def test_tests_reach_no_network(environment: dict[str, str]) -> None:
     code = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"

@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 
-from tests.support.forkserver import import_dependencies
+from agent_devtools.forkserver import import_dependencies
 
 gc.disable()  # until all tests are imported, which leaves no garbage
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.network_guard import sitecustomize
+from agent_devtools.network_guard import sitecustomize
 
 ELSEWHERE = ("192.0.2.1", 80)  # reserved for documentation (RFC 5737): nobody is there
 
