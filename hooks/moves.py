@@ -169,6 +169,9 @@ src/{package}/management/commands/sync.py -> (gone)
 src/{package}/management/commands/template.py -> (gone)
 src/{package}/docs.py -> (gone)
 tests/unit/test_garbage.py -> (gone)
+tests/unit/test_documentation.py -> tests/unit/test_documentation.py
+tests/unit/test_metrics_table.py -> tests/unit/test_documentation.py
+tests/unit/test_openapi.py -> tests/unit/test_documentation.py
 tests/support/conversations.py -> (gone)
 tests/support/turns.py -> (gone)
 {package}.management.accountability:record_act -> {package}.management.command_audit:record_action
