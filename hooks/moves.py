@@ -125,6 +125,8 @@ src/{package}/addresses.py -> src/{package}/service_urls.py
 src/{package}/valkey_address.py -> src/{package}/service_urls.py
 src/{package}/proxies.py -> src/{package}/service_urls.py
 src/{package}/services/gathering.py -> src/{package}/services/batching.py
+src/{package}/services/implementations/model_messages.py -> src/{package}/services/implementations/model_messages.py
+src/{package}/services/implementations/finish_reasons.py -> src/{package}/services/implementations/model_messages.py
 src/{package}/services/implementations/model_provider.py -> src/{package}/services/implementations/model_provider.py
 src/{package}/services/implementations/json_responses.py -> src/{package}/services/implementations/model_provider.py
 src/{package}/services/implementations/postgres_connection.py -> src/{package}/services/implementations/postgres_connection.py
@@ -193,7 +195,6 @@ tests.support.rules.check:told -> agent_devtools.rules.check:describe
 {package}.management.base:open_database -> {package}.extensions:open_database
 {package}.problems:Problem -> {package}.extensions:Problem
 {package}.security.authentication:Owner -> {package}.extensions:Owner
-{package}.services.container:ServiceContainer -> {package}.extensions:Services
 {package}.services.implementations.postgres:PostgresDatabase -> {package}.extensions:PostgresDatabase
 {package}.services.interfaces:Database -> {package}.extensions:Database
 {package}.services.interfaces:Executor -> {package}.extensions:Executor

@@ -1,7 +1,7 @@
-"""The language model that LLM_MODEL names (rule 4.1): one response at a time. The loop of a turn is in `chat`.
+"""The language model of LLM_MODEL (rule 4.1), one response at a time. The loop of a turn is in `chat`.
 
-pydantic-ai and the provider's SDK take more than a second to import, so neither is imported with this module: `open`
-begins to, in a thread, and the first response awaits it.
+pydantic-ai and the provider's SDK take more than a second to import. `open` starts the import in a thread, and the
+first response awaits it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class PydanticAILanguageModel:
             try:
                 client = await loading
             except ModelError:
-                return  # told already, to whoever asked
+                return  # `ping` and `respond` have raised it
             await client.close()
 
     async def ping(self) -> None:
-        """Check that the model could be asked; it is not, since that costs money. The cause tells what is wrong."""
+        """Check that the model is configured, without a request, which would cost money."""
         try:
             await self._client()
         except ModelError as error:
@@ -51,15 +51,15 @@ class PydanticAILanguageModel:
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
         on_text: Callable[[str], Awaitable[None]],
-        on_given_up: Callable[[Usage], None] | None = None,
+        on_cancelled: Callable[[Usage], None] | None = None,
         on_discard: Callable[[], Awaitable[None]] | None = None,
     ) -> ModelReply:
-        given_up: list[Usage] = []
+        cancelled: list[Usage] = []
         client = await self._client()
-        # One clock over all tries, up to the last piece: pydantic-ai's own costs a cancel scope for each piece.
+        # One timeout for all attempts and pieces: pydantic-ai's own adds a cancel scope for each piece.
         clock = asyncio.timeout(self._settings.LLM_TIMEOUT_SECONDS)
         try:
-            async with clock, aclosing(client.stream(instructions, conversation, tools, given_up.append)) as pieces:
+            async with clock, aclosing(client.stream(instructions, conversation, tools, cancelled.append)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelReply):
                         return piece
@@ -71,17 +71,17 @@ class PydanticAILanguageModel:
             if not clock.expired():
                 raise
             seconds = self._settings.LLM_TIMEOUT_SECONDS
-            used = given_up[0] if given_up else None
+            used = cancelled[0] if cancelled else None
             raise ModelError("timeout", f"the model took longer than {seconds:g} seconds", used=used) from None
         except asyncio.CancelledError:
-            if on_given_up is not None and given_up:
-                on_given_up(given_up[0])
+            if on_cancelled is not None and cancelled:
+                on_cancelled(cancelled[0])
             raise
         raise ModelError("invalid_response", "the response is empty")
 
     async def _client(self) -> ModelClient:
         loading = self._loading or self._load()
-        # Shared by all who wait, so one who is cancelled must not cancel it.
+        # Shared by all callers, so cancelling one must not cancel it.
         return await asyncio.shield(loading)
 
     def _load(self) -> asyncio.Task[ModelClient]:
@@ -102,7 +102,7 @@ def _build(settings: Settings) -> ModelClient:
 
         return ModelClient(*build_model(settings), settings)
     except ImportError as error:
-        if error.name is None:  # an optional part of a package that is installed
+        if error.name is None:  # an optional part of an installed package
             raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} cannot be used: {error}") from error
         raise ModelError(
             "rejected",

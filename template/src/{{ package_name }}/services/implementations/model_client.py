@@ -1,4 +1,4 @@
-"""One streamed request to the model, through `pydantic_ai.direct`. Imported late: see `language_model`."""
+"""One streamed request to the model, through `pydantic_ai.direct`. Imported lazily: see `language_model`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition, Usage
-from .finish_reasons import finish_reason_of
-from .model_messages import to_function_tools, to_messages, to_reply
+from .model_messages import finish_reason_of, to_function_tools, to_messages, to_reply
 from .reasoning import ReasoningFilter, starts_in_reasoning, without_reasoning
 from .sanitize import StreamSanitizer
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-BYTES_OF_TOKEN = 4  # by rule of thumb
+BYTES_PER_TOKEN = 4  # approximately
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
@@ -50,16 +49,16 @@ class _Closable(Protocol):
 
 
 class Discarded:
-    """The text so far was reasoning: the answer begins after it."""
+    """The text so far was reasoning; the answer follows."""
 
 
 class ModelClient:
-    """The model that LLM_MODEL names, ready to be asked."""
+    """The imported model of LLM_MODEL."""
 
     def __init__(self, model: Model[Any], connection: _Closable | None, settings: Settings) -> None:
         self._model = model
         self._connection = connection
-        # A service other than the provider's own may run a model that writes its reasoning into the text.
+        # Compatible services may run a model that writes its reasoning into the text.
         self._has_tags = settings.LLM_BASE_URL is not None
         self._withholds = self._has_tags and starts_in_reasoning(settings.LLM_MODEL)
         self._request: ModelSettings = {"max_tokens": settings.LLM_MAX_OUTPUT_TOKENS}
@@ -75,13 +74,13 @@ class ModelClient:
         instructions: str,
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
-        on_given_up: Callable[[Usage], None],
+        on_cancelled: Callable[[Usage], None],
     ) -> AsyncGenerator[str | Discarded | ModelReply, None]:
-        """The text, piece by piece, and in the end the whole reply. Raises `ModelError`."""
+        """Yield the text in pieces, then the complete reply. Raises `ModelError`."""
         messages = to_messages(instructions, conversation)
         answer = _Answer(ReasoningFilter(tags=self._has_tags, withhold=self._withholds))
         stream: StreamedResponse | None = None
-        asked = time.perf_counter()
+        started = time.perf_counter()
         first_token_seconds: float | None = None
         try:
             async with model_request_stream(
@@ -92,14 +91,14 @@ class ModelClient:
             ) as stream:
                 async for event in stream:
                     if first_token_seconds is None:
-                        first_token_seconds = time.perf_counter() - asked
+                        first_token_seconds = time.perf_counter() - started
                     for piece in answer.add(event):
                         yield piece
                 for piece in answer.end():
                     yield piece
             response = stream.get()
             self._withholds = answer.lacks_opening_tag
-            _refuse_incomplete(response, answer.text.strip())
+            _reject_incomplete(response, answer.text.strip())
             reply = to_reply(
                 without_reasoning(response) if self._has_tags else response,
                 answer.text,
@@ -108,26 +107,23 @@ class ModelClient:
             )
         except asyncio.CancelledError:
             if stream is not None:
-                on_given_up(self._used(stream, messages))
+                on_cancelled(self._used(stream, messages))
             raise
         except ModelError as error:
             error.used = self._used(stream, messages)
             raise
         except failures.AgentRunError as error:
-            # Without its cause: what a provider says about a request may quote the conversation, or the key.
+            # Without its cause: the provider's message may quote the conversation or the key.
             raise _model_error(error, opened=stream is not None, used=self._used(stream, messages)) from None
-        except Exception as error:  # noqa: BLE001 - the SDK makes anything of a response that is none
-            frames = "".join(traceback.format_tb(error.__traceback__))  # not its message, which may quote contents
+        except Exception as error:  # noqa: BLE001 - the SDK may raise anything for an invalid response
+            frames = "".join(traceback.format_tb(error.__traceback__))  # without the message, which may quote contents
             log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
             detail = f"the response cannot be read ({type(error).__name__})"
             raise ModelError("invalid_response", detail, used=self._used(stream, messages)) from None
         yield reply
 
     def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> Usage:
-        """The tokens that the provider reported, and an estimate of those that it did not report.
-
-        A response that is refused or given up was made, and is paid for.
-        """
+        """The reported tokens, and an estimate of unreported ones. Rejected and cancelled responses are billed too."""
         if stream is None:
             return Usage()
         response, used = stream.get(), stream.usage
@@ -141,31 +137,31 @@ class ModelClient:
         return Usage(estimate.input_tokens, estimate.output_tokens, cost, estimated)
 
     def _cost(self, response: ModelResponse) -> float | None:
-        """In US dollars, by the list prices that genai-prices knows; `None` for a model that it does not know."""
+        """Cost in US dollars by the list prices of genai-prices; `None` for models without a price."""
         if self._connection is None:
             return None
         try:
             return float(response.cost().total_price)
-        except (LookupError, ValueError, AssertionError):  # the last where the response does not name its model
+        except (LookupError, ValueError, AssertionError):  # AssertionError: the response does not name its model
             return None
 
 
-def _text_in(event: ModelResponseStreamEvent, *, begun: bool) -> str:
+def _text_in(event: ModelResponseStreamEvent, *, started: bool) -> str:
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-        # A reply may have several texts, with thinking or calls between them.
-        return f"\n\n{event.part.content}" if begun and event.part.content else event.part.content
+        # A reply may have several texts, separated by reasoning or calls.
+        return f"\n\n{event.part.content}" if started and event.part.content else event.part.content
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
         return event.delta.content_delta
     return ""
 
 
 class _Answer:
-    """The text of a response as it comes, without reasoning and as it can be stored."""
+    """The text of a streamed response, sanitized and without reasoning."""
 
     def __init__(self, reasoning: ReasoningFilter) -> None:
         self._reasoning = reasoning
-        self._storable = StreamSanitizer()
-        self._begun = False
+        self._sanitizer = StreamSanitizer()
+        self._started = False
         self._pieces: list[str] = []
 
     @property
@@ -179,8 +175,8 @@ class _Answer:
     def add(self, event: ModelResponseStreamEvent) -> Iterator[str | Discarded]:
         if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
             self._reasoning.stop_withholding()
-        piece = self._storable.add(_text_in(event, begun=self._begun))
-        self._begun = self._begun or bool(piece)
+        piece = self._sanitizer.add(_text_in(event, started=self._started))
+        self._started = self._started or bool(piece)
         discards, piece = self._reasoning.add(piece)
         if discards:
             self._pieces.clear()
@@ -188,7 +184,7 @@ class _Answer:
         yield from self._keep(piece)
 
     def end(self) -> Iterator[str | Discarded]:
-        discards, piece = self._reasoning.add(self._storable.end())
+        discards, piece = self._reasoning.add(self._sanitizer.end())
         if discards:
             self._pieces.clear()
             yield Discarded()
@@ -201,11 +197,11 @@ class _Answer:
 
 
 def _tokens(text: bytes) -> int:
-    return max(1, len(text) // BYTES_OF_TOKEN)
+    return max(1, len(text) // BYTES_PER_TOKEN)
 
 
 def _tokens_of(response: ModelResponse) -> int:
-    """About how many tokens the model wrote."""
+    """Approximate number of tokens that the model wrote."""
     parts = [
         part.args_as_json_str() if isinstance(part, ToolCallPart) else str(getattr(part, "content", ""))
         for part in response.parts
@@ -213,24 +209,24 @@ def _tokens_of(response: ModelResponse) -> int:
     return _tokens("".join(parts).encode(errors="replace")) if parts else 0
 
 
-def _refuse_incomplete(response: ModelResponse, text: str) -> None:
+def _reject_incomplete(response: ModelResponse, text: str) -> None:
     reason = finish_reason_of(response)
     if reason == "content_filter":
         raise ModelError("rejected", "the provider's content filter stopped the response")
     if reason == "length" and (response.tool_calls or not text):
-        raise ModelError("invalid_response", "the response was cut short by LLM_MAX_OUTPUT_TOKENS")
+        raise ModelError("invalid_response", "the response was truncated by LLM_MAX_OUTPUT_TOKENS")
     if reason == "error":
         raise ModelError("invalid_response", "the provider stopped the response with an error")
-    # Every provider names why it finished; a stream that ends without a reason has lost its end.
+    # Every provider sends a finish reason, so a stream without one is truncated.
     if response.state != "complete" or (response.provider_name and reason is None):
         raise ModelError("invalid_response", "the response ended before it was complete")
     if not text and not response.tool_calls:
         raise ModelError("invalid_response", "the response is empty")
 
 
-# The first that fits tells the kind, and what happened.
+# The first matching class determines kind and detail.
 _KINDS: tuple[tuple[type[failures.AgentRunError], str, str], ...] = (
-    (failures.ModelRateLimitError, "rate_limited", "the provider asks to slow down"),
+    (failures.ModelRateLimitError, "rate_limited", "the provider limits the rate of requests"),
     (failures.ModelQuotaExceededError, "rejected", "the quota or credit at the provider is used up"),
     (failures.ModelTimeoutError, "timeout", "the provider did not answer in time"),
     (failures.ModelConnectionError, "unavailable", "the provider cannot be reached"),
@@ -241,22 +237,22 @@ _KINDS: tuple[tuple[type[failures.AgentRunError], str, str], ...] = (
     (failures.ModelContextWindowExceededError, "rejected", "the conversation is longer than the model can read"),
     (failures.ModelRequestRejectedError, "rejected", "the provider refused the request"),
     (failures.ModelHTTPError, "rejected", "the provider refused the request"),
-    (failures.AgentRunError, "invalid_response", "the response of the provider makes no sense"),
+    (failures.AgentRunError, "invalid_response", "the response of the provider is invalid"),
 )
 
 
 def _model_error(error: failures.AgentRunError, *, opened: bool, used: Usage) -> ModelError:
-    kind, detail = next((kind, detail) for fits, kind, detail in _KINDS if isinstance(error, fits))
+    kind, detail = next((kind, detail) for matching, kind, detail in _KINDS if isinstance(error, matching))
     if isinstance(error, failures.ModelHTTPError) and error.status_code == HTTPStatus.REQUEST_TIMEOUT:
         kind, detail = "timeout", "the provider did not answer in time"
     elif opened and kind == "unavailable" and isinstance(error, failures.ModelConnectionError):
         kind, detail = "invalid_response", "the connection broke before the response was complete"
     retry_after = error.retry_after if isinstance(error, failures.ModelAPIError) else None
-    return ModelError(kind, detail + _told(error), retry_after, used=used)
+    return ModelError(kind, detail + _code(error), retry_after, used=used)
 
 
-def _told(error: failures.AgentRunError) -> str:
-    """What may be repeated of the provider's own words: the status and its code, but never its message."""
+def _code(error: failures.AgentRunError) -> str:
+    """The status and error code, which are safe to repeat, unlike the provider's message."""
     words = [f"HTTP {error.status_code}"] if isinstance(error, failures.ModelHTTPError) else []
     if isinstance(error, failures.ModelAPIError):
         codes = (error.provider_error_code, error.provider_error_type)

@@ -1,8 +1,9 @@
-"""Conversations, as the rest of the code knows them, to and from the messages of pydantic-ai."""
+"""Converts conversations to and from the messages of pydantic-ai."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,18 +23,49 @@ from pydantic_ai.messages import (
 from pydantic_ai.tools import ToolDefinition as FunctionTool
 
 from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolDefinition, ToolResult, Usage, UserMessage
-from .finish_reasons import finish_reason_of
 from .sanitize import sanitize
 
+# Finish reasons of services that pydantic-ai does not translate.
+_TRUNCATED = {
+    "length",
+    "max_length",
+    "max_output_tokens",
+    "max_tokens",
+    "model_length",
+    "model_context_window_exceeded",
+}
+_FILTERED = {
+    "blocklist",
+    "content_filter",
+    "content_filtered",
+    "guardrail_intervened",
+    "prohibited_content",
+    "recitation",
+    "refusal",
+    "safety",
+    "sensitive",
+    "spii",
+}
+_FAILED = {
+    "abort",
+    "aborted",
+    "cancelled",
+    "error",
+    "failed",
+    "insufficient_system_resource",
+    "malformed_function_call",
+    "network_error",
+}
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _RESPONSE = TypeAdapter(ModelResponse)
-_INTERRUPTED = "The call was interrupted; its outcome is not known."
+_INTERRUPTED = "The call was interrupted; its outcome is unknown."
 
 
 def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> list[ModelMessage]:
-    """The whole conversation, ending in the request to answer.
+    """The whole conversation, ending with the request to answer.
 
-    All between two replies becomes one request. A call that never got a result, its turn having been cancelled, gets
-    one that says so: providers refuse a conversation with a call left open.
+    All items between two replies become one request. Calls without a result, from cancelled turns, get one that says
+    so, since providers reject conversations with open calls.
     """
     messages: list[ModelMessage] = []
     parts: list[ModelRequestPart] = []
@@ -59,20 +91,20 @@ def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> 
             messages.append(ModelRequest(parts))
             parts = []
         response = _RESPONSE.validate_python(item.payload)
-        if said := [part for part in response.parts if not _is_blank(part)]:
-            messages.append(replace(response, parts=said))
+        if filled := [part for part in response.parts if not _is_blank(part)]:
+            messages.append(replace(response, parts=filled))
         unanswered = {call.id: call for call in item.tool_calls}
     messages.append(ModelRequest(parts, instructions=instructions))
     return messages
 
 
 def _is_blank(part: ModelResponsePart) -> bool:
-    """A text that says nothing: a provider may write one before a call, and refuse a message with no other text."""
+    """Some providers write a blank text before a call, but reject a message whose only text is blank."""
     return isinstance(part, TextPart) and not part.content.strip()
 
 
 def to_reply(response: ModelResponse, text: str, used: Usage, *, first_token_seconds: float | None) -> ModelReply:
-    """The response as the rest of the code sees it; arguments that are not JSON are left for the toolbox to refuse."""
+    """The response as a `ModelReply`. The toolbox rejects arguments that are not JSON."""
     readable = replace(response, parts=[_readable(part) for part in response.parts])
     payload = sanitize(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))
     return ModelReply(
@@ -93,16 +125,16 @@ def to_reply(response: ModelResponse, text: str, used: Usage, *, first_token_sec
 
 
 def _readable(part: ModelResponsePart) -> ModelResponsePart:
-    """A call whose arguments pydantic-ai can read, and everybody can send.
+    """Sanitize the arguments of a call, so that pydantic-ai can parse them and providers accept them.
 
-    Its parser takes JSON that escapes half of a character for none, and reads a number that is too large as infinity.
+    Its parser rejects JSON with an unpaired surrogate, and reads too large a number as infinity.
     """
     if isinstance(part, ToolCallPart) and isinstance(part.args, str):
         arguments = sanitize(part.args)
         with suppress(ValueError, RecursionError):
-            told = json.loads(arguments)
-            if (kept := sanitize(told)) != told:
-                arguments = json.dumps(kept)
+            parsed = json.loads(arguments)
+            if (sanitized := sanitize(parsed)) != parsed:
+                arguments = json.dumps(sanitized)
         return replace(part, args=arguments)
     return part
 
@@ -112,3 +144,17 @@ def to_function_tools(tools: Sequence[ToolDefinition]) -> list[FunctionTool]:
         FunctionTool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters)
         for tool in tools
     ]
+
+
+def finish_reason_of(response: ModelResponse) -> str | None:
+    """`stop`, `tool_call`, `length`, `content_filter` or `error` if known, else the provider's word or `None`."""
+    if response.finish_reason is not None:
+        return response.finish_reason
+    raw = (response.provider_details or {}).get("finish_reason")
+    if raw is None:
+        return None
+    reason = str(raw).lower()
+    for known, name in ((_TRUNCATED, "length"), (_FILTERED, "content_filter"), (_FAILED, "error")):
+        if reason in known:
+            return name
+    return reason if _WORD.fullmatch(reason) else "unknown"
