@@ -329,7 +329,8 @@ class Rewriter:
             now = self.modules.now(base)
             return local + target[len(now) :] if f"{target}.".startswith(f"{now}.") else ""
         imported = {self.modules.now(name) for name in self.imported}
-        return target if any(f"{target}.".startswith(f"{name}.") for name in imported) else ""
+        names = [f"{name}." for name in imported]
+        return target if any(name.startswith(f"{target}.") or f"{target}.".startswith(name) for name in names) else ""
 
     def _base(self, local: str) -> str:
         """The module that a local name stands for, as it was called before; empty if it is none."""

@@ -35,6 +35,7 @@ MODULES = Modules(
         "desk.guard": "desk.security.settings",
         "desk.logs.redaction": "desk.observability.redaction",
         "tests.support.speaker": "tests.support.model_client",
+        "tests.support.rules": "devtools.rules",
         "tests.support.rules.check": "devtools.rules.check",
     },
     names={
@@ -50,6 +51,12 @@ FORMS = [
     ("import desk.guard", "import desk.security.settings"),
     ("import desk.guard as g, os", "import desk.security.settings as g, os"),
     ("import desk.guard\nx = desk.guard.MAX\n", "import desk.security.settings\nx = desk.security.settings.MAX\n"),
+    ("import desk.chat.turns\ndesk.chat.turns.x", "import desk.chat.supervisor\ndesk.chat.supervisor.x"),
+    ("import tests.support.rules.check as c, os\nc.x", "import devtools.rules.check as c, os\nc.x"),
+    (
+        "import tests.support.rules.check\ntests.support.rules.check.x",
+        "import devtools.rules.check\ndevtools.rules.check.x",
+    ),
     ("from desk.guard import MAX", "from desk.security.settings import MAX"),
     ("from ..guard import MAX as M", "from ..security.settings import MAX as M"),
     ("from .. import guard", "from ..security import settings as guard"),

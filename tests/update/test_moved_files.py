@@ -104,7 +104,9 @@ class Work:
 
     def take_away(self) -> None:
         """Delete a test that moves, rename another, and change a line that the template changed too."""
-        alone = [path for path, target in self.places.items() if list(self.places.values()).count(target) == 1]
+        targets = list(self.places.values())
+        new = [target for target in targets if targets.count(target) == 1 and not (self.project / target).exists()]
+        alone = [path for path, target in self.places.items() if target in new]
         tests = [
             path for path in alone if path.startswith("tests/") and "/test_" in path and (self.project / path).exists()
         ]
@@ -161,8 +163,8 @@ def test_an_owners_work_moves_along(
         if source != target and (project / source).exists() and (work.fresh / target).exists()
     }
     assert len(work.places) > 50
-    work.use_all()
     work.take_away()
+    work.use_all()
     work.edit_all()
     commit(project, "Mine")
     update(project, unsafe=True)
