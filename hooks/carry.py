@@ -274,12 +274,17 @@ def mentions(  # noqa: PLR0913, PLR0917
 
 
 def main(release: str, amend: Amend = lambda _, data: data) -> None:
-    """Run the hook of a release: in the project, before Copier merges, given the name of the answers file."""
-    answers_file = sys.argv[1] if len(sys.argv) > 1 else ".copier-answers.yml"
+    """Run the hook of a release: in the project, before Copier merges.
+
+    Its arguments are the name of the answers file, and that of the package if the update is to change it.
+    """
+    _, answers_file, renamed = sys.argv
     try:
         project = Project(Path.cwd())
+        package = answers(project.root / answers_file).get("package_name", "")
+        if renamed not in {"", package}:
+            raise Refusal("Rename the package in a step of its own (docs/updating.md). Nothing has been changed.")
         old = Tree(old_rendering(project, answers_file, Path(__file__).parents[1]))
-        package = answers(project.root / answers_file)["package_name"]
         print(*carry(project, old, table(release, package), package, amend), sep="\n")
     except Refusal as reason:
         sys.exit(str(reason))

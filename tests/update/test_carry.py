@@ -348,7 +348,7 @@ def test_the_rendering_of_the_old_version_is_found(trees: Trees, tmp_path: Path)
 
 def test_outside_an_update_the_hook_says_so_and_changes_nothing(trees: Trees) -> None:
     before = trees.files(trees.folder)
-    command = [sys.executable, str(ROOT / "hooks" / "v3_0_0.py"), ".copier-answers.yml"]
+    command = [sys.executable, str(ROOT / "hooks" / "v3_0_0.py"), ".copier-answers.yml", ""]
     ran = subprocess.run(command, cwd=trees.root, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1

@@ -50,9 +50,9 @@ if __name__ == "__main__":
 
 
 def command(script: str, early: bool = False) -> list[str]:
-    """Return the command of a migration. One that runs before the merge gets the name of the answers file."""
-    answers = ["{{ _copier_conf.answers_file }}"] if early else []
-    return ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/" + script, *answers]
+    """Return the command of a migration. One that runs before the merge gets two answers."""
+    given = ["{{ _copier_conf.answers_file }}", "{{ _copier_conf.data.package_name | default('') }}"] if early else []
+    return ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/" + script, *given]
 
 
 def problems_of_migrations(migrations: list[dict[str, Any]], scripts: list[str]) -> list[str]:

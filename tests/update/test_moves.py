@@ -12,6 +12,8 @@ from copier.errors import TaskError
 
 import moves
 from imports import module
+from project import Refusal
+from rename_package import rename
 from tests.programs import releases
 from tests.support.git import commit, git
 from tests.support.template import ROOT, working_tree
@@ -208,4 +210,53 @@ def test_a_file_in_the_way_stops_the_update_before_it_changes_anything(small: Pa
     commit(project, "Mine")
     with pytest.raises(TaskError):
         update(project, unsafe=True)
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_package_gets_another_name(small: Path, tmp_path: Path) -> None:
+    """With the owner's edits, and so that later updates find what they expect."""
+    text = "[project]\nname = '{{ package_name }}'\n\n\n# End\n"
+    (small / "template" / "pyproject.toml.jinja").write_text(text, "utf-8")
+    release(small, "99.1.0")
+    project = render_template(small, tmp_path / "project", vcs_ref="99.1.0")
+
+    def append(name: str, text: str) -> None:
+        with (project / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    append("src/my_agent/eins.py", "MINE = 2\n")
+    append("src/my_agent/own.py", "import my_agent.eins\nfrom .eins import MINE\n\nprint(my_agent, MINE)\n")
+    append("pyproject.toml", "# my_agent, mine\n")
+    commit(project, "Scaffold")
+    append("pyproject.toml", "# uncommitted\n")
+    with pytest.raises(Refusal, match="Commit"):
+        rename(project, "desk")
+    git(project, "checkout", "--quiet", "pyproject.toml")
+    with pytest.raises(Refusal, match="lower-case"):
+        rename(project, "Desk")
+    assert git(project, "status", "--porcelain") == ""
+
+    report = rename(project, "desk")
+    assert not (project / "src" / "my_agent").exists()
+    assert (project / "src/desk/eins.py").read_text("utf-8").endswith("MINE = 2\n")
+    own = (project / "src/desk/own.py").read_text("utf-8")
+    assert own == "import desk.eins\nfrom .eins import MINE\n\nprint(desk, MINE)\n"
+    expected = text.replace("{{ package_name }}", "desk") + "# my_agent, mine\n"
+    assert (project / "pyproject.toml").read_text("utf-8") == expected
+    assert "pyproject.toml:6 still says my_agent, which is now desk" in report
+    assert git(project, "diff") == ""
+    commit(project, "Renamed")
+    assert rename(project, "desk") == []
+
+    (small / "template" / "new.txt").write_text("new\n", "utf-8")
+    release(small, "99.2.0")
+    update(project)
+    assert git(project, "status", "--porcelain").splitlines() == ["M .copier-answers.yml", "?? new.txt"]
+
+
+def test_an_update_with_moves_and_another_package_name_is_refused(small: Path, tmp_path: Path) -> None:
+    project = owner_of(small, tmp_path / "project")
+    commit(project, "Mine")
+    with pytest.raises(TaskError):
+        update(project, {"package_name": "desk"}, unsafe=True)
     assert git(project, "status", "--porcelain") == ""

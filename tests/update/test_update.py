@@ -200,7 +200,7 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
 def test_the_release_notes_are_linked_where_the_host_is_known(source: str, commit_of_it: str, page: str | None) -> None:
     message = environment().from_string((ROOT / "messages" / "after_update.jinja").read_text("utf-8"))
     message.environment.loader = ChoiceLoader([DictLoader({releases.RULES["en"]: RULES["en"]}), FileSystemLoader(ROOT)])
-    answered = {"project_name": "It", "project_slug": "it", "package_name": "it", "package_name_before": "it"}
+    answered = {"project_name": "It", "project_slug": "it", "package_name": "it"}
     context = answered | {"rules_language": "en", "version_before": "99.0.0"}
     text = message.render(
         context,
@@ -220,17 +220,15 @@ def test_the_release_notes_are_linked_where_the_host_is_known(source: str, commi
         ]
 
 
-@pytest.mark.slow
-def test_another_package_name_prints_the_remaining_steps(
-    questionnaire: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_package_name_is_refused_with_what_to_run_instead(questionnaire: Path, tmp_path: Path) -> None:
     template = shutil.copytree(questionnaire, tmp_path / "template")
-    commit(template, "Before")
-    git(template, "tag", "99.0.0")
+    release(template, "99.0.0")
     project = render(template, tmp_path / "project")
     commit(project, "Scaffold")
-    update(project, {"package_name": "ticket_desk"}, quiet=False)
-    assert "\n    git mv src/my_agent/agent src/ticket_desk/agent" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"called my_agent, .* hooks/rename_package\.py of the template"):
+        update(project, {"package_name": "ticket_desk"})
+    assert git(project, "status", "--porcelain") == ""
+    assert "hooks/rename_package.py ticket_desk" in (ROOT / releases.UPDATING).read_text("utf-8")
 
 
 @pytest.mark.slow
