@@ -21,8 +21,11 @@ MOVES = {
 src/{package}/management/commands/rules.py -> devtools/agent_devtools/commands.py
 src/{package}/management/dev.py -> devtools/agent_devtools/dev.py
 src/{package}/management/embedded.py -> devtools/agent_devtools/dev_servers.py
+tests/support/forkserver.py -> devtools/agent_devtools/forkserver.py
+tests/support/shared.py -> devtools/agent_devtools/forkserver.py
 src/{package}/management/generated.py -> devtools/agent_devtools/generated.py
 src/{package}/management/interruption.py -> devtools/agent_devtools/interruption.py
+tests/support/network_guard/sitecustomize.py -> devtools/agent_devtools/network_guard/sitecustomize.py
 src/{package}/management/own_dashboard.py -> devtools/agent_devtools/own_dashboard.py
 src/{package}/management/procfile.py -> devtools/agent_devtools/procfile.py
 src/{package}/management/dev_process.py -> devtools/agent_devtools/reloader.py
@@ -153,9 +156,6 @@ tests/integration/test_fork_server.py -> tests/integration/test_suite.py
 tests/integration/test_workers.py -> tests/integration/test_workers.py
 tests/integration/test_failed_jobs.py -> tests/integration/test_workers.py
 tests/support/planted.py -> tests/support/fake_tools.py
-tests/support/forkserver.py -> devtools/agent_devtools/forkserver.py
-tests/support/shared.py -> devtools/agent_devtools/forkserver.py
-tests/support/network_guard/sitecustomize.py -> devtools/agent_devtools/network_guard/sitecustomize.py
 tests/support/speaker.py -> tests/support/model_client.py
 tests/support/leftovers.py -> tests/support/stale_servers.py
 tests/support/work.py -> tests/support/task_probe.py
