@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import copier
 import yaml
 from copier.errors import DirtyLocalWarning, ShallowCloneWarning
-from jinja2 import StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def questions() -> dict[str, dict[str, Any]]:
 def environment() -> SandboxedEnvironment:
     """Return a Jinja environment as Copier configures it for this template."""
     settings = {**config()["_envops"], "undefined": StrictUndefined}
-    return SandboxedEnvironment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"], **settings)
+    extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
+    return SandboxedEnvironment(extensions=extensions, loader=FileSystemLoader(ROOT), **settings)
 
 
 def working_tree() -> list[Path]:
