@@ -19,14 +19,14 @@ from .run import RunFailed, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="rules", description="Check that the project keeps its rules.")
-    parser.add_argument("--rule", action="append", default=[], help="check this one only: 9 or 9.1; may be repeated")
-    parser.add_argument("--fast", action="store_true", help="leave out the checks that start servers and processes")
+    parser = argparse.ArgumentParser(prog="rules", description="Check that the project follows its rules.")
+    parser.add_argument("--rule", action="append", default=[], help="check this rule only: 9 or 9.1; repeatable")
+    parser.add_argument("--fast", action="store_true", help="skip the checks that start servers and processes")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--sarif", action="store_true", help="print a SARIF 2.1.0 log")
-    form.add_argument("--code-quality", action="store_true", help="print a code-quality report of GitLab")
-    parser.add_argument("--changed", action="store_true", help="check what differs from a commit (HEAD), at once")
+    form.add_argument("--code-quality", action="store_true", help="print a code-quality report for GitLab")
+    parser.add_argument("--changed", action="store_true", help="check files that differ from a commit (HEAD)")
     parser.add_argument("asked", nargs="*", help="with --changed a commit; or: explain RULE")
     options = parser.parse_args(arguments)
     if options.fast or options.changed:
