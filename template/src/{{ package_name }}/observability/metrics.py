@@ -29,20 +29,16 @@ LLM_TIME_TO_FIRST_TOKEN = Histogram(
     "llm_time_to_first_token_seconds", "How long the model took to begin its response.", ("model",), buckets=SECONDS
 )
 LLM_TOKENS = Counter("llm_tokens_total", "Tokens used; direction is input or output.", ("model", "direction"))
-LLM_COST = Counter("llm_cost_usd_total", "What the model cost in US dollars, where its price is known.", ("model",))
-LLM_ERRORS = Counter(
-    "llm_errors_total", "Requests that the model did not answer, by the kind of error.", ("model", "kind")
-)
+LLM_COST = Counter("llm_cost_usd_total", "Cost of the model in US dollars, where its price is known.", ("model",))
+LLM_ERRORS = Counter("llm_errors_total", "Failed requests to the model, by kind of error.", ("model", "kind"))
 TOOL_CALLS = Counter("tool_calls_total", "Tool calls; outcome is ok, failed or cancelled.", ("tool", "outcome"))
 TOOL_DURATION = Histogram("tool_duration_seconds", "How long tool calls took.", ("tool",), buckets=SECONDS)
-TURNS = Counter("turns_total", "Turns that ended, by the status in which they did.", ("status",))
+TURNS = Counter("turns_total", "Turns that ended, by final status.", ("status",))
 TURN_STATUSES = ("succeeded", "failed", "cancelled")
 TURN_DURATION = Histogram(
     "turn_duration_seconds", "How long turns took, from message to end.", ("status",), buckets=SECONDS
 )
-TASKS = Counter(
-    "tasks_total", "Background tasks that were run; outcome is ok, error or cancelled.", ("task", "outcome")
-)
+TASKS = Counter("tasks_total", "Background tasks run; outcome is ok, error or cancelled.", ("task", "outcome"))
 TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks took.", ("task",), buckets=SECONDS)
 RATE_LIMITED_REQUESTS = Counter(
     "rate_limited_requests_total", "Requests refused by a rate limit; scope is subject or address.", ("scope",)
@@ -54,7 +50,7 @@ BUDGET_REFUSALS = Counter(
     ("budget",),
 )
 RATE_LIMIT_UNAVAILABLE = Counter(
-    "rate_limit_unavailable_total", "Requests that were not counted, since Valkey was down; they passed or got 503."
+    "rate_limit_unavailable_total", "Requests not counted because Valkey was down; they passed or got 503."
 )
 SCHEDULER_TICKS = Counter("scheduler_ticks_total", "How often a scheduled task was queued.", ("task",))
 POOL_CONNECTIONS = Gauge(
@@ -64,14 +60,17 @@ POOL_CONNECTIONS = Gauge(
     multiprocess_mode="livesum",
 )
 POOL_WAITING = Gauge(
-    "database_pool_waiting", "How many wait for a connection to the database.", multiprocess_mode="livesum"
+    "database_pool_waiting", "Callers that wait for a connection to the database.", multiprocess_mode="livesum"
 )
-POOL_LIMIT = Gauge("database_pool_limit", "The most connections that may be open.", multiprocess_mode="livesum")
+POOL_LIMIT = Gauge("database_pool_limit", "The maximum number of open connections.", multiprocess_mode="livesum")
 STARTUP_DURATION = Gauge(
     "process_startup_duration_seconds", "From the start of the program until it was ready.", multiprocess_mode="max"
 )
 BUILD_INFO = Gauge(
-    "build_info", "Always 1; the labels tell what runs.", ("version", "revision", "process"), multiprocess_mode="max"
+    "build_info",
+    "Always 1; the labels identify what runs.",
+    ("version", "revision", "process"),
+    multiprocess_mode="max",
 )
 
 # Exported at 0 from the start: from nothing to 1, Prometheus sees no increase, and no alert fires.

@@ -75,7 +75,7 @@ class QueueMetrics(Collector):
         )
         yield _gauge(
             "turn_oldest_age_seconds",
-            "How long ago the oldest turn of those began.",
+            "Age of the oldest turn that has not ended.",
             "status",
             {status: oldest for status, (_, oldest) in turns.items()},
         )
@@ -93,7 +93,7 @@ class QueueMetrics(Collector):
         yield from (depth, oldest)
         yield _gauge(
             "backing_service_up",
-            "1 where the database or the cache answers, 0 where not.",
+            "1 if the database or cache answers, otherwise 0.",
             "backing_service",
             {name: result == "ok" for name, result in checks.items()},
         )

@@ -22,7 +22,7 @@ _jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 
 
 class Scope(StrEnum):
-    """What credentials permit. `admin` includes the others."""
+    """A permission of credentials. `admin` includes the others."""
 
     USER = "user"
     ADMIN = "admin"
