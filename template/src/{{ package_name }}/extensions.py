@@ -1,6 +1,6 @@
 """The extension surface: everything in this package that `agent/` may import.
 
-Names that need FastAPI, pydantic-ai or a driver are imported on first use, so that the command line stays fast.
+Most names are imported on first use, so that the command line stays fast.
 """
 
 from __future__ import annotations
@@ -12,17 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .constants import SLUG
-from .services.interfaces import (
-    Database,
-    Executor,
-    Services,
-    ServiceUnavailable,
-    StatementTimeout,
-    Task,
-    TaskContext,
-    ToolContext,
-    UniqueConflict,
-)
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
@@ -32,6 +21,17 @@ if TYPE_CHECKING:
     from .problems import Problem
     from .security.authentication import Owner
     from .services.implementations.postgres import PostgresDatabase
+    from .services.interfaces import (
+        Database,
+        Executor,
+        Services,
+        ServiceUnavailable,
+        StatementTimeout,
+        Task,
+        TaskContext,
+        ToolContext,
+        UniqueConflict,
+    )
     from .services.outbound import OutboundRefused
 
     RecordsOf = Callable[[Executor, str], AsyncIterator[dict[str, Any]]]
@@ -67,22 +67,19 @@ __all__ = [
     "load",
     "open_database",
 ]
-_LAZY = {
-    "AdminSettings": ".config",
-    "Counter": "prometheus_client",
-    "FunctionToolset": "pydantic_ai",
-    "Gauge": "prometheus_client",
-    "Histogram": "prometheus_client",
-    "ModelRetry": "pydantic_ai",
-    "OutboundRefused": ".services.outbound",
-    "Owner": ".security.authentication",
-    "PostgresDatabase": ".services.implementations.postgres",
-    "Problem": ".problems",
-    "RunContext": "pydantic_ai",
-    "Settings": ".config",
-    "Tool": "pydantic_ai",
-    "load": ".config",
+_MODULES = {
+    ".config": "AdminSettings Settings load",
+    ".problems": "Problem",
+    ".security.authentication": "Owner",
+    ".services.implementations.postgres": "PostgresDatabase",
+    ".services.interfaces": (
+        "Database Executor Services ServiceUnavailable StatementTimeout Task TaskContext ToolContext UniqueConflict"
+    ),
+    ".services.outbound": "OutboundRefused",
+    "prometheus_client": "Counter Gauge Histogram",
+    "pydantic_ai": "FunctionToolset ModelRetry RunContext Tool",
 }
+_LAZY = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
@@ -131,6 +128,8 @@ class TaskRegistry:
 
     def task(self, run: Callable[..., Awaitable[None]]) -> Task:
         """Register `async def name(context: TaskContext, **arguments)`; queue it with `services.task_queue.enqueue`."""
+        from .services.interfaces import Task
+
         task = Task(run.__name__, run)
         self.tasks[task.name] = task
         return task
