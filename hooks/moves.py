@@ -175,6 +175,7 @@ tests/unit/test_documentation.py -> tests/unit/test_documentation.py
 tests/unit/test_metrics_table.py -> tests/unit/test_documentation.py
 tests/unit/test_openapi.py -> tests/unit/test_documentation.py
 tests/support/conversations.py -> (gone)
+tests/integration/test_chat_api.py + tests/integration/test_growth.py -> tests/integration/test_chat_api.py
 tests/support/turns.py -> (gone)
 {package}.management.accountability:record_act -> {package}.management.command_audit:record_action
 tests.support.rules.answers:tells_error -> agent_devtools.rules.routes:reveals_error

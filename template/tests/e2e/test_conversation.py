@@ -43,17 +43,17 @@ def test_a_conversation_of_three_messages_with_a_tool_call(
     converse(web, ("Hello", "Hello"), (record, "Recorded"), ("call recall", "I like tea"))
 
 
-def test_a_streamed_answer_comes_piece_by_piece(replicas: list[RunningProcess], api: Connect) -> None:
+def test_a_streamed_answer_arrives_in_pieces(replicas: list[RunningProcess], api: Connect) -> None:
     web = api(replicas[0])
     session_id = web.create_session()
-    web.say(session_id, "Hello")  # the model is loaded now
-    came: list[str] = []
+    web.say(session_id, "Hello")  # loads the model
+    types: list[str] = []
     for event in web.stream(session_id, "wait 20 seconds"):
-        came.append(event.event)
-        if event.event == "text.delta" and came.count("text.delta") == 2:
+        types.append(event.event)
+        if event.event == "text.delta" and types.count("text.delta") == 2:
             cancelled = web.http.post(f"/chat/sessions/{session_id}/turns/2/cancel")
-            assert cancelled.status_code == httpx2.codes.OK  # or the turn had ended before its pieces came
-    assert came[-1] == "turn.finished"
+            assert cancelled.status_code == httpx2.codes.OK  # otherwise, the turn had ended before its pieces arrived
+    assert types[-1] == "turn.finished"
 
 
 def test_a_second_replica_continues_the_conversation(replicas: list[RunningProcess], api: Connect) -> None:
@@ -97,9 +97,11 @@ def test_a_turn_survives_the_death_of_its_web_process(
     rest: list[tuple[float, str, dict[str, object]]] = []
     with other.http.sse(f"{address}/events", headers={"Last-Event-ID": seen[-1][1]}) as events:
         rest.extend((time.monotonic() - began, event.event, json.loads(event.data)) for event in events)
-    taken_up = next(moment for moment, kind, _ in rest if kind == "turn.started")
-    assert taken_up < RECOVERY_SECONDS
-    assert ("step.started", {"step": 1}) in [(kind, data) for _, kind, data in rest]  # what was seen of it is void
+    resumed = next(moment for moment, kind, _ in rest if kind == "turn.started")
+    assert resumed < RECOVERY_SECONDS
+    assert ("step.started", {"step": 1}) in [
+        (kind, data) for _, kind, data in rest
+    ]  # voids the earlier events of the step
     turn = other.wait_for_turn(address)
     assert turn["status"] == "succeeded"
     assert rest[-1][2]["response"] == turn["response"]
@@ -120,8 +122,8 @@ def test_a_queued_turn_waits_for_a_worker_and_survives_its_death(
         time.sleep(0.02)
     doomed.kill()
     began = time.monotonic()
-    processes.start("worker", wait=False)  # as a platform does
+    processes.start("worker", wait=False)  # like a platform
     with client.http.sse(f"{location}/events") as events:
-        taken_up = next(time.monotonic() for event in events if json.loads(event.data).get("attempt") == 2)
-    assert taken_up - began < RECOVERY_SECONDS
+        resumed = next(time.monotonic() for event in events if json.loads(event.data).get("attempt") == 2)
+    assert resumed - began < RECOVERY_SECONDS
     assert client.wait_for_turn(location)["status"] == "succeeded"

@@ -1,4 +1,4 @@
-"""The page at /docs in a real browser that reaches nothing but the service (rule 14.1)."""
+"""/docs in a real browser that can reach the service only (rule 14.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.processes import Processes
 
-# A browser in a snap has a /tmp of its own, where its log could not be read.
+# A snap has a private /tmp, so its log would be unreadable.
 BROWSER = next(
     (
         path
@@ -38,13 +38,13 @@ OPTIONS = [
 
 @pytest.mark.skipif(BROWSER is None, reason="neither chromium nor google-chrome is installed")
 @pytest.mark.parametrize("prefix", ["", "/agent"])
-def test_the_docs_list_every_operation_and_load_nothing_from_elsewhere(
+def test_the_docs_list_every_operation_and_load_no_foreign_files(
     processes: Processes, tmp_path: Path, prefix: str
 ) -> None:
     web = processes.start("web", DOCS_ENABLED="true", ROOT_PATH=prefix)
     page = f"{web.url}{prefix}/docs"
     log = tmp_path / "log.json"
-    # Virtual time stands still while the page waits for a response.
+    # Virtual time pauses while the page waits for a response.
     command = [str(BROWSER), *OPTIONS, f"--user-data-dir={tmp_path}", f"--log-net-log={log}"]
     command += ["--virtual-time-budget=20000", "--dump-dom", page]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
@@ -61,7 +61,7 @@ def test_the_docs_list_every_operation_and_load_nothing_from_elsewhere(
 
 
 def _requested(log: Path, origin: str) -> set[str]:
-    """What the page at `origin` asked for; the browser asks for things of its own."""
+    """The URLs that the page at `origin` requested, without those of the browser itself."""
     events = json.loads(log.read_text(encoding="utf-8"))["events"]
     parameters = [event.get("params", {}) for event in events]
     return {each["url"] for each in parameters if "url" in each and str(each.get("initiator", "")).startswith(origin)}
