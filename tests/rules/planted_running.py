@@ -145,8 +145,8 @@ if "coverage" not in sys.modules:
         3,
         12,
         "management/cli.py",
-        "from ..constants import SLUG, VERSION\n",
-        "from ..config import Settings, load\nfrom ..constants import SLUG, VERSION\n\nload(Settings)\n",
+        "from ..constants import PACKAGE, SLUG, VERSION\n",
+        "from ..config import Settings, load\nfrom ..constants import PACKAGE, SLUG, VERSION\n\nload(Settings)\n",
     ),
     "every-route-refuses-a-stranger": Edit(
         3,
