@@ -12,6 +12,7 @@ import pytest
 
 import moves
 from imports import module, relative
+from rename_package import rename
 from tests.programs import releases
 from tests.support import variants
 from tests.support.git import commit, git
@@ -189,6 +190,19 @@ def test_an_owners_work_moves_along(
             if any(re.search(rf"(?<![\w.]){name}(?!\w)", line) for name in old)
         ]
         assert left == [], path
+
+
+@pytest.mark.update
+@pytest.mark.parametrize("archetype", variants.ARCHETYPES)
+def test_an_untouched_project_with_another_package_name_is_a_fresh_copy(
+    archetype: str, copier_template: Path, render: Render, tmp_path: Path
+) -> None:
+    project = scaffold(copier_template, tmp_path, archetype, releases.following())
+    rename(project, "ticket_desk")
+    fresh = render(**variants.ARCHETYPES[archetype], package_name="ticket_desk")
+    names = {path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()}
+    assert set(git(project, "ls-files").splitlines()) == names
+    assert [name for name in sorted(names) if (project / name).read_bytes() != (fresh / name).read_bytes()] == []
 
 
 # --- Whole suites ---------------------------------------------------------------------------------------------------
