@@ -159,6 +159,9 @@ tests/support/planted.py -> tests/support/fake_tools.py
 tests/support/speaker.py -> tests/support/model_client.py
 tests/support/leftovers.py -> tests/support/stale_servers.py
 tests/support/work.py -> tests/support/task_probe.py
+tests/unit/test_documentation.py -> tests/unit/test_documentation.py
+tests/unit/test_metrics_table.py -> tests/unit/test_documentation.py
+tests/unit/test_openapi.py -> tests/unit/test_documentation.py
 tests/unit/test_vitals.py -> tests/unit/test_healthcheck.py
 tests/unit/test_health.py -> tests/unit/test_healthcheck.py
 tests/unit/test_conversation.py -> tests/unit/test_message_history.py
@@ -171,9 +174,6 @@ src/{package}/management/commands/sync.py -> (gone)
 src/{package}/management/commands/template.py -> (gone)
 src/{package}/docs.py -> (gone)
 tests/unit/test_garbage.py -> (gone)
-tests/unit/test_documentation.py -> tests/unit/test_documentation.py
-tests/unit/test_metrics_table.py -> tests/unit/test_documentation.py
-tests/unit/test_openapi.py -> tests/unit/test_documentation.py
 tests/support/conversations.py -> (gone)
 tests/integration/test_chat_api.py + tests/integration/test_growth.py -> tests/integration/test_chat_api.py
 tests/support/turns.py -> (gone)
