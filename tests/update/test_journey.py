@@ -205,6 +205,11 @@ def renew(template: Path) -> None:
         replace(files.parent / changes, "\n## ", planted)
 
 
+def without_imports(data: bytes) -> list[bytes]:
+    """Return the lines of a file that a hook leaves alone when modules move."""
+    return [line for line in data.splitlines() if not line.lstrip().startswith((b"from ", b"import "))]
+
+
 def test_an_owners_work_survives_an_update(
     copier_template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,7 +247,10 @@ def test_an_owners_work_survives_an_update(
     assert not (project / "tests" / "unit" / "test_network_guard.py").exists(), "a deleted file came back"
     merged = {"README.md", ".gitignore", "pyproject.toml", "Procfile", "openapi.json", "docs/settings.md"}
     merged.add("deploy/kubernetes/components/ingress/ingress.yaml")
-    assert {name for name in before if (project / name).read_bytes() != before[name]} <= merged
+    changed = {
+        name for name in before if without_imports((project / name).read_bytes()) != without_imports(before[name])
+    }
+    assert changed <= merged
     readme = (project / "README.md").read_text("utf-8")
     assert "New here: a planted column." in readme
     assert readme.endswith("\n## On call\n\nAsk Zoë.\n")
