@@ -108,9 +108,7 @@ class Work:
         targets = list(self.places.values())
         new = [target for target in targets if targets.count(target) == 1 and not (self.project / target).exists()]
         alone = [path for path, target in self.places.items() if target in new]
-        tests = [
-            path for path in alone if path.startswith("tests/") and "/test_" in path and (self.project / path).exists()
-        ]
+        tests = [path for path in alone if path.startswith("tests/unit/test_")]  # which no other test imports
         deleted, renamed, clashing = tests[0], tests[1], next(path for path in alone if self.clashes(path))
         (self.project / deleted).unlink()
         (self.project / renamed).rename(self.project / "tests" / "unit" / "test_renamed.py")
