@@ -134,7 +134,7 @@ def test_a_violation_has_a_place_a_rule_and_a_remedy(broken: Path) -> None:
     done = run(broken, "--fast", "--rule", "7")
     assert done.returncode == 1
     assert re.search(
-        r"^src/my_agent/processes/common\.py:\d+: rule 7\.1 \(no-port-in-code\): holds the number of a port\. Use the ",
+        r"^src/my_agent/processes/lifecycle\.py:\d+: rule 7\.1 \(no-port-in-code\): holds the number of a port\. Use ",
         done.stdout,
         re.MULTILINE,
     )
@@ -147,7 +147,7 @@ def test_plain_pytest_reports_the_same(broken: Path) -> None:
     command = [".venv/bin/pytest", "--no-cov", "-n0", "-q", "tests/rules", "-k", "no_port_in_code"]
     done = subprocess.run(command, cwd=broken, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "common.py" in done.stdout
+    assert "lifecycle.py" in done.stdout
     assert "rule 7.1 (no-port-in-code): holds the number of a port. Use the setting PORT" in done.stdout
 
 
