@@ -168,6 +168,8 @@ tests/unit/test_conversation.py -> tests/unit/test_message_history.py
 tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
 tests/unit/test_prometheus_rule.py -> tests/unit/test_monitoring.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
+tests/integration/test_model_dialects.py -> tests/integration/test_model_dialects.py
+tests/unit/test_model_provider.py -> tests/integration/test_model_dialects.py
 tests/unit/test_addresses.py -> tests/unit/test_service_urls.py
 src/{package}/management/commands/openapi.py -> (gone)
 src/{package}/management/commands/sync.py -> (gone)
