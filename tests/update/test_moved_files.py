@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Render
 
+UNSHARED = ("tests/unit/test_", "tests/integration/test_")  # which no other test imports
 RELEASES = [found.version for found in releases.releases()]
 
 
@@ -108,7 +109,7 @@ class Work:
         targets = list(self.places.values())
         new = [target for target in targets if targets.count(target) == 1 and not (self.project / target).exists()]
         alone = [path for path, target in self.places.items() if target in new]
-        tests = [path for path in alone if path.startswith("tests/unit/test_")]  # which no other test imports
+        tests = [path for path in alone if path.startswith(UNSHARED)]
         deleted, renamed, clashing = tests[0], tests[1], next(path for path in alone if self.clashes(path))
         (self.project / deleted).unlink()
         (self.project / renamed).rename(self.project / "tests" / "unit" / "test_renamed.py")
@@ -227,6 +228,7 @@ def test_an_untouched_project_passes_everything_after_its_update(
     for command in (
         "uv lock --quiet",
         "uv sync --quiet",
+        "uv run my-agent sync",
         "uv run ruff check",
         "uv run ruff format --check",
         "uv run lint-imports",

@@ -166,9 +166,10 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
     commands = [
         line.split("#")[0].strip() for line in message.splitlines() if line.startswith("    ") and "-" not in line[:6]
     ]
-    assert commands[:5] == [
+    assert commands[:6] == [
         "git status",
         "uv lock",
+        "uv run my-agent sync",
         "uv run my-agent migrate",
         "uv run my-agent rules",
         "uv run pytest",
