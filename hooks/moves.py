@@ -144,9 +144,13 @@ tests/e2e/test_processes.py -> tests/e2e/test_processes.py
 tests/unit/test_restart.py -> tests/e2e/test_processes.py
 tests/integration/test_admin.py -> tests/integration/test_admin.py
 tests/unit/test_conversations.py -> tests/integration/test_admin.py
+tests/integration/test_chat_api.py -> tests/integration/test_chat_api.py
+tests/integration/test_growth.py -> tests/integration/test_chat_api.py
 tests/integration/test_silence.py -> tests/integration/test_database_timeouts.py
 tests/integration/test_embedded_servers.py -> tests/integration/test_dev_servers.py
 tests/integration/test_issuer.py -> tests/integration/test_jwks.py
+tests/integration/test_model_dialects.py -> tests/integration/test_model_dialects.py
+tests/unit/test_model_provider.py -> tests/integration/test_model_dialects.py
 tests/integration/test_belongings.py -> tests/integration/test_personal_data.py
 tests/integration/test_scheduler.py -> tests/integration/test_scheduler.py
 tests/unit/test_schedules.py -> tests/integration/test_scheduler.py
@@ -168,8 +172,6 @@ tests/unit/test_conversation.py -> tests/unit/test_message_history.py
 tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
 tests/unit/test_prometheus_rule.py -> tests/unit/test_monitoring.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
-tests/integration/test_model_dialects.py -> tests/integration/test_model_dialects.py
-tests/unit/test_model_provider.py -> tests/integration/test_model_dialects.py
 tests/unit/test_addresses.py -> tests/unit/test_service_urls.py
 src/{package}/management/commands/openapi.py -> (gone)
 src/{package}/management/commands/sync.py -> (gone)
@@ -177,7 +179,6 @@ src/{package}/management/commands/template.py -> (gone)
 src/{package}/docs.py -> (gone)
 tests/unit/test_garbage.py -> (gone)
 tests/support/conversations.py -> (gone)
-tests/integration/test_chat_api.py + tests/integration/test_growth.py -> tests/integration/test_chat_api.py
 tests/support/turns.py -> (gone)
 {package}.management.accountability:record_act -> {package}.management.command_audit:record_action
 tests.support.rules.answers:tells_error -> agent_devtools.rules.routes:reveals_error
