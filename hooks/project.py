@@ -90,7 +90,7 @@ def old_rendering(project: Project, answers_file: str, template: Path) -> Path:
 
     It is beside that clone, and younger.
 
-    Refusal: it cannot be told which folder that is.
+    Refusal: that folder cannot be determined.
     """
     own = answers(project.root / answers_file)
     started = Path(__file__).stat().st_mtime

@@ -23,7 +23,7 @@ PLAIN = {
     "reports, says, returns": "tells|told|tell of",
     "has, contains": "bears?|borne",
     "again": "anew",
-    "resumes, claims, adopts": "tak(?:e|es|en|ing) up|took up",
+    "resumes, claims, adopts": "(?:tak(?:e|es|en|ing)|took) up(?! to)",
     "rarely": "seldom",
     "so that … not": "lest",
     "a client that, anyone who": "whoever|whomever|whosoever",
@@ -31,8 +31,7 @@ PLAIN = {
     "by itself": "of (?:its|their|his) own accord",
     "available": "(?:to be|is|are|can be) had",
     "fixes, repairs": "mends?",
-    "is, is in": "what stands|stands (?:in|there|alone|beside|under)",
-    "only": "nothing but",
+    "is, is in": "what stands|stands (?:in(?! front)|there|alone|beside|under)",
     "is missing": "for want of",
     "is accepted": "let pass",
 }

@@ -7,12 +7,10 @@ import pytest
 from tests.programs import archaic_words
 from tests.support.template import ROOT
 
-REMAINING = 300  # may only shrink
-
 
 def test_texts_are_in_plain_english() -> None:
     found = archaic_words.hits(archaic_words.texts(ROOT))
-    assert len(found) <= REMAINING, "\n".join(f"{name}:{line}: {word}" for name, line, word in found)
+    assert [f"{name}:{line}: {word}" for name, line, word in found] == []
 
 
 @pytest.mark.parametrize("line", ["The owner is told.", "def test_it_tells() -> None:", "Starts ANEW.", "taken up"])
@@ -20,6 +18,8 @@ def test_an_archaic_word_is_found(line: str) -> None:
     assert archaic_words.hits([("it.md", f"A turn.\n{line}\n")]) != []
 
 
-@pytest.mark.parametrize("line", ["Tell the model.", "a bearer token", "a stand-in", "It stands for a row.", "retold"])
+@pytest.mark.parametrize(
+    "line", ["Tell the model.", "a bearer token", "a stand-in", "It stands for a row.", "may take up to an hour"]
+)
 def test_a_modern_word_passes(line: str) -> None:
     assert archaic_words.hits([("it.md", line)]) == []

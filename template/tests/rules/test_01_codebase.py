@@ -28,7 +28,7 @@ ASKS = {"startswith", "endswith", "get", "pop", "index", "__eq__", "__contains__
 
 
 class Environments:
-    """Tells what depends on the name of the environment."""
+    """Finds what depends on the name of the environment."""
 
     def __init__(self, project: Project) -> None:
         self._flow = project.flow

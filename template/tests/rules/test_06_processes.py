@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.api import Api
     from tests.support.processes import RunningProcess
 
-OWN = "observability/"  # what a process tells of itself is its own: counters, and where spans are sent
+OWN = "observability/"  # telemetry belongs to the process: counters, and the exporter of spans
 MAKE_APPS = ("app.py", "processes/health_server.py")  # put objects there that live as long as the process
 # Commands, and the servers of `dev`, may write files: they are no part of the service. A process and its children share
 # their counters in files of the time that they run.

@@ -1,4 +1,4 @@
-"""Rule 7.1: the service serves HTTP by itself, on the port that it is told, and says how it is."""
+"""Rule 7.1: the service serves HTTP itself, on the configured port, and reports its health."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_every_route_is_tested(project: Project) -> Iterator[Violation]:
             places[route.path] = (route.module, getattr(route.node, "lineno", 1))
     for path, (place, line) in places.items():
         steps = ["[^/\\s]+" if step.startswith("{") else re.escape(step) for step in path.split("/")[1:]]
-        # Whole, or from any of its steps on, after what a test was told: f"{location}/cancel".
+        # Whole, or from any of its steps on, with a prefix that a test received: f"{location}/cancel".
         forms = ["/" + "/".join(steps), *("X/" + "/".join(steps[index:]) for index in range(1, len(steps)))]
         forms = [form for form in forms if re.search(r"/\w", form)]
         asked = re.compile(rf"(?m)(^|[^\w])({'|'.join(forms)})($|[?#\s])")

@@ -81,7 +81,7 @@ def test_exceptions_are_in_order(project: Project) -> Iterator[Violation]:
     yield from problems(project.root, known)
 
 
-@check("Run the command `sync`, which lists the rules in AGENTS.md and copies the list; mend by hand what it leaves.")
+@check("Run the command `sync`, which lists the rules in AGENTS.md and copies the list; fix by hand what it leaves.")
 def test_assistants_know_the_rules(project: Project) -> Iterator[Violation]:
     source = project.known("AGENTS.md")
     listed = [line for line in source.lines if re.match(r"- \[\d+\.1 ", line)]

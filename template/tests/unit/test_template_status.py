@@ -77,13 +77,13 @@ def project(
     return made
 
 
-def test_the_rules_that_changed_since_are_told_the_newest_first(project: Made) -> None:
-    told = project("1.0.0").ok("template", "status")
-    assert "In use    1.0.0\nNewest    1.2.0\n" in told
-    assert told.index("changed in 1.2.0:\n  - **9.1** a stopping process says so.") < told.index("changed in 1.1.0:")
-    assert "1.1.1" not in told  # in which no rule changed
-    assert "The first release" not in told
-    assert "copier update" in told
+def test_changed_rules_are_listed_newest_first(project: Made) -> None:
+    shown = project("1.0.0").ok("template", "status")
+    assert "In use    1.0.0\nNewest    1.2.0\n" in shown
+    assert shown.index("changed in 1.2.0:\n  - **9.1** a stopping process says so.") < shown.index("changed in 1.1.0:")
+    assert "1.1.1" not in shown  # in which no rule changed
+    assert "The first release" not in shown
+    assert "copier update" in shown
 
 
 def test_the_rules_that_changed_are_shown_in_the_language_of_the_project(project: Made) -> None:
@@ -94,15 +94,15 @@ def test_the_rules_that_changed_are_shown_in_the_language_of_the_project(project
 
 
 def test_a_project_of_the_newest_release_is_up_to_date(project: Made) -> None:
-    told = project("1.2.0-3-g0123abc").ok("template", "status")
-    assert "In use    1.2.0 and 3 commits\n" in told
-    assert told.endswith("\nUp to date.\n")
+    output = project("1.2.0-3-g0123abc").ok("template", "status")
+    assert "In use    1.2.0 and 3 commits\n" in output
+    assert output.endswith("\nUp to date.\n")
 
 
-def test_a_project_from_before_the_first_release_is_told_of_all(project: Made) -> None:
-    told = project("0123abcdef").ok("template", "status")
-    assert "In use    0123abcdef\n" in told
-    assert "The first release." in told
+def test_a_project_older_than_the_first_release_lists_all(project: Made) -> None:
+    output = project("0123abcdef").ok("template", "status")
+    assert "In use    0123abcdef\n" in output
+    assert "The first release." in output
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The agent's tools: only the functions of `toolset` are offered to the model and run.
 
-The docstring tells the model when to use a tool and what its arguments mean. `ctx.deps` is the ToolContext, with the
+The model reads the docstring: when to use a tool and what its arguments mean. `ctx.deps` is the ToolContext, with the
 settings, services and owner; a tool that needs none of them is a `tool_plain`. Raise `ModelRetry` to make the model try
 again with better arguments. A tool declared with `@toolset.tool(requires_approval=True)` waits until a person approves
 the call. A tool may run again after a crash, with the same `ctx.deps.call_key`. For HTTP use
