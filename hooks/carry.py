@@ -22,7 +22,7 @@ from project import Project, Refusal, Tree, answers, old_rendering
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Amend = Callable[[str, bytes], bytes]
+    Amend = Callable[[str, bytes | None], bytes | None]
 
 
 QUIET = (".lock", "-lock.json", ".copier-answers.yml")  # in which an old name is nobody's to correct
@@ -43,7 +43,8 @@ class Plan:
 def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend = lambda _, data: data) -> list[str]:
     """Move files and rewrite imports in both trees; return what the owner needs to know.
 
-    `amend` corrects the text of a file of the project, given its path, before its imports are rewritten.
+    `amend` corrects the text of a file of the project, given its path, before its imports are rewritten. It may add
+    `agent/exports.py`.
 
     Refusal: a file of the owner is in the way. Nothing has been changed.
     """
@@ -64,6 +65,9 @@ def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend 
     templates = {*old.files}
     theirs = plan(old, places, table, modules, templates)
     ours = plan(project, places, table, modules, templates, amend)
+    exports = f"{agent}exports.py"
+    if exports not in project.files and (added := amend(exports, None)):
+        ours.written[exports] = added
     keep_packages(project, old, ours, theirs, gone)
     stays = [target for target, sources in table.files.items() if target in sources]
     check(project, ours, [*places, *gone, *stays])
@@ -116,7 +120,7 @@ def plan(  # noqa: PLR0913, PLR0917
             continue
         data = before = tree.read(path)
         if path.endswith(".py"):
-            amended = amend(path, before)
+            amended = amend(path, before) or before
             data, notes = rewrite(amended, path, target, modules(path))
             if data != amended and path not in templates:
                 data = tidy(amended, data)

@@ -1,6 +1,6 @@
 """Update to 3.0.0: modules, tests and documents have other paths, and agent/ imports from `extensions` alone.
 
-In projects from before 2.2.0 it also gives the example's notes an erasure, which a rule asks for.
+In projects from before 2.2.0 it also gives the example's notes an export and an erasure, which a rule asks for.
 """
 
 from __future__ import annotations
@@ -26,20 +26,47 @@ async def erase_notes(executor: Executor, owner: str) -> int:
 '''
 
 
-def amend(path: str, data: bytes) -> bytes:
-    """Add the erasure of notes where the example's code is as it was."""
+EXPORTS = b'''"""Your tables in `export --owner`, which returns all data of an owner, and in `erase`, which deletes it.
+
+Yield records that JSON can represent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ..extensions import Executor, ExportRegistry
+from . import notes
+
+registry = ExportRegistry()
+
+
+@registry.kind("note")
+async def notes_of(executor: Executor, owner: str) -> AsyncIterator[dict[str, Any]]:
+    """The notes that the agent keeps for the owner."""
+    for note in await notes.find_all(executor, owner):
+        yield {"id": note.id, "text": note.text, "created_at": note.created_at.isoformat()}
+'''
+
+
+def amend(path: str, data: bytes | None) -> bytes | None:
+    """Add the export and the erasure of notes where the example's code is as it was."""
     folder, _, name = path.rpartition("/")
     if name not in {"notes.py", "exports.py"} or not folder.endswith("/agent"):
         return data
-    try:
-        notes, exports = (Path(folder, other).read_bytes() for other in ("notes.py", "exports.py"))
-    except OSError:
-        return data
+    found = {
+        other: Path(folder, other).read_bytes() for other in ("notes.py", "exports.py") if Path(folder, other).exists()
+    }
+    notes, exports = found.get("notes.py", b""), found.get("exports.py", EXPORTS)
     if KIND not in exports or b"notes.find_all(" not in exports or b".erasure(" in exports or QUERY not in notes:
         return data
-    addition = ERASURE if name == "exports.py" else b"" if b"def delete_all(" in notes else DELETE
-    newline = b"\r\n" if b"\r\n" in data else b"\n"
-    return data.rstrip() + newline + addition.replace(b"\n", newline) if addition else data
+    if name == "exports.py":
+        data, addition = exports, ERASURE
+    else:
+        addition = b"" if b"def delete_all(" in notes else DELETE
+    newline = b"\r\n" if b"\r\n" in notes else b"\n"
+    return data.rstrip() + (b"\n" + addition).replace(b"\n", newline) if data and addition else data
 
 
 if __name__ == "__main__":
