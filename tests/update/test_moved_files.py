@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -145,9 +146,18 @@ def scaffold(template: Path, folder: Path, archetype: str, version: str) -> Path
     return project
 
 
+# The others run in `make once` and `make agent`.
+ALWAYS = {("1.0.0", "company"), ("2.1.0", "minimal"), ("2.3.0", "default")}
+
+
 @pytest.mark.update
-@pytest.mark.parametrize("archetype", variants.ARCHETYPES)
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize(
+    ("version", "archetype"),
+    [
+        pytest.param(*each, marks=[] if each in ALWAYS else pytest.mark.matrix)
+        for each in product(RELEASES, variants.ARCHETYPES)
+    ],
+)
 def test_an_owners_work_moves_along(
     version: str, archetype: str, copier_template: Path, render: Render, tmp_path: Path
 ) -> None:
@@ -208,16 +218,10 @@ def test_an_untouched_project_with_another_package_name_is_a_fresh_copy(
 # --- Whole suites ---------------------------------------------------------------------------------------------------
 
 
-OFTEN = {"1.0.0", "2.0.1", "2.3.0"}  # of the others each takes minutes more
-
-
 @pytest.mark.agent
 @pytest.mark.parametrize(
     "version",
-    [
-        pytest.param(version, marks=[] if version in {"1.0.0", "2.0.1", "2.3.0"} else pytest.mark.long)
-        for version in RELEASES
-    ],
+    [pytest.param(version, marks=[] if version == "2.0.1" else pytest.mark.matrix) for version in RELEASES],
 )
 def test_an_untouched_project_passes_everything_after_its_update(
     version: str, copier_template: Path, tmp_path: Path
