@@ -353,6 +353,7 @@ def test_deleted_files_of_an_option_can_be_restored_as_documented(project: Path)
     text = f"{alerts.read_text('utf-8')}# ours\n"
     alerts.write_text(text, "utf-8")
     ours = project / "docs" / "runbooks" / "OrdersLate.md"
+    ours.parent.mkdir()
     ours.write_text("# Orders are late\n", "utf-8")
     commit(project, "Ours")
     update(project, {"layers": ["kubernetes", "logging", "tracing"]})
