@@ -282,7 +282,7 @@ def test_no_process_can_change_the_audit_log_or_a_table(stack: Stack, service: s
 @each_queue
 @pytest.mark.parametrize("service", ["web", "worker", "scheduler"])
 def test_the_health_check_is_cheap(stack: Stack, service: str) -> None:
-    module = f"{answers(stack.project)['package_name']}.health"
+    module = f"{answers(stack.project)['package_name']}.healthcheck"
     seconds = stack.compose("exec", "-T", service, "python", "-c", TIME, module).splitlines()[-1]
     print(f"the health check of {service} took {float(seconds):.3f} s")
     assert float(seconds) < LONGEST_HEALTH_CHECK

@@ -360,7 +360,7 @@ def test_deleted_files_of_an_option_can_be_restored_as_documented(project: Path)
     assert ours.exists()
     assert not alerts.exists()
     docs = (ROOT / releases.UPDATING).read_text("utf-8")
-    assert "those that you changed too" in docs
+    assert "**including those that you changed**" in docs
     assert "`git checkout HEAD -- <file>`" in docs
     assert " D deploy/prometheus/rules/alerts.yml" in git(project, "status", "--porcelain").splitlines()
     git(project, "checkout", "HEAD", "--", "deploy/prometheus/rules/alerts.yml")
