@@ -246,7 +246,9 @@ def test_an_owners_work_survives_an_update(
     assert list(project.rglob("*.rej")) == []
     assert not (project / "tests" / "unit" / "test_network_guard.py").exists(), "a deleted file came back"
     merged = {"README.md", ".gitignore", "pyproject.toml", "Procfile", "openapi.json", "docs/settings.md"}
-    merged.add("deploy/kubernetes/components/ingress/ingress.yaml")
+    ways_in = {f"deploy/kubernetes/components/{name}" for name in ("gateway/route.yaml", "ingress/ingress.yaml")}
+    merged |= ways_in
+    assert [name for name in ways_in if "/greeting" not in (project / name).read_text("utf-8")] == []
     changed = {
         name for name in before if without_imports((project / name).read_bytes()) != without_imports(before[name])
     }
@@ -262,7 +264,8 @@ def test_an_owners_work_survives_an_update(
     assert "# Three processes." in (project / "Procfile").read_text("utf-8")
     assert (project / "docs" / "planted.md").exists()
 
-    owner("uv lock --quiet", "uv sync --locked --quiet", "uv run ruff check", "uv run ruff format --check")
+    owner("uv lock --quiet", "uv sync --locked --quiet", "uv run my-agent sync")
+    owner("uv run ruff check", "uv run ruff format --check")
     owner("uv run lint-imports", "uv run my-agent rules --fast", "uv run pytest --no-cov " + TOUCHED)
     commit(project, "Updated")
     assert git(project, "status", "--porcelain") == ""

@@ -9,4 +9,4 @@ from pydantic_settings import BaseSettings
 class AgentSettings(BaseSettings):
     """Each field is an environment variable of the same name."""
 
-    NOTES_PER_OWNER_MAX: int = Field(100, ge=1, description="The maximum number of notes kept for one user.")
+    NOTES_PER_OWNER_MAX: int = Field(100, ge=1, description="The most notes that the agent keeps for one user.")
