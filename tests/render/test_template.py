@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from fnmatch import fnmatch
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -240,6 +241,13 @@ def test_files_are_short() -> None:
     lengths = {path: len((ROOT / path).read_text("utf-8").splitlines()) for path in working_tree()}
     lengths = {path: length for path, length in lengths.items() if path.name not in LISTS}
     assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_every_folder_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
+    skipped = pytestconfig.getini("norecursedirs")
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(folders) >= 5
+    assert [folder for folder in folders if any(fnmatch(part, name) for part in folder.parts for name in skipped)] == []
 
 
 def test_the_template_needs_no_trust() -> None:
