@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,20 +16,20 @@ from typing import TYPE_CHECKING
 from import_order import tidy
 from imports import Modules, module, rewrite
 from moves import Table, table
-from project import Project, Refusal, Tree, answers, old_rendering
+from project import Project, Tree, UpdateError, answers, old_rendering, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Amend = Callable[[str, bytes | None], bytes | None]
 
 
-QUIET = (".lock", "-lock.json", ".copier-answers.yml")  # in which an old name is nobody's to correct
+QUIET = (".lock", "-lock.json", ".copier-answers.yml")  # generated: nobody corrects a name there
 
 
 @dataclass
 class Plan:
-    """What becomes of one tree: computed before anything is written."""
+    """The changes of one tree, complete before anything is written."""
 
     written: dict[str, bytes] = field(default_factory=dict)
     linked: dict[str, str] = field(default_factory=dict)
@@ -40,13 +39,39 @@ class Plan:
     notes: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
-def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend = lambda _, data: data) -> list[str]:
-    """Move files and rewrite imports in both trees; return what the owner needs to know.
+@dataclass
+class Renaming:
+    """The new paths of files, and the new names of modules in each file."""
 
-    `amend` corrects the text of a file of the project, given its path, before its imports are rewritten. It may add
-    `agent/exports.py`.
+    places: dict[str, str]
+    table: Table
+    agent: str
+    """The folder in which the facade's names apply."""
+    everywhere: Modules
+    inside: Modules
+    templates: set[str]
+    """The files that the template rendered."""
 
-    Refusal: a file of the owner is in the way. Nothing has been changed.
+    def modules(self, path: str) -> Modules:
+        """Return the modules as the file names them."""
+        return self.inside if path.startswith(self.agent) else self.everywhere
+
+
+def carry(  # noqa: PLR0913 - the last two serve one release
+    project: Project,
+    old: Tree,
+    table: Table,
+    package: str,
+    *,
+    amend: Amend = lambda _, data: data,
+    added: Iterable[str] = (),
+) -> list[str]:
+    """Move files and rewrite imports in both trees; return the report for the owner.
+
+    `amend` corrects the text of a file of the project, given its path, before its imports are rewritten. It gets `None`
+    for each path of `added` that the project lacks, and returns the text of that file, or `None` for no file.
+
+    UpdateError: a file of the owner is in the way. Nothing has been changed.
     """
     places = {**expand(table, old, old), **expand(table, project, old)}
     gone = [path for path in table.gone if path in old.files]
@@ -57,17 +82,12 @@ def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend 
     lost = {module(path) for path in gone if path.endswith(".py")}
     everywhere = Modules(known, moved, table.names, lost)
     inside = Modules(known, moved, table.names | table.facade, lost)
-    agent = f"src/{package}/agent/"
-
-    def modules(path: str) -> Modules:
-        return inside if path.startswith(agent) else everywhere
-
-    templates = {*old.files}
-    theirs = plan(old, places, table, modules, templates)
-    ours = plan(project, places, table, modules, templates, amend)
-    exports = f"{agent}exports.py"
-    if exports not in project.files and (added := amend(exports, None)):
-        ours.written[exports] = added
+    renaming = Renaming(places, table, f"src/{package}/agent/", everywhere, inside, {*old.files})
+    theirs = plan(old, renaming)
+    ours = plan(project, renaming, amend)
+    for path in added:
+        if path not in project.files and (text := amend(path, None)):
+            ours.written[path] = text
     keep_packages(project, old, ours, theirs, gone)
     stays = [target for target, sources in table.files.items() if target in sources]
     check(project, ours, [*places, *gone, *stays])
@@ -75,7 +95,7 @@ def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend 
     known_notes = {(path, note) for (path, _), note in theirs.notes.items()}  # the merge brings other lines
     ours.notes = {place: note for place, note in ours.notes.items() if (place[0], note) not in known_notes}
     report += [f"{path}:{line} {note}" for (path, line), note in sorted(ours.notes.items())]
-    report += mentions(project, ours, theirs, old, everywhere, places)
+    report += mentions(project, old, ours, theirs, renaming)
     apply(old, theirs)
     apply(project, ours)
     project.stage([*ours.written, *ours.linked, *ours.removed], ours.sources)
@@ -83,7 +103,7 @@ def carry(project: Project, old: Tree, table: Table, package: str, amend: Amend 
 
 
 def expand(table: Table, tree: Tree, old: Tree) -> dict[str, str]:
-    """The target of each file of a tree that moves. A folder takes along the owner's own files in it."""
+    """Return the target of each file of a tree that moves. A folder takes along the owner's own files in it."""
     listed = {source for sources in table.files.values() for source in sources} | set(table.gone)
     found = {}
     for target, sources in table.files.items():
@@ -97,16 +117,9 @@ def expand(table: Table, tree: Tree, old: Tree) -> dict[str, str]:
     return found
 
 
-def plan(  # noqa: PLR0913, PLR0917
-    tree: Tree,
-    places: dict[str, str],
-    table: Table,
-    modules: Callable[[str], Modules],
-    templates: set[str],
-    amend: Amend = lambda _, data: data,
-) -> Plan:
-    """The new content and place of each file of a tree."""
-    found = Plan()
+def plan(tree: Tree, renaming: Renaming, amend: Amend = lambda _, data: data) -> Plan:
+    """Return the new content and path of each file of a tree."""
+    found, places, table = Plan(), renaming.places, renaming.table
     pieces: dict[str, list[bytes]] = {}
     order = {source: rank for sources in table.files.values() for rank, source in enumerate(sources)}
     stays = {target for target, sources in table.files.items() if target in sources}
@@ -121,8 +134,8 @@ def plan(  # noqa: PLR0913, PLR0917
         data = before = tree.read(path)
         if path.endswith(".py"):
             amended = amend(path, before) or before
-            data, notes = rewrite(amended, path, target, modules(path))
-            if data != amended and path not in templates:
+            data, notes = rewrite(amended, path, target, renaming.modules(path))
+            if data != amended and path not in renaming.templates:
                 data = tidy(amended, data)
             found.notes |= {(target, line): note for line, note in notes}
         if target != path or target in stays or data != before:
@@ -133,7 +146,7 @@ def plan(  # noqa: PLR0913, PLR0917
 
 
 def link_from(target: str, path: str, link: str) -> str:
-    """What a symbolic link has to say at its new path."""
+    """Return the target of a symbolic link, read from its new path."""
     if PurePosixPath(link).is_absolute():
         return link
     reached = os.path.normpath(PurePosixPath(path).parent / link)
@@ -141,7 +154,7 @@ def link_from(target: str, path: str, link: str) -> str:
 
 
 def join(parts: list[bytes]) -> bytes:
-    """Files one below the other, with an empty line between."""
+    """Concatenate files, with an empty line between."""
     newline = b"\r\n" if b"\r\n" in parts[0] else b"\n"
     return (newline * 2).join([*(part.rstrip(b"\r\n") for part in parts[:-1]), parts[-1]])
 
@@ -169,7 +182,7 @@ def check(project: Tree, ours: Plan, leaving: list[str]) -> None:
         path = project.root / target
         for folder in path.relative_to(project.root).parents[:-1]:
             if (project.root / folder).is_symlink() or (project.root / folder).is_file():
-                raise Refusal(
+                raise UpdateError(
                     f"{source} moves to {target}, and your {folder.as_posix()} is not a folder: rename it first."
                 )
         if target == source or target in leaving or not (path.exists() or path.is_symlink()):
@@ -178,7 +191,7 @@ def check(project: Tree, ours: Plan, leaving: list[str]) -> None:
             continue
         if same_file(path, project.root / source):  # names that differ in case alone, where case does not count
             continue
-        raise Refusal(f"{source} moves to {target}, where a file of your own is: rename yours first.")
+        raise UpdateError(f"{source} moves to {target}, where a file of your own is: rename yours first.")
 
 
 def same_file(one: Path, other: Path) -> bool:
@@ -187,10 +200,10 @@ def same_file(one: Path, other: Path) -> bool:
 
 
 def apply(tree: Tree, change: Plan) -> None:
-    """Write what is planned: every new file is complete before an old one is deleted."""
+    """Write a plan. Every new file is complete before an old one is deleted."""
     modes = {target: tree.mode(change.sources.get(target, "")) for target in change.written}
     for target, data in change.written.items():
-        put(tree.root / target, data, modes[target])
+        write(tree.root / target, data, modes[target])
     for target, link in change.linked.items():
         path = tree.root / target
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,22 +224,8 @@ def apply(tree: Tree, change: Plan) -> None:
                 break
 
 
-def put(path: Path, data: bytes, mode: int | None) -> None:
-    """Write a file in one step, so that an interruption leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644 if mode is None else mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def summary(project: Tree, old: Tree, ours: Plan, places: dict[str, str]) -> Iterator[str]:
-    """How many files move, and which of the owner's own have other imports."""
+    """Count the files that move, and name the owner's own files whose imports change."""
     count = sum(path in project.files for path in places)
     if count:
         yield f"Files that move to new paths, with your changes in them: {count}."
@@ -237,21 +236,20 @@ def summary(project: Tree, old: Tree, ours: Plan, places: dict[str, str]) -> Ite
 
 
 def lost_edits(project: Tree, old: Tree, gone: list[str]) -> Iterator[str]:
-    """The files with changes of the owner's that the template no longer has."""
+    """Name the files that the owner changed and the template no longer has."""
     for path in gone:
         if path in project.files and plain(project.read(path)) != plain(old.read(path)):
             yield f"{path} is deleted, and you changed it. To see your version: git show HEAD:{project.prefix}{path}"
 
 
 def plain(data: bytes) -> bytes:
-    """The same with the line ends of Unix."""
+    """Return the text with the line ends of Unix."""
     return data.replace(b"\r\n", b"\n")
 
 
-def mentions(  # noqa: PLR0913, PLR0917
-    project: Tree, ours: Plan, theirs: Plan, old: Tree, modules: Modules, places: dict[str, str]
-) -> Iterator[str]:
-    """The lines of the owner's that still name what moved, in whatever kind of text."""
+def mentions(project: Tree, old: Tree, ours: Plan, theirs: Plan, renaming: Renaming) -> Iterator[str]:
+    """Name the owner's lines, in text of any kind, that still have an old name."""
+    modules, places = renaming.everywhere, renaming.places
     now = {name: target for name, target in modules.moved.items() if name != target} | places
     now |= {name.replace(":", "."): target.replace(":", ".") for name, target in modules.names.items()}
     if not now:
@@ -277,18 +275,20 @@ def mentions(  # noqa: PLR0913, PLR0917
                 yield f"{target}:{number} still says {found[0]}, which is now {now[found[0]]}"
 
 
-def main(release: str, amend: Amend = lambda _, data: data) -> None:
+def main(release: str, amend: Amend = lambda _, data: data, added: Iterable[str] = ()) -> None:
     """Run the hook of a release: in the project, before Copier merges.
 
-    Its arguments are the name of the answers file, and that of the package if the update is to change it.
+    The arguments are the name of the answers file, and that of the package if the update is to change it. In the paths
+    of `added`, `{package}` is the package of the project.
     """
     _, answers_file, renamed = sys.argv
     try:
         project = Project(Path.cwd())
         package = answers(project.root / answers_file).get("package_name", "")
         if renamed not in {"", package}:
-            raise Refusal("Rename the package in a step of its own (docs/updating.md). Nothing has been changed.")
+            raise UpdateError("Rename the package in a step of its own (docs/updating.md). Nothing has been changed.")
         old = Tree(old_rendering(project, answers_file, Path(__file__).parents[1]))
-        print(*carry(project, old, table(release, package), package, amend), sep="\n")
-    except Refusal as reason:
+        paths = [path.replace("{package}", package) for path in added]
+        print(*carry(project, old, table(release, package), package, amend=amend, added=paths), sep="\n")
+    except UpdateError as reason:
         sys.exit(str(reason))

@@ -10,7 +10,7 @@ One line for each move, in paths of a rendered project:
     {package}.old:Name -> {package}.extensions:Name             a name that agent/ has to import from `extensions`
 """
 
-# ruff: noqa: E501
+# ruff: noqa: E501 - a move is one line
 
 from __future__ import annotations
 

@@ -6,21 +6,22 @@ import os
 import re
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 NAMES = ("_commit", "package_name", "project_name", "project_slug")
 RENDERINGS = "copier*old_copy.*"  # folders of Copier's
 
 
-class Refusal(Exception):  # noqa: N818
-    """The project cannot be changed safely: says what to do. Nothing has been changed."""
+class UpdateError(Exception):
+    """The project cannot be changed safely. The message says what to do; nothing has been changed."""
 
 
 class Tree:
     """The files below a folder, by their paths with slashes."""
 
     def __init__(self, root: Path) -> None:
-        """List the files that are there."""
+        """List the files."""
         self.root, self.prefix = root, ""
         self.files = sorted(self._list())
 
@@ -31,15 +32,15 @@ class Tree:
         return found
 
     def read(self, path: str) -> bytes:
-        """The content of a file."""
+        """Return the content of a file."""
         return (self.root / path).read_bytes()
 
     def link(self, path: str) -> str | None:
-        """Where a symbolic link leads; `None` for a file."""
+        """Return the target of a symbolic link; `None` for a file."""
         return str((self.root / path).readlink()) if (self.root / path).is_symlink() else None
 
     def mode(self, path: str) -> int | None:
-        """The permissions of a file; `None` if it is not one."""
+        """Return the permissions of a file; `None` if it is not one."""
         return stat.S_IMODE((self.root / path).stat().st_mode) if path and (self.root / path).is_file() else None
 
 
@@ -56,12 +57,12 @@ class Project(Tree):
     def git(self, *arguments: str, given: str = "") -> str:
         """Run git in the project, with paths taken literally.
 
-        Refusal: git fails.
+        UpdateError: git fails.
         """
         command = ["git", "--literal-pathspecs", "-c", "core.safecrlf=false", *arguments]
         ran = subprocess.run(command, cwd=self.root, input=os.fsencode(given), capture_output=True, check=False)
         if ran.returncode:
-            raise Refusal(f"git {arguments[0]} failed: {os.fsdecode(ran.stderr).strip()}")
+            raise UpdateError(f"git {arguments[0]} failed: {os.fsdecode(ran.stderr).strip()}")
         return os.fsdecode(ran.stdout)
 
     def stage(self, paths: list[str], sources: dict[str, str]) -> None:
@@ -76,8 +77,22 @@ class Project(Tree):
             self.git("update-index", "--chmod=+x", "-z", "--stdin", given="\0".join(runs))
 
 
+def write(path: Path, data: bytes, mode: int | None) -> None:
+    """Write a file in one step: an interruption leaves the old one or the new one. Without a mode, it is 0644."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(name).chmod(0o644 if mode is None else mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
 def answers(path: Path) -> dict[str, str]:
-    """The answers that identify a project, as its answers file has them."""
+    """Read the answers that identify a project from its answers file."""
     try:
         text = path.read_text("utf-8")
     except OSError:
@@ -86,11 +101,11 @@ def answers(path: Path) -> dict[str, str]:
 
 
 def old_rendering(project: Project, answers_file: str, template: Path) -> Path:
-    """The folder in which Copier rendered the old version, for the update that cloned the new one into `template`.
+    """Return the folder in which Copier rendered the old version, for the update that cloned the new one to `template`.
 
     It is beside that clone, and younger.
 
-    Refusal: that folder cannot be determined.
+    UpdateError: that folder cannot be determined.
     """
     own = answers(project.root / answers_file)
     started = Path(__file__).stat().st_mtime
@@ -102,11 +117,11 @@ def old_rendering(project: Project, answers_file: str, template: Path) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        raise Refusal(
+        raise UpdateError(
             f"Another update of this project is running, to which one of these belongs: {', '.join(map(str, found))}. "
             "Wait for it, or delete them if there is none; then run the update again. Nothing has been changed."
         )
-    raise Refusal(
-        f"Copier's rendering of the old version is not in {template.parent}. This runs within `copier update`, with a "
-        "version of Copier that docs/updating.md of the template names. Nothing has been changed."
+    raise UpdateError(
+        f"Copier's rendering of the old version is not in {template.parent}. Run this hook by `copier update`, with a "
+        "version of Copier that the template's docs/updating.md names. Nothing has been changed."
     )

@@ -23,20 +23,20 @@ import yaml
 
 from carry import Plan, apply, carry
 from moves import Table
-from project import Project, Refusal, Tree
+from project import Project, Tree, UpdateError
 
 ANSWERS_FILE = ".copier-answers.yml"
 LABELS = ("before renaming", "the template", "after renaming")
 
 
 def rename(root: Path, name: str, answers_file: str = ANSWERS_FILE) -> list[str]:
-    """Rename the package of a project; return what its owner needs to know.
+    """Rename the package of a project; return the report for its owner.
 
-    Refusal: the project has changes, or the name cannot be one of a package. Nothing has been changed.
+    UpdateError: the project has changes, or the name cannot be one of a package. Nothing has been changed.
     """
     project = Project(root)
     if project.git("status", "--porcelain"):
-        raise Refusal("Commit or stash your changes first. Nothing has been changed.")
+        raise UpdateError("Commit or stash your changes first. Nothing has been changed.")
     recorded = yaml.safe_load((root / answers_file).read_text("utf-8"))
     package = recorded["package_name"]
     if name == package:
@@ -64,7 +64,7 @@ def render(recorded: dict[str, Any], target: Path, given: dict[str, str], answer
             quiet=True,
         )
     except ValueError as reason:
-        raise Refusal(f"{reason} Nothing has been changed.") from reason
+        raise UpdateError(f"{reason} Nothing has been changed.") from reason
     return target
 
 
@@ -91,5 +91,5 @@ if __name__ == "__main__":
         sys.exit("Give the new name: uv run hooks/rename_package.py order_desk")
     try:
         print(*rename(Path.cwd(), sys.argv[1]), sep="\n")
-    except Refusal as reason:
+    except UpdateError as reason:
         sys.exit(str(reason))

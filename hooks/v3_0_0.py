@@ -25,7 +25,7 @@ async def erase_notes(executor: Executor, owner: str) -> int:
     return await notes.delete_all(executor, owner)
 '''
 
-
+# The example of 2.2.0 with the imports of 3.0.0: the template's own file may change later.
 EXPORTS = b'''"""Your tables in `export --owner`, which returns all data of an owner, and in `erase`, which deletes it.
 
 Yield records that JSON can represent.
@@ -70,4 +70,4 @@ def amend(path: str, data: bytes | None) -> bytes | None:
 
 
 if __name__ == "__main__":
-    main("3.0.0", amend)
+    main("3.0.0", amend, added=["src/{package}/agent/exports.py"])

@@ -13,7 +13,7 @@ import pytest
 
 import carry
 import moves
-from project import Project, Refusal, Tree, old_rendering
+from project import Project, Tree, UpdateError, old_rendering
 from tests.support.git import commit, git
 from tests.support.template import ROOT
 
@@ -208,7 +208,7 @@ def test_a_file_of_the_owners_in_the_way_is_refused(trees: Trees, name: str, lin
     else:
         trees.mine({name: "mine\n"})
     before = trees.files(trees.folder)
-    with pytest.raises(Refusal, match="rename"):
+    with pytest.raises(UpdateError, match="rename"):
         trees.carry()
     assert trees.files(trees.folder) == before
     assert git(trees.root, "status", "--porcelain") == ""
@@ -287,7 +287,7 @@ def counting(do):
         left -= 1
         return do(*arguments, **options)
     return counted
-carry.put, Path.unlink, Project.git = counting(carry.put), counting(Path.unlink), counting(Project.git)
+carry.write, Path.unlink, Project.git = counting(carry.write), counting(Path.unlink), counting(Project.git)
 carry.carry(Project(Path({root!r})), Tree(Path({old!r})), moves.table("9.0.0", "desk"), "desk")
 """
 
@@ -332,7 +332,7 @@ def test_the_rendering_of_the_old_version_is_found(trees: Trees, tmp_path: Path)
     template = tmp_path / "copier._vcs.clone.0"
     trees.mine({".copier-answers.yml": ANSWERS})
     project = Project(trees.root)
-    with pytest.raises(Refusal, match=r"is not in .* Nothing has been changed\.$"):
+    with pytest.raises(UpdateError, match=r"is not in .* Nothing has been changed\.$"):
         old_rendering(project, ".copier-answers.yml", template)
     rendering(tmp_path, "version", ANSWERS.replace("2.3.0", "2.2.0"))
     rendering(tmp_path, "name", ANSWERS.replace("Desk", "Other"))
@@ -342,7 +342,7 @@ def test_the_rendering_of_the_old_version_is_found(trees: Trees, tmp_path: Path)
     own = rendering(tmp_path, "own")
     assert old_rendering(project, ".copier-answers.yml", template) == own
     rendering(tmp_path, "twin")
-    with pytest.raises(Refusal, match=r"old_copy\.own.*old_copy\.twin.* Nothing has been changed\.$"):
+    with pytest.raises(UpdateError, match=r"old_copy\.own.*old_copy\.twin.* Nothing has been changed\.$"):
         old_rendering(project, ".copier-answers.yml", template)
 
 

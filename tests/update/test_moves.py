@@ -12,7 +12,7 @@ from copier.errors import TaskError
 
 import moves
 from imports import module
-from project import Refusal
+from project import UpdateError
 from rename_package import rename
 from tests.programs import releases
 from tests.support.git import commit, git
@@ -27,7 +27,7 @@ RELEASES = [found.version for found in releases.releases()]
 
 
 def rendered(path: str) -> str:
-    """Where a file of the template is in a project that has it."""
+    """Return the path in a project of a file of the template."""
     name = re.sub(r"{%.*?%}", "", path.removeprefix("template/")).removesuffix(".jinja")
     return re.sub("/+", "/", name.replace("{{ package_name }}", "{package}"))
 
@@ -229,10 +229,10 @@ def test_a_package_gets_another_name(small: Path, tmp_path: Path) -> None:
     append("pyproject.toml", "# my_agent, mine\n")
     commit(project, "Scaffold")
     append("pyproject.toml", "# uncommitted\n")
-    with pytest.raises(Refusal, match="Commit"):
+    with pytest.raises(UpdateError, match="Commit"):
         rename(project, "desk")
     git(project, "checkout", "--quiet", "pyproject.toml")
-    with pytest.raises(Refusal, match="lower-case"):
+    with pytest.raises(UpdateError, match="lower-case"):
         rename(project, "Desk")
     assert git(project, "status", "--porcelain") == ""
 
