@@ -29,7 +29,7 @@ SEED = "5"
 PLANTED = '''
 
 class Planted(BaseModel):
-    """What the planted route says that it answers."""
+    """Schema of the planted route's response."""
 
     number: int
 

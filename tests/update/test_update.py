@@ -149,7 +149,7 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
     expected: list[str],
     unexpected: list[str],
 ) -> None:
-    """As in rules/CHANGELOG.md, since the project's version; all of them if that is not a release."""
+    """Prints entries of rules/CHANGELOG.md since the project's version; all of them if that is not a release."""
     template = shutil.copytree(questionnaire, tmp_path / "template")
     commit(template, "Before")
     if before:

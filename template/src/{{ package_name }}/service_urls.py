@@ -41,7 +41,7 @@ _VALKEY_PARAMETER = re.compile(
 
 
 def postgres_problem(url: str) -> str | None:
-    """What is wrong with a URL of PostgreSQL, read as libpq reads it; `None` if it is valid."""
+    """Explain the fault of a PostgreSQL URL, read as libpq reads it; return `None` if it is valid."""
     if not url.startswith(POSTGRES_SCHEMES):
         return f"must start with {' or '.join(POSTGRES_SCHEMES)}"
     authority, _, rest = url.partition("://")[2].partition("/")
@@ -83,7 +83,7 @@ def password(url: str) -> str:
 
 
 def valkey_problem(url: str) -> str | None:
-    """What is wrong with a URL of Valkey, read as redis-py reads it; `None` if it is valid."""
+    """Explain the fault of a Valkey URL, read as redis-py reads it; return `None` if it is valid."""
     if "sentinel" in url.partition("://")[0]:
         return "names Sentinels, which are not supported: name the primary"
     if not url.startswith(VALKEY_SCHEMES):

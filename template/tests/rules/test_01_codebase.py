@@ -60,7 +60,7 @@ class Environments:
         return bool(names & NAMES) and any(SPEAKS_OF_IT.search(named(side).rpartition(".")[2]) for side in sides)
 
     def tests(self, node: ast.AST) -> list[ast.expr]:  # noqa: PLR0911 - a return for each kind of node
-        """What decides at this node between one thing and another."""
+        """Return the conditions that this node tests."""
         if isinstance(node, (ast.If, ast.While, ast.IfExp, ast.Assert)):
             return [node.test]
         if isinstance(node, ast.Compare):

@@ -162,7 +162,7 @@ def test_node_packages_are_pinned(project: Project) -> Iterator[Violation]:
 
 
 def out_of_step(project: Project, file: File, wanted: dict[str, str]) -> Iterator[Violation]:
-    """What the lock file that governs a package.json, beside it or above it, says otherwise."""
+    """Yield differences between a package.json and its lock file, beside it or above it."""
     folder = Path(file.path).parent
     above = [folder, *folder.parents]
     lock = next((found for at in above for name in NODE_LOCKS if (found := project.file((at / name).as_posix()))), None)

@@ -161,7 +161,7 @@ def test_containers_keep_nothing(project: Project) -> Iterator[Violation]:
 
 
 def _kept(file: File, item: Table, pod: Table) -> Iterator[Violation]:
-    """What gives a process of this project files, a place or a name of its own."""
+    """Yield settings that give a process its own files, place or name."""
     for volume in pod.get("volumes") or ():
         for kind in ("hostPath", "persistentVolumeClaim", "nfs", "ephemeral"):
             if kind in volume:
@@ -183,7 +183,7 @@ def _mounted(volume: object) -> tuple[str, str, str, bool]:
 
 
 def _sticky(item: Table) -> Iterator[tuple[int, str]]:
-    """Where a Service or an Ingress keeps a client with one replica."""
+    """Yield session affinity of a Service or an Ingress."""
     spec = item.get("spec")
     if isinstance(spec, Table) and item.get("kind") == "Service" and spec.get("sessionAffinity") == "ClientIP":
         yield spec.lines["sessionAffinity"], "sessionAffinity"

@@ -53,7 +53,7 @@ PLACE = re.compile(r"(?:[\w.-]*|\[[:\da-f]*\]):(\d{2,5})")  # 0.0.0.0:8080
 
 
 def ports(project: Project, module: Module) -> Iterator[ast.AST]:
-    """Where a port stands as a number."""
+    """Yield port numbers in code."""
     for node in module.all(ast.keyword):
         if node.arg and PORT.search(node.arg) and _holds_port(project, node.value):
             yield node.value

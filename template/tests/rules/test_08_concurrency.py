@@ -124,7 +124,7 @@ def test_connections_fit_the_database(project: Project) -> Iterator[Violation]:
 
 
 def default(project: Project, name: str) -> int:
-    """What config.py gives the setting."""
+    """Return the default of the setting in config.py."""
     module, item = project.settings[name]
     found = re.search(r"Field\((\d+)", module.lines[item.lineno - 1])
     return int(found[1]) if found else 0

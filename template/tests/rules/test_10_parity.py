@@ -48,7 +48,7 @@ STAND_IN = re.compile(
 SERVICE = re.compile(r"(?i)database|postgres|executor|cache|valkey|redis|task_?queue|services\b")
 MOCKS = {"unittest.mock.AsyncMock", "unittest.mock.MagicMock", "unittest.mock.Mock", "unittest.mock.create_autospec"}
 PATCHES = {"unittest.mock.patch", "unittest.mock.patch.object"}
-# What may differ: addresses, secrets, verbosity, and sizes for a laptop.
+# Settings that may differ between environments: addresses, secrets, verbosity, and sizes for a laptop.
 MAY_DIFFER = {
     "DATABASE_POOL_SIZE",
     "DATABASE_URL",

@@ -135,7 +135,7 @@ def _is_whole(project: Project, node: ast.AST) -> bool:
 
 
 def events(process: RunningProcess) -> list[dict[str, Any]]:
-    """What the process said. Raises `Broken` for a line that is no JSON object."""
+    """Return the log of the process. Raises `Broken` for a line that is not a JSON object."""
     found: list[dict[str, Any]] = []
     for line in process.output.splitlines():
         try:

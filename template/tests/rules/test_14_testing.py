@@ -115,7 +115,7 @@ def _addresses(module: Module) -> str:
 
 
 def marks(module: Module) -> Iterator[ast.expr]:
-    """What marks tests: decorators, and the `pytestmark` of a module or class."""
+    """Yield the marks of tests: decorators, and `pytestmark` of a module or class."""
     for owner in module.all(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
         yield from owner.decorator_list
     for node in module.all(ast.Assign):

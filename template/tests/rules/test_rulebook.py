@@ -10,7 +10,7 @@ from agent_devtools.rules.check import check, name_of, problems
 from agent_devtools.rules.documents import SHARED, Rule, rules, rules_in
 from agent_devtools.rules.project import File, Project, Violation
 
-# What coding assistants read, and how much of it at most, in characters.
+# The files that coding assistants read, with their maximum size in characters.
 ASSISTANTS = {
     "CLAUDE.md": 40_000,
     "GEMINI.md": 40_000,
