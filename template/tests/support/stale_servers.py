@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from agent_devtools.dev_servers import DevServer, PostgresServer, ValkeyServer
+from agent_devtools.dev_servers import PostgresServer, ValkeyServer
 
 OWNER = "owner"
 SERVERS = {"postmaster.pid": PostgresServer, "port": ValkeyServer}  # by a file in its data directory
@@ -29,11 +29,7 @@ def clear(parent: Path, prefix: str) -> None:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for name, server_class in SERVERS.items():
                 for found in list(directory.rglob(name)):
-                    _stop(server_class(found.parent))
+                    server = server_class(found.parent)
+                    if server.adopt():
+                        server.stop()
             shutil.rmtree(directory)
-
-
-def _stop(server: DevServer) -> None:
-    server._locate()
-    server._pid = server._find_running()
-    server.stop()

@@ -11,7 +11,7 @@ from agent_devtools import reloader
 
 def test_a_change_is_seen_that_comes_while_the_process_starts(tmp_path: Path) -> None:
     stop = Event()
-    changes = reloader._changes(tmp_path, stop)
+    changes = reloader.changes(tmp_path, stop)
     (tmp_path / "program.py").write_text("raise SystemExit(3)")
     seen = set[str]().union(*itertools.islice(changes, 8))
     stop.set()

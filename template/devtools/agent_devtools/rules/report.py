@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import say
+from .changed import run_changed
 from .check import ROOT, describe
-from .documents import Rule, rules
-from .project import Violation
-from .run import RULEBOOK, Checked, Result, RunFailed
+from .documents import DocumentError, Rule, rules
+from .project import Project, Violation
+from .run import RULEBOOK, Checked, Result, RunFailed, run
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 HEADINGS = ("RULE", "TITLE", "CHECKS", "PASSED", "FAILED", "EXCEPTED", "TIME")
@@ -22,6 +27,36 @@ LEFT = (True, True, False, False, False, False, False)  # text columns; numbers 
 CHINESE = 0x2E7F  # the last code point before Chinese characters
 SEVERITIES = {"mandatory": "major", "forbidden": "major", "advised": "minor"}
 LEVELS = {"mandatory": "error", "forbidden": "error", "advised": "warning"}
+
+
+def main(asked: list[str], wanted: list[str], *, fast: bool, changed: bool, form: str) -> int:
+    """Run the checks of the rules in `wanted`, or of all rules, and print a report.
+
+    `asked` are the words of the command. Exit codes: 0 no violation, 1 a violation, 2 the checks could not run.
+    """
+    if fast or changed:
+        gc.disable()  # collecting the syntax trees, which are needed to the end, takes a fifth of the time
+        atexit.register(gc.freeze)  # not at exit either
+    paths: set[str] | None = None
+    try:
+        match asked:
+            case ["explain", rule]:
+                print(explain(rule))
+                return 0
+            case [] | [_] if changed:
+                results, paths = run_changed(asked[0] if asked else "HEAD", wanted)
+            case []:
+                results = run(wanted, fast=fast)
+            case _:
+                raise RunFailed(say("say `explain RULE`, `--changed [COMMIT]`, or no more than options"))
+    except (RunFailed, DocumentError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if form:
+        print(json.dumps(_FORMS[form](results), indent=2, ensure_ascii=False))
+    else:
+        print(table(results) if paths is None else changes(results, paths))
+    return int(any(check.violations for _, check in _checks(results)))
 
 
 def table(results: list[Result]) -> str:
@@ -131,7 +166,7 @@ def _check(check: Checked) -> dict[str, Any]:
     }
 
 
-def as_sarif(results: list[Result], *, name: str, version: str) -> dict[str, Any]:
+def as_sarif(results: list[Result]) -> dict[str, Any]:
     """Return a SARIF log of one run; excepted violations are marked as suppressed."""
     checks = list(_checks(results))
     found: list[dict[str, Any]] = []
@@ -152,7 +187,8 @@ def as_sarif(results: list[Result], *, name: str, version: str) -> dict[str, Any
         }
         for result, check in checks
     ]
-    driver = {"name": name, "version": version, "rules": rules}
+    project = Project(ROOT).pyproject["project"]
+    driver = {"name": f"{project['name']} rules", "version": project["version"], "rules": rules}
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": found}
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
@@ -192,6 +228,7 @@ def as_code_quality(results: list[Result]) -> list[dict[str, Any]]:
     return found
 
 
+_FORMS = {"json": as_json, "sarif": as_sarif, "code-quality": as_code_quality}
 LASTS = timedelta(days=90)
 
 
