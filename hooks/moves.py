@@ -173,6 +173,11 @@ tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
 tests/unit/test_prometheus_rule.py -> tests/unit/test_monitoring.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
 tests/unit/test_addresses.py -> tests/unit/test_service_urls.py
+deploy/prometheus/rules/recording.yml + deploy/prometheus/rules/alerts.yml -> deploy/prometheus/rules/alerts.yml
+deploy/prometheus/tests/service.yml + deploy/prometheus/tests/agent.yml -> deploy/prometheus/tests/service.yml
+deploy/logging/setup + deploy/logging/role.json + deploy/logging/data-view.json -> deploy/logging/setup
+deploy/kubernetes/base/migrate.yaml + deploy/kubernetes/base/smoke.yaml -> deploy/kubernetes/base/jobs.yaml
+deploy/kubernetes/base/service-account.yaml + deploy/kubernetes/base/network.yaml -> deploy/kubernetes/base/access.yaml
 src/{package}/management/commands/openapi.py -> (gone)
 src/{package}/management/commands/sync.py -> (gone)
 src/{package}/management/commands/template.py -> (gone)

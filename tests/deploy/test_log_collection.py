@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -19,11 +21,49 @@ if TYPE_CHECKING:
 NODE = ["@elastic/elasticsearch@9.5.1", "typescript@5.9.3"]
 TSC = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--moduleResolution", "nodenext"]
 TSC += ["--lib", "es2022,dom"]
-REQUESTS = {"index-template.json": "IndicesPutIndexTemplateRequest", "role.json": "SecurityPutRoleRequest"}
+TYPES = {"index-template": "IndicesPutIndexTemplateRequest", "role": "SecurityPutRoleRequest"}
 MISTAKES = {
-    "index-template.json": [('"30d"', "true"), ('"priority"', '"importance"'), ('"match_only_text"', '"prose"')],
-    "role.json": [('"names"', '"indices"')],
+    "index-template": [('"30d"', "true"), ('"priority"', '"importance"'), ('"match_only_text"', '"prose"')],
+    "role": [('"names"', '"indices"')],
 }
+# Prints the request's body and a zero byte.
+CURL = """#!/bin/sh
+cat >/dev/null
+while [ "$1" != --data ]; do shift; done
+printf '%s\\0' "$2"
+"""
+
+
+def requests(folder: Path) -> dict[str, str]:
+    """Return the bodies that `setup` sends to Elasticsearch, by name."""
+    role = re.search(r"/role/log_writer\" \\\n +'(.*)'", (folder / "setup").read_text("utf-8"))
+    assert role
+    return {"index-template": (folder / "index-template.json").read_text("utf-8"), "role": role[1]}
+
+
+@pytest.mark.parametrize("name", ["Agent", "Zoë's “local”: #1 {{ x }} 🦊"])
+def test_setup_sends_json(render: Render, tmp_path: Path, name: str) -> None:
+    """A program in place of curl keeps the bodies of its requests."""
+    folder = shutil.copytree(render(project_name=name) / "deploy" / "logging", tmp_path / "logging")
+    setup = folder / "setup"
+    setup.write_text(setup.read_text("utf-8").replace("secrets=/run/secrets", f"secrets={tmp_path}"), "utf-8")
+    for password in ("elastic_password", "kibana_password", "log_writer_password"):
+        (tmp_path / password).write_text("0123", "utf-8")
+    curl = tmp_path / "curl"
+    curl.write_text(CURL, "utf-8")
+    curl.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    bodies = [
+        body
+        for step in ("elasticsearch", "kibana")
+        for body in subprocess.check_output([setup, step], env={"PATH": path}, text=True).split("\0")[:-1]
+    ]
+    assert bodies[0] == f"@{folder / 'index-template.json'}"
+    role, user, kibana, view = map(json.loads, bodies[1:])
+    assert bodies[1] == requests(folder)["role"]
+    assert role["indices"][0]["privileges"] == ["auto_configure", "create_doc"]
+    assert (user, kibana) == ({"password": "0123", "roles": ["log_writer"]}, {"password": "0123"})
+    assert view["data_view"]["name"] == f"{name}: logs"
 
 
 @pytest.mark.agent
@@ -32,14 +72,13 @@ def test_requests_match_the_types_of_elasticsearch(render: Render, tmp_path: Pat
     npm = program("npm", "apt-get install npm")
     command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", *NODE]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    for file, kind in REQUESTS.items():
-        text = (render() / "deploy" / "logging" / file).read_text("utf-8")
-        for number, (right, wrong) in enumerate([("{", "{"), *MISTAKES[file]]):
+    for request, text in requests(render() / "deploy" / "logging").items():
+        for number, (right, wrong) in enumerate([("{", "{"), *MISTAKES[request]]):
             assert right in text
-            name = f"wrong-{number}-{file}" if number else file
-            (tmp_path / name).with_suffix(".ts").write_text(
+            name = f"wrong-{number}-{request}" if number else request
+            (tmp_path / f"{name}.ts").write_text(
                 'import type { estypes } from "@elastic/elasticsearch";\n'
-                f'export const request: Omit<estypes.{kind}, "name"> = {text.replace(right, wrong, 1)};\n',
+                f'export const request: Omit<estypes.{TYPES[request]}, "name"> = {text.replace(right, wrong, 1)};\n',
                 "utf-8",
             )
     files = [path.name for path in tmp_path.glob("*.ts")]

@@ -1,6 +1,6 @@
 """Generate the resource of the Prometheus Operator from the rules of Prometheus.
 
-    python -m tests.programs.alerts    apply changes of deploy/prometheus/rules (`make alerts`)
+    python -m tests.programs.alerts    apply changes of deploy/prometheus/rules/alerts.yml (`make alerts`)
 
 monitoring.yml is left out, because it is about the project's own Alertmanager.
 """
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from tests.support.template import FILES
 
-RULES = FILES / "deploy/{% if 'monitoring' in layers %}prometheus{% endif %}/rules"
+RULES = FILES / "deploy/{% if 'monitoring' in layers %}prometheus{% endif %}/rules/alerts.yml.jinja"
 KUBERNETES = FILES / "deploy/{% if 'kubernetes' in layers %}kubernetes{% endif %}"
 RESOURCE = KUBERNETES / "components/{% if 'monitoring' in layers %}monitoring{% endif %}/rules.yaml.jinja"
-SOURCES = ["recording.yml", "alerts.yml.jinja"]
 HEAD = """\
-# The rules of deploy/prometheus/rules for the Prometheus Operator. A test compares the two.
+# The rules of deploy/prometheus/rules/alerts.yml for the Prometheus Operator. A test compares the two.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
@@ -26,8 +25,7 @@ spec:
 
 def resource() -> str:
     """Return the resource as a Jinja template."""
-    texts = [(RULES / name).read_text("utf-8").partition("groups:\n")[2] for name in SOURCES]
-    lines = "\n".join(texts).rstrip("\n").split("\n")
+    lines = RULES.read_text("utf-8").partition("groups:\n")[2].splitlines()
     return HEAD + "".join(f"  {line}".rstrip() + "\n" for line in lines)
 
 
