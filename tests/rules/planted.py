@@ -180,7 +180,7 @@ STATIC = {
     "environment-is-read-in-config-only": code("agent/routes.py", "PLANTED = os.getenv('PLANTED')"),
     "no-address-in-code": code("agent/tools.py", "PLANTED = 'https://api.weather.example/v1'"),
     "no-secret-in-code": code("agent/settings.py", "PLANTED = 'sk-0123456789abcdef0123'"),
-    "drivers-stay-in-implementations": code("chat/schemas.py", "import psycopg"),
+    "drivers-stay-in-implementations": code("chat/models.py", "import psycopg"),
     "services-have-interfaces": Plant(
         f"{PACKAGE}/services/container.py", "self.cache =", "self.cache = ", old="self.cache: Cache = "
     ),
@@ -272,7 +272,7 @@ STATIC = {
     ),
     "no-protection-is-switched-off": code("trace_context.py", "PLANTED = dict(verify=False)"),
     "errors-are-not-shown": code(
-        "chat/schemas.py",
+        "chat/models.py",
         "        raise HTTPException(500, str(error)) from error",
         "from fastapi import HTTPException\n\n\ndef planted_answer():\n    try:\n        planted_answer()\n"
         "    except Exception as error:\n",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..problems import responses
 from ..security.audit import Entry, record
 from ..security.authentication import AdminPrincipal
-from .budgets import Budgets, set_budget
+from .budgets import find_spending, set_budget
 from .models import Spending
 
 router = APIRouter(prefix="/admin", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
@@ -33,7 +33,7 @@ class BudgetIn(BaseModel):
 async def get_budget(_: AdminPrincipal, request: Request, owner: OwnerPath) -> Spending:
     """Return what an owner has used today, and their budgets."""
     state = request.app.state
-    return await Budgets(state.settings, state.services.database).spending(owner)
+    return await find_spending(state.services.database, state.settings, owner)
 
 
 @router.put(
@@ -47,4 +47,4 @@ async def put_budget(principal: AdminPrincipal, request: Request, owner: OwnerPa
     async with state.services.database.transaction() as transaction:
         await set_budget(transaction, owner, budget.tokens_per_day, budget.usd_per_day)
         await record(transaction, Entry(principal.actor, "change.budget", owner, detail=budget.model_dump()))
-    return await Budgets(state.settings, state.services.database).spending(owner)
+    return await find_spending(state.services.database, state.settings, owner)

@@ -31,34 +31,30 @@ class BudgetSpent(TurnFailed):
         BUDGET_REFUSALS.labels(budget).inc()
 
 
-class Budgets:
-    def __init__(self, settings: Settings, executor: Executor) -> None:
-        self._executor = executor
-        self._tokens = settings.BUDGET_TOKENS_PER_DAY
-        self._usd = settings.BUDGET_USD_PER_DAY
-
-    async def spending(self, owner: str) -> Spending:
-        """The owner's usage of today and their limits. One statement."""
-        found = await self._executor.fetch_one(
-            Spending,
-            """
-            SELECT coalesce(used.tokens, 0) AS tokens, coalesce(used.cost_usd, 0)::float8 AS usd,
-                   nullif(coalesce(own.tokens_per_day, %(tokens)s), 0) AS tokens_per_day,
-                   nullif(coalesce(own.usd_per_day::float8, %(usd)s), 0) AS usd_per_day
-            FROM (SELECT %(owner)s::text AS owner) AS asked
-            LEFT JOIN owner_usage used ON used.owner = asked.owner AND used.day = (now() AT TIME ZONE 'UTC')::date
-            LEFT JOIN owner_budgets own ON own.owner = asked.owner
-            """,
-            {"owner": owner, "tokens": self._tokens, "usd": self._usd},
-        )
-        assert found is not None  # noqa: S101 - the query always returns a row
-        return found
+async def find_spending(executor: Executor, settings: Settings, owner: str) -> Spending:
+    """Return the owner's usage of today and their limits."""
+    found = await executor.fetch_one(
+        Spending,
+        """
+        SELECT coalesce(used.tokens, 0) AS tokens, coalesce(used.cost_usd, 0)::float8 AS usd,
+               nullif(coalesce(own.tokens_per_day, %(tokens)s), 0) AS tokens_per_day,
+               nullif(coalesce(own.usd_per_day::float8, %(usd)s), 0) AS usd_per_day
+        FROM (SELECT %(owner)s::text AS owner) AS asked
+        LEFT JOIN owner_usage used ON used.owner = asked.owner AND used.day = (now() AT TIME ZONE 'UTC')::date
+        LEFT JOIN owner_budgets own ON own.owner = asked.owner
+        """,
+        {"owner": owner, "tokens": settings.BUDGET_TOKENS_PER_DAY, "usd": settings.BUDGET_USD_PER_DAY},
+    )
+    assert found is not None  # noqa: S101 - the query always returns a row
+    return found
 
 
 def check(spending: Spending) -> None:
-    """Raises `BudgetSpent`."""
-    if spending.spent is not None:
-        raise BudgetSpent(spending.spent)
+    """Raise `BudgetSpent` at a limit."""
+    if spending.tokens_per_day is not None and spending.tokens >= spending.tokens_per_day:
+        raise BudgetSpent("day_tokens")
+    if spending.usd_per_day is not None and spending.usd >= spending.usd_per_day:
+        raise BudgetSpent("day_cost")
 
 
 async def set_budget(executor: Executor, owner: str, tokens_per_day: int | None, usd_per_day: float | None) -> None:

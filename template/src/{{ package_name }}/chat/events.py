@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from ..services.interfaces import Event, ServiceUnavailable
-from .models import Approval, Status, Step, Turn
+from .models import Approval, Status, Step, Turn, TurnView
 
 if TYPE_CHECKING:
     from ..services.interfaces import EventStream
@@ -41,18 +41,8 @@ def started(turn: Turn) -> Content:
 
 
 def finished(turn: Turn) -> Content:
-    return TURN_FINISHED, {
-        "turn": turn.number,
-        "status": turn.status,
-        "response": turn.response,
-        "error": turn.error and asdict(turn.error),
-        "finish_reason": turn.finish_reason,
-        "usage": {
-            "input_tokens": turn.input_tokens,
-            "output_tokens": turn.output_tokens,
-            "estimated": turn.usage_estimated,
-        },
-    }
+    fields = {"turn", "status", "response", "error", "finish_reason", "usage"}
+    return TURN_FINISHED, TurnView.model_validate(turn).model_dump(mode="json", include=fields)
 
 
 def approval_required(approval: Approval) -> Content:
@@ -95,7 +85,7 @@ def whole_step(step: Step) -> Iterator[Content]:
 
 
 class Publisher:
-    """Sends the events of one attempt at a turn to a listener in this process and to the event stream.
+    """Sends the events of one attempt at a turn to a reader in this process and to the event stream.
 
     While the stream is down, the turn continues, its events wait, and readers use the database.
     """
@@ -105,24 +95,27 @@ class Publisher:
         self._name = turn.key.stream
         self._fence = turn.fence
         self._sequence = 0
+        self._local: asyncio.Queue[Event | None] = asyncio.Queue()
         self._waiting: list[Event] = []
         self._flushing: asyncio.Task[None] | None = None
-        self.listener: asyncio.Queue[Event | None] | None = None
 
     def publish(self, *contents: Content) -> None:
         for content in contents:
             self._sequence += 1
             event = Event(f"{self._fence}-{self._sequence}", *content)
-            if self.listener is not None:
-                self.listener.put_nowait(event)
+            self._local.put_nowait(event)
             self._waiting.append(event)
-        if self._waiting and (self._flushing is None or self._flushing.done()):
+        if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
 
+    async def events(self) -> AsyncIterator[Event]:
+        """The events as they are published, until `close`. For one reader."""
+        while (event := await self._local.get()) is not None:
+            yield event
+
     async def close(self) -> None:
-        """End the listener's events, and wait up to FLUSH_SECONDS for the stream to take the last ones."""
-        if self.listener is not None:
-            self.listener.put_nowait(None)
+        """End `events`, and wait up to FLUSH_SECONDS for the stream to take the last ones."""
+        self._local.put_nowait(None)
         if self._flushing is not None:
             await asyncio.wait({self._flushing}, timeout=FLUSH_SECONDS)
             self._flushing.cancel()

@@ -17,8 +17,10 @@ STORED_WITH_THE_TURN = ("finish_reason", "estimated")  # processes of older rele
 
 
 def model_step(number: int, reply: ModelReply) -> Step:
-    content = {name: value for name, value in asdict(reply).items() if name not in STORED_WITH_THE_TURN}
-    return Step(number, "model", {**content, "tool_calls": [asdict(call) for call in reply.tool_calls]})
+    content = asdict(reply)
+    for name in STORED_WITH_THE_TURN:
+        del content[name]
+    return Step(number, "model", content)
 
 
 def tool_step(number: int, result: ToolResult) -> Step:

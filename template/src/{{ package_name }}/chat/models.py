@@ -1,4 +1,4 @@
-"""The data of the chat: sessions, turns, their steps and approvals, as the database returns them."""
+"""The data of the chat: rows of the database, and requests and responses of the API (rule 14.1)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, GetPydanticSchema
-
-from ..services.interfaces import Usage
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    dataclasses,
+)
 
 
 class Status(StrEnum):
@@ -65,14 +72,6 @@ class TurnFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    id: UUID
-    turn_count: int
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class TurnKey:
     session_id: UUID
     number: int
@@ -91,13 +90,13 @@ class TurnKey:
         return {"session_id": str(self.session_id), "number": self.number}
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
     """A message and its outcome.
 
     `fence` counts the claims of the turn: only its latest holder can write. `crashes` counts the processes that died
     since the last committed step. `finish_reason` is the model's, see `ModelReply`. `usage_estimated` is true when the
-    provider did not report some of the tokens.
+    provider did not report some of the tokens. `request_digest` belongs to the idempotency key.
     """
 
     session_id: UUID
@@ -112,17 +111,11 @@ class Turn:
     output_tokens: int
     usage_estimated: bool
     finish_reason: str | None
+    request_digest: str | None
     fence: int
     crashes: int
     created_at: datetime
     finished_at: datetime | None
-
-    def __post_init__(self) -> None:
-        self.status = Status(self.status)
-        error: Any = self.error
-        if isinstance(error, dict):  # a row's jsonb
-            type_ = TurnErrorType(error["type"])
-            self.error = TurnError(type_, error["detail"], error["retry_after"], error.get("resets"))
 
     @property
     def key(self) -> TurnKey:
@@ -131,7 +124,7 @@ class Turn:
     @property
     def usage(self) -> Usage:
         """The tokens of the turn; its cost is not stored."""
-        return Usage(self.input_tokens, self.output_tokens, estimated=self.usage_estimated)
+        return Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens, estimated=self.usage_estimated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +133,6 @@ class IdempotencyKey:
 
     key: str
     digest: str
-
-
-@dataclass(slots=True)
-class KeyedTurn(Turn):
-    request_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +172,93 @@ class Spending:
     tokens_per_day: int | None
     usd_per_day: float | None
 
-    @property
-    def spent(self) -> str | None:
-        """The name of a spent budget."""
-        if self.tokens_per_day is not None and self.tokens >= self.tokens_per_day:
-            return "day_tokens"
-        if self.usd_per_day is not None and self.usd >= self.usd_per_day:
-            return "day_cost"
-        return None
+
+# Requests and responses of the API
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+class View(BaseModel):
+    """A response made from the attributes of an object of the chat."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SessionCreated(BaseModel):
+    session_id: UUID
+
+
+class SessionView(SessionCreated):
+    turn_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionPage(BaseModel):
+    sessions: list[SessionView]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+class MessageIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, StringConstraints(min_length=1), AfterValidator(_not_blank), AfterValidator(_storable)] = (
+        Field(description="At most MESSAGE_MAX_CHARACTERS long.")
+    )
+
+
+class Usage(BaseModel):
+    input_tokens: int
+    output_tokens: int
+    estimated: bool = Field(description="Whether some of them are estimated, since the provider did not report them.")
+
+
+class TurnView(View):
+    session_id: UUID
+    turn: int = Field(validation_alias=AliasChoices("turn", "number"))
+    status: Status
+    message: str
+    response: str | None
+    error: TurnError | None
+    model: str | None
+    finish_reason: str | None = Field(
+        description="Why the response ended: `stop`, `length` when it was cut, or the provider's own word."
+    )
+    usage: Usage
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class History(View):
+    history: list[TurnView]
+
+
+class DecisionIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    approved: bool = Field(description="Whether the call may run.")
+    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)] | None = Field(
+        None, description="The reason, shown to the model when the call is refused."
+    )
+
+
+class ApprovalView(View):
+    call_id: str
+    name: str = Field(validation_alias=AliasChoices("name", "tool"))
+    arguments: dict[str, Any]
+    expires_at: datetime
+    approved: bool | None
+
+
+class Approvals(View):
+    approvals: list[ApprovalView]

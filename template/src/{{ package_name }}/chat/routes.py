@@ -19,8 +19,7 @@ from ..problems import RETRY_SECONDS, Problem, of_failure, responses
 from ..security.authentication import Authenticated, Owner, UserPrincipal
 from ..services.interfaces import Event
 from .errors import ApprovalNotPending, IdempotencyKeyReused, SessionNotFound, TurnEnded, TurnInProgress, TurnNotFound
-from .models import Session, Status, Turn, TurnError, TurnErrorType, TurnFailed
-from .schemas import (
+from .models import (
     Approvals,
     ApprovalView,
     DecisionIn,
@@ -29,6 +28,11 @@ from .schemas import (
     SessionCreated,
     SessionPage,
     SessionView,
+    Status,
+    Turn,
+    TurnError,
+    TurnErrorType,
+    TurnFailed,
     TurnView,
 )
 from .service import ChatService
@@ -102,6 +106,7 @@ EVENTS: dict[str, Any] = {
 router = APIRouter(
     prefix="/chat/sessions", tags=["chat"], dependencies=[Authenticated], responses=responses(401, 403, 429, 503)
 )
+turns = APIRouter(prefix="/{session_id}/turns/{number}", responses=responses(404, 422))
 
 
 def _chat(request: Request) -> ChatService:
@@ -109,13 +114,7 @@ def _chat(request: Request) -> ChatService:
     return chat
 
 
-def _root_path(request: Request) -> str:
-    root_path: str = request.scope.get("root_path", "")
-    return root_path
-
-
 Chat = Annotated[ChatService, Depends(_chat)]
-RootPath = Annotated[str, Depends(_root_path)]
 SessionId = Annotated[UUID, Path(description="The id of a session of the caller.")]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The turn's number in its session, from 1.")]
 
@@ -136,10 +135,10 @@ LastEventId = Annotated[
     response_model=SessionCreated,
     response_description="The new session. `Location` is its history.",
 )
-async def create_session(owner: Owner, chat: Chat, root_path: RootPath, response: Response) -> Session:
+async def create_session(owner: Owner, chat: Chat, request: Request, response: Response) -> SessionView:
     """Start a conversation."""
-    session = await chat.create_session(owner)
-    response.headers["Location"] = f"{root_path}{router.prefix}/{session.id}/history"
+    session = await chat.sessions.create(owner)
+    response.headers["Location"] = _address(request, f"{session.session_id}/history")
     return session
 
 
@@ -151,12 +150,9 @@ async def list_sessions(
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page.")] = None,
 ) -> SessionPage:
     """List the owner's sessions, the newest first."""
-    found = await chat.list_sessions(owner, limit + 1, _from_cursor(cursor) if cursor else None)
+    found = await chat.sessions.page(owner, limit + 1, _from_cursor(cursor) if cursor else None)
     page = found[:limit]
-    return SessionPage(
-        sessions=[SessionView.model_validate(session) for session in page],
-        next_cursor=_to_cursor(page[-1].created_at, page[-1].id) if len(found) > limit else None,
-    )
+    return SessionPage(sessions=page, next_cursor=_to_cursor(page[-1]) if len(found) > limit else None)
 
 
 @router.delete(
@@ -183,7 +179,6 @@ async def send_message(
     request: Request,
     owner: Owner,
     chat: Chat,
-    root_path: RootPath,
     session_id: SessionId,
     message: MessageIn,
     accept: Annotated[str, Header(description="text/event-stream to stream the turn.")] = "*/*",
@@ -203,12 +198,12 @@ async def send_message(
     queued = "respond-async" in prefer.lower()
     sent = await chat.send(owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key)
     if queued:
-        headers = {"Location": _address(root_path, sent.turn), "Preference-Applied": "respond-async"}
+        headers = {"Location": _turn_address(request, sent.turn), "Preference-Applied": "respond-async"}
         return _json(202, sent.turn, headers)
     if "text/event-stream" in accept.lower():
         return _sse(chat.stream(sent))
     turn = await chat.result(sent)
-    address = _address(root_path, turn)
+    address = _turn_address(request, turn)
     if turn.error is not None:
         raise _problem_of(turn.error, address)
     if turn.status is Status.CANCELLED:
@@ -229,72 +224,67 @@ async def get_history(
     return History(history=[TurnView.model_validate(turn) for turn in turns])
 
 
-@router.get(
-    "/{session_id}/turns/{number}", response_description="The current state of the turn.", responses=responses(404, 422)
-)
+@turns.get("", response_description="The current state of the turn.")
 async def get_turn(turn: TheTurn) -> TurnView:
     """Return a turn: its message and status, and its response or error once it has ended."""
     return TurnView.model_validate(turn)
 
 
-@router.get(
-    "/{session_id}/turns/{number}/events",
+@turns.get(
+    "/events",
     response_class=Response,  # EventSourceResponse would be described without `itemSchema`
-    responses={
-        200: {"description": "The events of the turn, up to its end.", "content": {"text/event-stream": EVENTS}},
-        **responses(404, 422),
-    },
+    response_description="The events of the turn, up to its end.",
+    responses={200: {"content": {"text/event-stream": EVENTS}}},
 )
 async def get_events(turn: TheTurn, chat: Chat, last_event_id: LastEventId = None) -> EventSourceResponse:
     """Stream the turn's events, whichever process runs it; a reader that reconnects continues where it stopped."""
     return _sse(chat.follow(turn, last_event_id))
 
 
-@router.post(
-    "/{session_id}/turns/{number}/cancel",
-    response_description="The cancelled turn.",
-    responses=responses(404, 409, 422),
-)
+@turns.post("/cancel", response_description="The cancelled turn.", responses=responses(409))
 async def cancel_turn(turn: TheTurn, chat: Chat) -> TurnView:
     """Cancel the turn: stop the model and the tools."""
     return TurnView.model_validate(await chat.cancel(turn))
 
 
-@router.get(
-    "/{session_id}/turns/{number}/approvals",
-    response_description="The calls in the order in which the model made them.",
-    responses=responses(404, 422),
-)
+@turns.get("/approvals", response_description="The calls in the order in which the model made them.")
 async def list_approvals(turn: TheTurn, chat: Chat) -> Approvals:
     """List the turn's tool calls that need a person's approval, decided or not."""
-    return Approvals(approvals=[ApprovalView.model_validate(approval) for approval in await chat.approvals(turn)])
+    return Approvals(approvals=[ApprovalView.model_validate(approval) for approval in await chat.turns.approvals(turn)])
 
 
-@router.post(
-    "/{session_id}/turns/{number}/approvals/{call_id}",
+@turns.post(
+    "/approvals/{call_id}",
     status_code=202,
     response_description="The decision is stored. `Location` is the turn.",
-    responses=responses(400, 404, 409, 413, 415, 422),
+    responses=responses(400, 409, 413, 415),
 )
 async def decide_approval(
     principal: UserPrincipal,
     chat: Chat,
-    root_path: RootPath,
     session_id: SessionId,
     number: Number,
     call_id: Annotated[str, Path(pattern=r"^[^\x00]+$", description="The id of a call in the list of approvals.")],
     decision: DecisionIn,
+    request: Request,
     response: Response,
 ) -> TurnView:
     """Approve or refuse a tool call. The turn continues once every pending call is decided."""
     turn = await chat.turn(principal.subject, session_id, number)
     await chat.decide(turn, call_id, decision.approved, decision.note, actor=principal.actor)
-    response.headers["Location"] = _address(root_path, turn)
+    response.headers["Location"] = _turn_address(request, turn)
     return TurnView.model_validate(turn)
 
 
-def _address(root_path: str, turn: Turn) -> str:
-    return f"{root_path}{router.prefix}/{turn.session_id}/turns/{turn.number}"
+router.include_router(turns)
+
+
+def _address(request: Request, path: str) -> str:
+    return f"{request.scope.get('root_path', '')}{router.prefix}/{path}"
+
+
+def _turn_address(request: Request, turn: Turn) -> str:
+    return _address(request, f"{turn.session_id}/turns/{turn.number}")
 
 
 def _json(status: int, turn: Turn, headers: dict[str, str] | None = None) -> Response:
@@ -332,8 +322,8 @@ async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
         upcoming.cancel()
 
 
-def _to_cursor(at: datetime, session_id: UUID) -> str:
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {session_id}".encode()).decode()
+def _to_cursor(session: SessionView) -> str:
+    return base64.urlsafe_b64encode(f"{session.created_at.isoformat()} {session.session_id}".encode()).decode()
 
 
 def _from_cursor(cursor: str) -> tuple[datetime, UUID]:

@@ -35,13 +35,13 @@ from . import budgets, events
 from .errors import LeaseLost
 from .message_history import item_of, items_of_past, latest, model_step, tool_step
 from .models import Approval, Turn, TurnError, TurnErrorType, TurnFailed
+from .turn_store import TurnStore
 
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.container import ServiceContainer
     from .events import Publisher
     from .models import Spending
-    from .turn_store import TurnStore
 
 log = structlog.get_logger()
 
@@ -62,14 +62,13 @@ class TurnRunner:
         self,
         settings: Settings,
         services: ServiceContainer,
-        store: TurnStore,
         turn: Turn,
         publisher: Publisher,
-        spending: Spending | None = None,
+        spending: Spending | None,
     ) -> None:
         self._settings = settings
         self._services = services
-        self._store = store
+        self._store = TurnStore(services.database)
         self._turn = turn
         self._publisher = publisher
         self._conversation: list[ConversationItem] = []
@@ -78,7 +77,7 @@ class TurnRunner:
         self._replies = 0
         self._tokens = turn.input_tokens + turn.output_tokens
         self._usd = 0.0
-        self._spending = spending  # the owner's, when last read
+        self._spending = spending  # the owner's, when last read; `None` in a resumed turn
         self._unreadable = 0  # responses in a row
         self._committing = asyncio.Lock()
 
@@ -88,23 +87,21 @@ class TurnRunner:
         Raises `LeaseLost` and `ServiceUnavailable`: the turn then continues in another process, or later.
         """
         self._publisher.publish(events.started(self._turn))
-        usage = Usage()
         try:
             async with asyncio.timeout(self._settings.TURN_TIMEOUT_SECONDS):
                 ended = await self._loop()
         except ModelError as failed:
             log.warning("model_failed", kind=failed.kind)
             error = TurnError(TurnErrorType(f"model_{failed.kind}"), failed.detail, failed.retry_after)
-            usage = failed.used
+            ended = await self._store.fail(self._turn, error, failed.used)
         except TurnFailed as failed:
-            error = failed.error
+            ended = await self._store.fail(self._turn, failed.error, Usage())
         except TimeoutError:
-            seconds = self._settings.TURN_TIMEOUT_SECONDS
-            error = TurnError(TurnErrorType.TURN_TIMEOUT, f"The turn took longer than {seconds:g} seconds.", None)
-        else:
-            return ended
-        ended = await self._store.fail(self._turn, error, usage)
-        self._publisher.publish(events.finished(ended))
+            detail = f"The turn took longer than {self._settings.TURN_TIMEOUT_SECONDS:g} seconds."
+            error = TurnError(TurnErrorType.TURN_TIMEOUT, detail, None)
+            ended = await self._store.fail(self._turn, error, Usage())
+        if ended is not None:
+            self._publisher.publish(events.finished(ended))
         return ended
 
     async def _loop(self) -> Turn | None:
@@ -118,7 +115,6 @@ class TurnRunner:
             if not calls:
                 ended = await self._ask()
                 if ended is not None:
-                    self._publisher.publish(events.finished(ended))
                     return ended
             elif not await self._run_tools(calls):
                 return None
@@ -213,7 +209,7 @@ class TurnRunner:
                 await self._store.add_usage(self._turn.owner, usage)
 
     async def _check_limits(self) -> Spending:
-        """The owner's spending, read from the database in a resumed turn only.
+        """The owner's spending.
 
         Raises `TurnFailed` at a limit, and `ModelError` when the model keeps failing to call a tool.
         """
@@ -228,8 +224,7 @@ class TurnRunner:
         if 0 < self._settings.TURN_MAX_USD <= self._usd:
             raise _turn_budget_spent(TurnErrorType.COST_LIMIT, "turn_cost", f"cost {self._usd:.4f} US dollars")
         if self._spending is None:
-            store = budgets.Budgets(self._settings, self._services.database)
-            self._spending = await store.spending(self._turn.owner)
+            self._spending = await budgets.find_spending(self._services.database, self._settings, self._turn.owner)
         budgets.check(self._spending)
         return self._spending
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from .errors import SessionNotFound
-from .models import Session
+from .models import SessionView
 
 if TYPE_CHECKING:
     from ..services.interfaces import Executor
@@ -17,27 +17,27 @@ class SessionStore:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def create(self, owner: str) -> Session:
+    async def create(self, owner: str) -> SessionView:
         session = await self._executor.fetch_one(
-            Session,
+            SessionView,
             """
             WITH owner AS (
                 INSERT INTO users (subject, name) VALUES (%(owner)s, %(owner)s) ON CONFLICT (subject) DO NOTHING
             )
             INSERT INTO chat_sessions (id, owner) VALUES (%(id)s, %(owner)s)
-            RETURNING id, turn_count, created_at, updated_at
+            RETURNING id AS session_id, turn_count, created_at, updated_at
             """,
             {"id": uuid4(), "owner": owner},
         )
         assert session is not None  # noqa: S101 - an INSERT returns its row
         return session
 
-    async def page(self, owner: str, limit: int, before: tuple[datetime, UUID] | None = None) -> list[Session]:
+    async def page(self, owner: str, limit: int, before: tuple[datetime, UUID] | None = None) -> list[SessionView]:
         """The newest sessions first; `before` is the creation time and id of the last one on the previous page."""
         return await self._executor.fetch_all(
-            Session,
+            SessionView,
             """
-            SELECT id, turn_count, created_at, updated_at FROM chat_sessions
+            SELECT id AS session_id, turn_count, created_at, updated_at FROM chat_sessions
             WHERE owner = %(owner)s AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s
             """,
@@ -69,19 +69,4 @@ class SessionStore:
             )
             """,
             {"owner": owner, "limit": limit},
-        )
-
-    async def delete_unused(self, days: int, limit: int) -> int:
-        """Delete up to `limit` sessions unused for `days` days, without an unfinished turn; returns their number."""
-        return await self._executor.execute(
-            """
-            DELETE FROM chat_sessions WHERE id IN (
-                SELECT id FROM chat_sessions s WHERE updated_at < now() - make_interval(days => %(days)s)
-                AND NOT EXISTS (
-                    SELECT FROM turns t WHERE t.session_id = s.id
-                    AND t.status IN ('queued', 'running', 'waiting_for_approval'))
-                ORDER BY updated_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-            )
-            """,
-            {"days": days, "limit": limit},
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from ..observability.instrumentation import TurnOperation
-from ..services.interfaces import Event, ServiceUnavailable, Usage
+from ..services.interfaces import ServiceUnavailable, Usage
 from .errors import LeaseLost
 from .events import Publisher
 from .models import Turn, TurnError, TurnErrorType, TurnKey
@@ -20,8 +20,6 @@ from .runner import TurnRunner
 from .turn_store import TurnStore
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ..config import Settings
     from ..services.container import ServiceContainer
     from .models import Spending
@@ -31,21 +29,14 @@ log = structlog.get_logger()
 HEARTBEATS_PER_LEASE = 8  # a cancelled turn stops within a second on default settings
 
 
+@dataclass(eq=False, slots=True)
 class RunningTurn:
-    """A turn that runs in this process."""
+    """A turn that runs in this process, and whose lease it holds until `held_until`, by the monotonic clock."""
 
-    def __init__(self, turn: Turn, publisher: Publisher, lease_seconds: float) -> None:
-        self.turn = turn
-        self.publisher = publisher
-        self.task: asyncio.Task[Turn | None]
-        self.held_until = time.monotonic() + lease_seconds
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
-        publisher.listener = self._events
-
-    async def events(self) -> AsyncIterator[Event]:
-        """The events of the turn while it runs here. For one reader."""
-        while (event := await self._events.get()) is not None:
-            yield event
+    turn: Turn
+    publisher: Publisher
+    held_until: float
+    task: asyncio.Task[Turn | None] = field(init=False)
 
     async def wait(self) -> Turn | None:
         """The finished turn; `None` when it waits for an approval, was cancelled, or continues in another process."""
@@ -69,9 +60,7 @@ class TurnSupervisor:
         self._heartbeat = asyncio.create_task(self._keep_leases())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.drain(0)
         self._heartbeat.cancel()
         with suppress(asyncio.CancelledError):
@@ -98,17 +87,16 @@ class TurnSupervisor:
     def start(self, turn: Turn, spending: Spending | None = None) -> RunningTurn:
         """Run a turn that this process has claimed; `spending` is its owner's, if just read."""
         publisher = Publisher(self._services.event_stream, turn)
-        running = RunningTurn(turn, publisher, self._settings.TURN_LEASE_SECONDS)
-        runner = TurnRunner(self._settings, self._services, self._store, turn, publisher, spending)
+        runner = TurnRunner(self._settings, self._services, turn, publisher, spending)
+        running = RunningTurn(turn, publisher, time.monotonic() + self._settings.TURN_LEASE_SECONDS)
         self._running[turn.key] = running
         running.task = asyncio.create_task(self._run(running, runner), name=turn.key.stream)
         return running
 
     def stop(self, key: TurnKey) -> None:
         """Stop running a turn that was cancelled or deleted, if it runs here."""
-        running = self._running.get(key)
-        if running is not None:
-            running.task.cancel()
+        if key in self._running:
+            self._running[key].task.cancel()
 
     async def resume(self, key: TurnKey) -> None:
         """Run a queued or abandoned turn here, if it can be claimed, and wait for it."""

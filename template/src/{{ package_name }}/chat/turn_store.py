@@ -1,6 +1,6 @@
 """Reads and writes turns, their steps and approvals.
 
-No other module has SQL on these tables, except for `turn_statistics` and `conversation_archive`.
+No other module has SQL on these tables, except for `maintenance` and `conversation_archive`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from ..services.interfaces import UniqueConflict
-from .errors import LeaseLost, SessionNotFound, TurnInProgress
-from .models import Approval, IdempotencyKey, KeyedTurn, PastTurn, Spending, Status, Step, Turn, TurnError, TurnKey
+from .errors import IdempotencyKeyReused, LeaseLost, SessionNotFound, TurnInProgress
+from .models import Approval, IdempotencyKey, PastTurn, Spending, Status, Step, Turn, TurnError, TurnKey
 
 if TYPE_CHECKING:
     from ..services.interfaces import Executor, Usage
@@ -21,7 +21,7 @@ IDEMPOTENCY_KEY_HOURS: Final = 24
 
 TURN: Final = (
     "session_id, number, owner, status, message, response, error, model, input_tokens, output_tokens, "
-    "usage_estimated, finish_reason, fence, losses AS crashes, created_at, finished_at"
+    "usage_estimated, finish_reason, request_digest, fence, losses AS crashes, created_at, finished_at"
 )
 # The turn, as long as the process that claimed it holds it.
 HELD: Final = "session_id = %(id)s AND number = %(turn)s AND fence = %(fence)s AND status = 'running'"
@@ -52,7 +52,7 @@ Row = TypeVar("Row")
 
 
 class TurnStore:
-    """Each method is one statement, and so one round trip, unless its docstring says otherwise."""
+    """Each method is one statement, and so one round trip."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -106,22 +106,28 @@ class TurnStore:
             raise SessionNotFound
         return turn
 
-    async def find_by_idempotency_key(self, owner: str, key: str) -> KeyedTurn | None:
-        """The turn that began under the key, unless the key has expired. Two statements."""
-        parameters = {"owner": owner, "key": key, "hours": IDEMPOTENCY_KEY_HOURS}
-        await self._executor.execute(
-            """
-            UPDATE turns SET idempotency_key = NULL
+    async def find_by_idempotency_key(self, owner: str, key: IdempotencyKey) -> Turn | None:
+        """The turn that began under the key; a key that has expired is removed from its turn.
+
+        Raises `IdempotencyKeyReused` when the request was another one.
+        """
+        found = await self._executor.fetch_one(
+            Turn,
+            f"""
+            WITH expired AS (
+                UPDATE turns SET idempotency_key = NULL
+                WHERE owner = %(owner)s AND idempotency_key = %(key)s
+                  AND created_at < now() - make_interval(hours => %(hours)s)
+            )
+            SELECT {TURN} FROM turns
             WHERE owner = %(owner)s AND idempotency_key = %(key)s
-              AND created_at < now() - make_interval(hours => %(hours)s)
+              AND created_at >= now() - make_interval(hours => %(hours)s)
             """,
-            parameters,
+            {"owner": owner, "key": key.key, "hours": IDEMPOTENCY_KEY_HOURS},
         )
-        return await self._executor.fetch_one(
-            KeyedTurn,
-            f"SELECT {TURN}, request_digest FROM turns WHERE owner = %(owner)s AND idempotency_key = %(key)s",
-            parameters,
-        )
+        if found is not None and found.request_digest != key.digest:
+            raise IdempotencyKeyReused
+        return found
 
     async def get(self, owner: str, session_id: UUID, number: int) -> Turn | None:
         return await self._executor.fetch_one(
@@ -358,10 +364,8 @@ class TurnStore:
 
         It locks the turn before the approval, as all statements that lock both do.
         """
-        parameters = {**_ids(turn), "owner": turn.owner, "call_id": call_id, "approved": approved, "note": note}
-        return (
-            await self._executor.execute(
-                """
+        decided = await self._executor.execute(
+            """
             UPDATE turn_approvals
             SET approved = %(approved)s, note = %(note)s, decided_by = %(owner)s, decided_at = now()
             WHERE session_id = %(id)s AND turn = %(turn)s AND call_id = %(call_id)s
@@ -369,25 +373,9 @@ class TurnStore:
               AND EXISTS (SELECT FROM turns t WHERE t.session_id = %(id)s AND t.number = %(turn)s
                           AND t.status = 'waiting_for_approval' FOR SHARE)
             """,
-                parameters,
-            )
-            > 0
+            {**_ids(turn), "owner": turn.owner, "call_id": call_id, "approved": approved, "note": note},
         )
-
-    # Maintenance
-
-    async def expire_idempotency_keys(self, limit: int) -> int:
-        """Delete up to `limit` expired keys; returns their number."""
-        return await self._executor.execute(
-            """
-            UPDATE turns SET idempotency_key = NULL, request_digest = NULL WHERE (session_id, number) IN (
-                SELECT session_id, number FROM turns
-                WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => %(hours)s)
-                ORDER BY created_at LIMIT %(limit)s
-            )
-            """,
-            {"hours": IDEMPOTENCY_KEY_HOURS, "limit": limit},
-        )
+        return decided > 0
 
 
 def _ids(turn: Turn) -> dict[str, Any]:

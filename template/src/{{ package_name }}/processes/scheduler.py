@@ -15,7 +15,7 @@ import structlog
 from croniter import croniter
 from prometheus_client import REGISTRY
 
-from ..chat.turn_statistics import count_live_turns
+from ..chat.maintenance import count_live_turns
 from ..config import Settings
 from ..extensions import Schedule
 from ..observability import metrics

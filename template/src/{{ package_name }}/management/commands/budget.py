@@ -18,13 +18,13 @@ Owner = Annotated[str, typer.Argument(help="The `sub` of the owner's tokens.")]
 @app.command()
 def show(owner: Owner) -> None:
     """Print an owner's usage of today and their limits."""
-    from ...chat.budgets import Budgets
+    from ...chat.budgets import find_spending
     from ...config import Settings, load
 
     async def print_spending() -> None:
         settings = load(Settings)
         async with open_database(settings) as database:
-            spending = await Budgets(settings, database).spending(owner)
+            spending = await find_spending(database, settings, owner)
         tokens = "no limit" if spending.tokens_per_day is None else f"{spending.tokens_per_day:,}"
         usd = "no limit" if spending.usd_per_day is None else f"{spending.usd_per_day:,.2f}"
         print(f"Tokens today  {spending.tokens:,} of {tokens}")
