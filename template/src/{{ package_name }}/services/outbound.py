@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -43,7 +44,7 @@ INTERNAL: Final = [
     )
 ]
 MAX_REDIRECTS: Final = 5
-BODY_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+BODY_HEADERS: Final = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class OutboundRefused(Exception):
@@ -95,12 +96,13 @@ class OutboundHttp:
         """The unread response after all redirects. The unlimited bodies of redirects are never read."""
         import httpx2
 
-        client = self._open()
+        if self._client is None:
+            self._client = httpx2.AsyncClient(transport=_transport(self._checked_address), timeout=self._timeout)
         follow = options.pop("follow_redirects", True)
         auth = options.pop("auth", httpx2.USE_CLIENT_DEFAULT)
-        request = client.build_request(method, url, **options)
+        request = self._client.build_request(method, url, **options)
         for _ in range(MAX_REDIRECTS + 1):
-            response = await client.send(request, stream=True, auth=auth)
+            response = await self._client.send(request, stream=True, auth=auth)
             if not (follow and response.has_redirect_location):
                 return response
             await response.aclose()
@@ -114,39 +116,23 @@ class OutboundHttp:
         if self._client is not None:
             await self._client.aclose()
 
-    def _open(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            import httpx2
-
-            transport = _transport(self._allowed, debug=self._debug)
-            self._client = httpx2.AsyncClient(transport=transport, timeout=self._timeout)
-        return self._client
-
-
-async def checked_address(
-    host: str, port: int, allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool = False
-) -> str:
-    """An address of `host` to connect to. Raises `OutboundRefused` if any of its addresses is not allowed."""
-    try:
-        literal = ip_address(host)
-    except ValueError:
-        addresses = await _resolved(host, port)
-    else:
-        addresses = [literal]
-    for address in addresses:
-        if not is_public(address) and not any(address in network for network in allowed):
-            log.warning(
-                "outbound_request_refused",
-                host=host,
-                address=str(address),
-                remedy=f"to allow it, set TOOL_HTTP_ALLOWED_NETWORKS={address}",
-            )
-            remedy = f" It is at {address}: TOOL_HTTP_ALLOWED_NETWORKS={address} allows that." if debug else ""
-            raise OutboundRefused(f"The host {host} is not on the public internet.{remedy}")
-    return str(addresses[0])
+    async def _checked_address(self, host: str, port: int) -> str:
+        """An address of `host` to connect to. Raises `OutboundRefused` if any of its addresses is not allowed."""
+        addresses = await _addresses(host, port)
+        for address in addresses:
+            if not is_public(address) and not any(address in network for network in self._allowed):
+                setting = f"TOOL_HTTP_ALLOWED_NETWORKS={address}"
+                log.warning(
+                    "outbound_request_refused", host=host, address=str(address), remedy=f"to allow it, set {setting}"
+                )
+                remedy = f" It is at {address}: {setting} allows that." if self._debug else ""
+                raise OutboundRefused(f"The host {host} is not on the public internet.{remedy}")
+        return str(addresses[0])
 
 
-async def _resolved(host: str, port: int) -> list[Address]:
+async def _addresses(host: str, port: int) -> list[Address]:
+    with suppress(ValueError):
+        return [ip_address(host)]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
@@ -154,7 +140,7 @@ async def _resolved(host: str, port: int) -> list[Address]:
     return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-def _transport(allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool) -> httpx2.AsyncBaseTransport:
+def _transport(checked_address: Callable[[str, int], Awaitable[str]]) -> httpx2.AsyncBaseTransport:
     import httpx2
 
     class Guarded(httpx2.AsyncHTTPTransport):
@@ -164,7 +150,7 @@ def _transport(allowed: Sequence[IPv4Network | IPv6Network], *, debug: bool) -> 
             url = request.url
             port = url.port or (443 if url.scheme == "https" else 80)
             request.extensions = {**request.extensions, "sni_hostname": url.host}
-            request.url = url.copy_with(host=await checked_address(url.host, port, allowed, debug=debug))
+            request.url = url.copy_with(host=await checked_address(url.host, port))
             try:
                 return await super().handle_async_request(request)
             finally:
