@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from ...config import OFFLINE_MODEL
@@ -32,11 +32,8 @@ class PydanticAILanguageModel:
     async def close(self) -> None:
         if self._loading is not None:
             loading, self._loading = self._loading, None
-            try:
-                client = await loading
-            except ModelError:
-                return  # `ping` and `respond` have raised it
-            await client.close()
+            with suppress(ModelError):  # `ping` and `respond` have raised it
+                await (await loading).close()
 
     async def ping(self) -> None:
         """Check that the model is configured, without a request, which would cost money."""
@@ -62,27 +59,25 @@ class PydanticAILanguageModel:
             async with clock, aclosing(client.stream(instructions, conversation, tools, cancelled.append)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelReply):
-                        return piece
-                    if isinstance(piece, str):
+                        reply = piece
+                    elif isinstance(piece, str):
                         await on_text(piece)
                     elif on_discard is not None:
                         await on_discard()
         except TimeoutError:
             if not clock.expired():
                 raise
-            seconds = self._settings.LLM_TIMEOUT_SECONDS
-            used = cancelled[0] if cancelled else None
-            raise ModelError("timeout", f"the model took longer than {seconds:g} seconds", used=used) from None
+            detail = f"the model took longer than {self._settings.LLM_TIMEOUT_SECONDS:g} seconds"
+            raise ModelError("timeout", detail, used=cancelled[0] if cancelled else None) from None
         except asyncio.CancelledError:
             if on_cancelled is not None and cancelled:
                 on_cancelled(cancelled[0])
             raise
-        raise ModelError("invalid_response", "the response is empty")
+        return reply
 
     async def _client(self) -> ModelClient:
-        loading = self._loading or self._load()
         # Shared by all callers, so cancelling one must not cancel it.
-        return await asyncio.shield(loading)
+        return await asyncio.shield(self._load())
 
     def _load(self) -> asyncio.Task[ModelClient]:
         if self._loading is None:
@@ -101,13 +96,8 @@ def _build(settings: Settings) -> ModelClient:
         from .model_provider import build_model
 
         return ModelClient(*build_model(settings), settings)
-    except ImportError as error:
-        if error.name is None:  # an optional part of an installed package
-            raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} cannot be used: {error}") from error
-        raise ModelError(
-            "rejected",
-            f"LLM_MODEL={settings.LLM_MODEL} needs a package that is not installed: "
-            f"uv add 'pydantic-ai-slim[{error.name}]'",
-        ) from error
     except Exception as error:
-        raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} cannot be used: {error}") from error
+        problem = f"cannot be used: {error}"
+        if isinstance(error, ImportError) and error.name is not None:  # else an optional part of an installed package
+            problem = f"needs a package that is not installed: uv add 'pydantic-ai-slim[{error.name}]'"
+        raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} {problem}") from error

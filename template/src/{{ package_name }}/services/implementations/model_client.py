@@ -1,16 +1,24 @@
-"""One streamed request to the model, through `pydantic_ai.direct`. Imported lazily: see `language_model`."""
+"""Streamed requests to the model, through `pydantic_ai.direct`, and the HTTP client of the provider's SDK.
+
+Imported late: see `language_model`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
+import httpx2
 import structlog
 from pydantic_ai import exceptions as failures
 from pydantic_ai.direct import model_request_stream
@@ -26,13 +34,13 @@ from pydantic_ai.messages import (
     ThinkingPart,
     ToolCallPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, create_async_httpx2_client
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition as FunctionTool
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition, Usage
-from .model_messages import finish_reason_of, to_function_tools, to_messages, to_reply
-from .reasoning import ReasoningFilter, starts_in_reasoning, without_reasoning
-from .sanitize import StreamSanitizer
+from .model_messages import finish_reason_of, to_messages, to_reply
+from .model_text import Answer, Discarded, StreamSanitizer, answer_in, starts_in_reasoning
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -40,16 +48,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BYTES_PER_TOKEN = 4  # approximately
+LONGEST_RETRY_WAIT_SECONDS = 5.0
+
+Events = list[dict[str, Any]]
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
 
 class _Closable(Protocol):
     async def close(self) -> None: ...
-
-
-class Discarded:
-    """The text so far was reasoning; the answer follows."""
 
 
 class ModelClient:
@@ -78,63 +85,60 @@ class ModelClient:
     ) -> AsyncGenerator[str | Discarded | ModelReply, None]:
         """Yield the text in pieces, then the complete reply. Raises `ModelError`."""
         messages = to_messages(instructions, conversation)
-        answer = _Answer(ReasoningFilter(tags=self._has_tags, withhold=self._withholds))
+        functions = [
+            FunctionTool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters)
+            for tool in tools
+        ]
+        sanitizer = StreamSanitizer()
+        answer = Answer(tags=self._has_tags, withhold=self._withholds)
+        begun = False
         stream: StreamedResponse | None = None
         started = time.perf_counter()
-        first_token_seconds: float | None = None
         try:
             async with model_request_stream(
                 self._model,
                 messages,
                 model_settings=self._request,
-                model_request_parameters=ModelRequestParameters(function_tools=to_function_tools(tools)),
+                model_request_parameters=ModelRequestParameters(function_tools=functions),
             ) as stream:
                 async for event in stream:
-                    if first_token_seconds is None:
-                        first_token_seconds = time.perf_counter() - started
-                    for piece in answer.add(event):
+                    if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
+                        answer.stop_withholding()
+                    text = sanitizer.add(_text_in(event, begun=begun))
+                    begun = begun or bool(text)
+                    for piece in answer.add(text):
                         yield piece
-                for piece in answer.end():
+                for piece in answer.add(sanitizer.end(), last=True):
                     yield piece
             response = stream.get()
             self._withholds = answer.lacks_opening_tag
             _reject_incomplete(response, answer.text.strip())
-            reply = to_reply(
-                without_reasoning(response) if self._has_tags else response,
-                answer.text,
-                self._used(stream, messages),
-                first_token_seconds=first_token_seconds,
-            )
+            if self._has_tags:
+                response = _without_reasoning(response)
+            used = self._used(stream, messages)
+            reply = to_reply(response, answer.text, used, stream.time_to_first_chunk(started))
         except asyncio.CancelledError:
             if stream is not None:
                 on_cancelled(self._used(stream, messages))
             raise
-        except ModelError as error:
-            error.used = self._used(stream, messages)
-            raise
-        except failures.AgentRunError as error:
-            # Without its cause: the provider's message may quote the conversation or the key.
-            raise _model_error(error, opened=stream is not None, used=self._used(stream, messages)) from None
         except Exception as error:  # noqa: BLE001 - the SDK may raise anything for an invalid response
-            frames = "".join(traceback.format_tb(error.__traceback__))  # without the message, which may quote contents
-            log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
-            detail = f"the response cannot be read ({type(error).__name__})"
-            raise ModelError("invalid_response", detail, used=self._used(stream, messages)) from None
+            failure = _model_error(error, opened=stream is not None)
+            failure.used = self._used(stream, messages)
+            raise failure from None
         yield reply
 
     def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> Usage:
         """The reported tokens, and an estimate of unreported ones. Rejected and cancelled responses are billed too."""
         if stream is None:
             return Usage()
-        response, used = stream.get(), stream.usage
-        estimate = replace(
-            used, input_tokens=used.input_tokens or _tokens(ModelMessagesTypeAdapter.dump_json(messages))
+        response, reported = stream.get(), stream.usage
+        used = replace(
+            reported, input_tokens=reported.input_tokens or _tokens(ModelMessagesTypeAdapter.dump_json(messages))
         )
-        if response.state != "complete" or not used.output_tokens:
-            estimate.output_tokens = max(used.output_tokens, _tokens_of(response))
-        estimated = (estimate.input_tokens, estimate.output_tokens) != (used.input_tokens, used.output_tokens)
-        cost = self._cost(replace(response, usage=estimate))
-        return Usage(estimate.input_tokens, estimate.output_tokens, cost, estimated)
+        if response.state != "complete" or not reported.output_tokens:
+            used.output_tokens = max(reported.output_tokens, _tokens_of(response))
+        cost = self._cost(replace(response, usage=used))
+        return Usage(used.input_tokens, used.output_tokens, cost, estimated=used != reported)
 
     def _cost(self, response: ModelResponse) -> float | None:
         """Cost in US dollars by the list prices of genai-prices; `None` for models without a price."""
@@ -146,54 +150,22 @@ class ModelClient:
             return None
 
 
-def _text_in(event: ModelResponseStreamEvent, *, started: bool) -> str:
+def _text_in(event: ModelResponseStreamEvent, *, begun: bool) -> str:
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         # A reply may have several texts, separated by reasoning or calls.
-        return f"\n\n{event.part.content}" if started and event.part.content else event.part.content
+        return f"\n\n{event.part.content}" if begun and event.part.content else event.part.content
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
         return event.delta.content_delta
     return ""
 
 
-class _Answer:
-    """The text of a streamed response, sanitized and without reasoning."""
-
-    def __init__(self, reasoning: ReasoningFilter) -> None:
-        self._reasoning = reasoning
-        self._sanitizer = StreamSanitizer()
-        self._started = False
-        self._pieces: list[str] = []
-
-    @property
-    def text(self) -> str:
-        return "".join(self._pieces)
-
-    @property
-    def lacks_opening_tag(self) -> bool:
-        return self._reasoning.lacks_opening_tag
-
-    def add(self, event: ModelResponseStreamEvent) -> Iterator[str | Discarded]:
-        if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
-            self._reasoning.stop_withholding()
-        piece = self._sanitizer.add(_text_in(event, started=self._started))
-        self._started = self._started or bool(piece)
-        discards, piece = self._reasoning.add(piece)
-        if discards:
-            self._pieces.clear()
-            yield Discarded()
-        yield from self._keep(piece)
-
-    def end(self) -> Iterator[str | Discarded]:
-        discards, piece = self._reasoning.add(self._sanitizer.end())
-        if discards:
-            self._pieces.clear()
-            yield Discarded()
-        yield from self._keep(piece + self._reasoning.end())
-
-    def _keep(self, piece: str) -> Iterator[str]:
-        if piece:
-            self._pieces.append(piece)
-            yield piece
+def _without_reasoning(response: ModelResponse) -> ModelResponse:
+    """The response without reasoning in its texts, to be stored and sent back."""
+    parts = [
+        replace(part, content=answer_in(part.content)) if isinstance(part, TextPart) else part
+        for part in response.parts
+    ]
+    return replace(response, parts=parts)
 
 
 def _tokens(text: bytes) -> int:
@@ -241,20 +213,69 @@ _KINDS: tuple[tuple[type[failures.AgentRunError], str, str], ...] = (
 )
 
 
-def _model_error(error: failures.AgentRunError, *, opened: bool, used: Usage) -> ModelError:
+def _model_error(error: Exception, *, opened: bool) -> ModelError:
+    """The error without the provider's message, which may quote the conversation or the key."""
+    if isinstance(error, ModelError):
+        return error
+    if not isinstance(error, failures.AgentRunError):
+        frames = "".join(traceback.format_tb(error.__traceback__))  # without the message, which may quote contents
+        log.error("model_response_unreadable", error=type(error).__name__, traceback=frames)
+        return ModelError("invalid_response", f"the response cannot be read ({type(error).__name__})")
     kind, detail = next((kind, detail) for matching, kind, detail in _KINDS if isinstance(error, matching))
-    if isinstance(error, failures.ModelHTTPError) and error.status_code == HTTPStatus.REQUEST_TIMEOUT:
-        kind, detail = "timeout", "the provider did not answer in time"
+    words: list[str] = []  # the status and error code, which are safe to repeat
+    if isinstance(error, failures.ModelHTTPError):
+        words.append(f"HTTP {error.status_code}")
+        if error.status_code == HTTPStatus.REQUEST_TIMEOUT:
+            kind, detail = "timeout", "the provider did not answer in time"
     elif opened and kind == "unavailable" and isinstance(error, failures.ModelConnectionError):
         kind, detail = "invalid_response", "the connection broke before the response was complete"
-    retry_after = error.retry_after if isinstance(error, failures.ModelAPIError) else None
-    return ModelError(kind, detail + _code(error), retry_after, used=used)
+    if not isinstance(error, failures.ModelAPIError):
+        return ModelError(kind, detail)
+    codes = (error.provider_error_code, error.provider_error_type)
+    words += [code for code in codes if code and _CODE.fullmatch(code)][:1]
+    return ModelError(kind, f"{detail} ({', '.join(words)})" if words else detail, error.retry_after)
 
 
-def _code(error: failures.AgentRunError) -> str:
-    """The status and error code, which are safe to repeat, unlike the provider's message."""
-    words = [f"HTTP {error.status_code}"] if isinstance(error, failures.ModelHTTPError) else []
-    if isinstance(error, failures.ModelAPIError):
-        codes = (error.provider_error_code, error.provider_error_type)
-        words += [code for code in codes if code and _CODE.fullmatch(code)][:1]
-    return f" ({', '.join(words)})" if words else ""
+def http_client(as_events: Callable[[dict[str, Any]], Events]) -> httpx2.AsyncClient:
+    """A client whose connection attempts time out after five seconds; LLM_TIMEOUT_SECONDS bounds the rest.
+
+    `as_events` converts a whole response into the equivalent events of a stream.
+    """
+    client = create_async_httpx2_client()
+    client.event_hooks["response"] += [_refuse_long_wait, partial(_stream_json, as_events=as_events)]
+    return client
+
+
+async def _stream_json(response: httpx2.Response, as_events: Callable[[dict[str, Any]], Events]) -> None:
+    """Convert the JSON of a service that does not stream into the requested stream."""
+    if not response.is_success or not response.headers.get("content-type", "").startswith("application/json"):
+        return
+    sent = response.stream
+    assert isinstance(sent, httpx2.AsyncByteStream)  # noqa: S101 - the client is asynchronous
+    body = b"".join([part async for part in sent])
+    await sent.aclose()
+    whole = httpx2.Response(response.status_code, headers=response.headers, content=body)
+    response.stream = httpx2.ByteStream("".join(map(_frame, as_events(whole.json()))).encode())
+    response.headers = httpx2.Headers({"content-type": "text/event-stream"})
+
+
+def _frame(event: dict[str, Any]) -> str:
+    name = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{name}data: {json.dumps(event)}\n\n"
+
+
+async def _refuse_long_wait(response: httpx2.Response) -> None:
+    """Stop the SDK from retrying after a long wait: clients can wait for Retry-After without an open request."""
+    headers = response.headers
+    precise = _seconds(headers.get("retry-after-ms", "")) / 1000  # not standard, but preferred by the SDKs
+    if max(precise, _seconds(headers.get("retry-after", ""))) > LONGEST_RETRY_WAIT_SECONDS:
+        headers["x-should-retry"] = "false"
+
+
+def _seconds(value: str) -> float:
+    """Seconds from either form of Retry-After (RFC 9110, section 10.2.3); 0 if missing or invalid."""
+    with suppress(ValueError):
+        return float(value)
+    with suppress(ValueError):
+        return parsedate_to_datetime(value).timestamp() - time.time()
+    return 0.0

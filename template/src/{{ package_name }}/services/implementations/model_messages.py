@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Literal
 
 from pydantic import TypeAdapter
 from pydantic_ai.messages import (
@@ -20,41 +21,16 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.tools import ToolDefinition as FunctionTool
 
-from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolDefinition, ToolResult, Usage, UserMessage
-from .sanitize import sanitize
+from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolResult, Usage, UserMessage
+from .model_text import sanitize
 
 # Finish reasons of services that pydantic-ai does not translate.
-_TRUNCATED = {
-    "length",
-    "max_length",
-    "max_output_tokens",
-    "max_tokens",
-    "model_length",
-    "model_context_window_exceeded",
-}
-_FILTERED = {
-    "blocklist",
-    "content_filter",
-    "content_filtered",
-    "guardrail_intervened",
-    "prohibited_content",
-    "recitation",
-    "refusal",
-    "safety",
-    "sensitive",
-    "spii",
-}
-_FAILED = {
-    "abort",
-    "aborted",
-    "cancelled",
-    "error",
-    "failed",
-    "insufficient_system_resource",
-    "malformed_function_call",
-    "network_error",
+_FINISH_REASONS = {
+    "length": "length max_length max_output_tokens max_tokens model_length model_context_window_exceeded",
+    "content_filter": "blocklist content_filter content_filtered guardrail_intervened prohibited_content recitation"
+    " refusal safety sensitive spii",
+    "error": "abort aborted cancelled error failed insufficient_system_resource malformed_function_call network_error",
 }
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _RESPONSE = TypeAdapter(ModelResponse)
@@ -73,12 +49,8 @@ def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> 
     for item in conversation:
         if isinstance(item, ToolResult):
             unanswered.pop(item.call.id, None)
-            outcome = item.outcome
-            parts.append(
-                ToolReturnPart(
-                    item.call.name, outcome.content, item.call.id, outcome="failed" if outcome.failed else "success"
-                )
-            )
+            outcome: Literal["failed", "success"] = "failed" if item.outcome.failed else "success"
+            parts.append(ToolReturnPart(item.call.name, item.outcome.content, item.call.id, outcome=outcome))
             continue
         parts += [
             ToolReturnPart(call.name, _INTERRUPTED, call.id, outcome="interrupted") for call in unanswered.values()
@@ -94,8 +66,7 @@ def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> 
         if filled := [part for part in response.parts if not _is_blank(part)]:
             messages.append(replace(response, parts=filled))
         unanswered = {call.id: call for call in item.tool_calls}
-    messages.append(ModelRequest(parts, instructions=instructions))
-    return messages
+    return [*messages, ModelRequest(parts, instructions=instructions)]
 
 
 def _is_blank(part: ModelResponsePart) -> bool:
@@ -103,10 +74,9 @@ def _is_blank(part: ModelResponsePart) -> bool:
     return isinstance(part, TextPart) and not part.content.strip()
 
 
-def to_reply(response: ModelResponse, text: str, used: Usage, *, first_token_seconds: float | None) -> ModelReply:
+def to_reply(response: ModelResponse, text: str, used: Usage, first_token_seconds: float | None) -> ModelReply:
     """The response as a `ModelReply`. The toolbox rejects arguments that are not JSON."""
     readable = replace(response, parts=[_readable(part) for part in response.parts])
-    payload = sanitize(_RESPONSE.dump_python(readable, mode="json", exclude_none=True))
     return ModelReply(
         text=text,
         tool_calls=tuple(
@@ -116,7 +86,7 @@ def to_reply(response: ModelResponse, text: str, used: Usage, *, first_token_sec
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,
         model=sanitize(response.model_name or ""),
-        payload=payload,
+        payload=sanitize(_RESPONSE.dump_python(readable, mode="json", exclude_none=True)),
         cost_usd=used.cost_usd,
         first_token_seconds=first_token_seconds,
         finish_reason=finish_reason_of(response) or "stop",
@@ -139,13 +109,6 @@ def _readable(part: ModelResponsePart) -> ModelResponsePart:
     return part
 
 
-def to_function_tools(tools: Sequence[ToolDefinition]) -> list[FunctionTool]:
-    return [
-        FunctionTool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters)
-        for tool in tools
-    ]
-
-
 def finish_reason_of(response: ModelResponse) -> str | None:
     """`stop`, `tool_call`, `length`, `content_filter` or `error` if known, else the provider's word or `None`."""
     if response.finish_reason is not None:
@@ -154,7 +117,5 @@ def finish_reason_of(response: ModelResponse) -> str | None:
     if raw is None:
         return None
     reason = str(raw).lower()
-    for known, name in ((_TRUNCATED, "length"), (_FILTERED, "content_filter"), (_FAILED, "error")):
-        if reason in known:
-            return name
-    return reason if _WORD.fullmatch(reason) else "unknown"
+    known = (name for name, reasons in _FINISH_REASONS.items() if reason in reasons.split())
+    return next(known, reason if _WORD.fullmatch(reason) else "unknown")

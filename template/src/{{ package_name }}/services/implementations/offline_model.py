@@ -16,7 +16,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -32,36 +31,28 @@ _CALL = re.compile(r"^call\s+(\w+)\s*(\{.*\})?\s*$", re.IGNORECASE | re.MULTILIN
 _WAIT = re.compile(r"\bwait\s+(\d+(?:\.\d+)?)\s+seconds?\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    tool: str
-    arguments: str
-
-
 def build_offline_model() -> FunctionModel:
     return FunctionModel(stream_function=_respond, model_name="offline")
 
 
 async def _respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
-    prompts = [part.content for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
-    texts = [prompt for prompt in prompts if isinstance(prompt, str)]
-    message = texts[-1] if texts else ""
+    texts = [str(part.content) for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
     results = [part for part in _request_parts(messages[-1:]) if isinstance(part, ToolReturnPart)]
     available = {tool.name for tool in info.function_tools}
-    calls = [] if results else _calls(message)
-    if calls and all(call.tool in available for call in calls):
-        for index, call in enumerate(calls):
-            yield {index: DeltaToolCall(call.tool, call.arguments, tool_call_id=f"call_{len(messages)}_{index}")}
+    calls = [] if results else _calls(texts[-1])
+    missing = [tool for tool, _ in calls if tool not in available]
+    if calls and not missing:
+        for index, (tool, arguments) in enumerate(calls):
+            yield {index: DeltaToolCall(tool, arguments, tool_call_id=f"call_{len(messages)}_{index}")}
         return
     if results:
         reply = "\n".join(f"{part.tool_name}: {part.model_response_str(wrap_if_error=False)}" for part in results)
-    elif calls:
-        missing = ", ".join(call.tool for call in calls if call.tool not in available)
-        reply = f"I have no tool {missing}; my tools: {', '.join(sorted(available)) or 'none'}."
+    elif missing:
+        reply = f"I have no tool {', '.join(missing)}; my tools: {', '.join(sorted(available)) or 'none'}."
     else:
         reply = _conversation(texts)
     words = re.findall(r"\s*\S+\s*", f"(offline) {reply}")
-    pause = _seconds(message) / len(words)
+    pause = _seconds(texts[-1]) / len(words)
     for word in words:
         await asyncio.sleep(pause)
         yield word
@@ -71,20 +62,19 @@ def _request_parts(messages: Sequence[ModelMessage]) -> list[object]:
     return [part for message in messages if isinstance(message, ModelRequest) for part in message.parts]
 
 
-def _calls(text: str) -> list[_Call]:
+def _calls(text: str) -> list[tuple[str, str]]:
+    """The names of the tools to call, each with its arguments as JSON."""
     if directives := _CALL.findall(text):
-        return [_Call(tool, arguments or "{}") for tool, arguments in directives]
+        return [(tool, arguments or "{}") for tool, arguments in directives]
     if note := _REMEMBER.match(text.strip()):
-        return [_Call("save_note", json.dumps({"text": (note[1] or note[2]).strip()}))]
+        return [("save_note", json.dumps({"text": (note[1] or note[2]).strip()}))]
     if _RECALL.search(text):
-        return [_Call("list_notes", "{}")]
+        return [("list_notes", "{}")]
     if place := _TIME.search(text):
-        return [_Call("current_time", json.dumps({"time_zone": _time_zone((place[1] or place[2]).strip())}))]
+        name = (place[1] or place[2]).strip()
+        zone = _zones().get(name.lower().replace(" ", "_"), name)
+        return [("current_time", json.dumps({"time_zone": zone}))]
     return []
-
-
-def _time_zone(place: str) -> str:
-    return _zones().get(place.lower().replace(" ", "_"), place)
 
 
 @cache
@@ -100,8 +90,6 @@ def _seconds(text: str) -> float:
 
 
 def _conversation(texts: Sequence[str]) -> str:
-    if not texts:
-        return "You have said nothing yet."
     before = f" Before that: {_quote(texts[-2])}." if len(texts) > 1 else ""
     return f"This is message {len(texts)} of our conversation. You said: {_quote(texts[-1])}.{before}"
 

@@ -1,49 +1,127 @@
-"""The agent's tools: only those in its toolset are offered to the model and run.
+"""Runs the agent's tools, and no others, with validated arguments, a timeout and results as text.
 
-The toolset imports pydantic-ai, which takes more than a second, so it is loaded when first needed: see `load`.
+pydantic-ai takes more than a second to import, so the functions here import it, after `load` has done so in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..interfaces import ToolCall, ToolDefinition, ToolOutcome
+import structlog
+from pydantic import ValidationError
+from pydantic_core import to_json, to_jsonable_python
+
+from ..interfaces import ServiceUnavailable, StatementTimeout, ToolCall, ToolDefinition, ToolOutcome
+from .model_text import sanitize
 
 if TYPE_CHECKING:
     from pydantic_ai import FunctionToolset
+    from pydantic_ai.models import Model
 
     from ...config import Settings
     from ..interfaces import ToolContext
-    from .tool_calls import ToolCalls
 
     Toolset = FunctionToolset[ToolContext]
+
+log = structlog.get_logger(__name__)
 
 
 class AgentToolbox:
     """Implements `Toolbox` with the toolset that `load_toolset` imports."""
 
     def __init__(self, settings: Settings, load_toolset: Callable[[], Toolset]) -> None:
-        self._settings = settings
         self._load_toolset = load_toolset
+        self._timeout = settings.TOOL_TIMEOUT_SECONDS
+        self._longest = settings.TOOL_RESULT_MAX_CHARACTERS
 
     async def load(self) -> None:
-        """Import the tools in a thread, once."""
-        if "_tools" not in self.__dict__:
-            await asyncio.to_thread(lambda: self._tools)
-
-    @property
-    def definitions(self) -> Sequence[ToolDefinition]:
-        return self._tools.definitions
-
-    async def call(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        await self.load()
-        return await self._tools.call(call, context)
+        """Import the tools in a thread, once. Raises `ValueError` if a tool differs between turns."""
+        if "definitions" not in self.__dict__:
+            await asyncio.to_thread(lambda: self.definitions)
 
     @cached_property
-    def _tools(self) -> ToolCalls:
-        from .tool_calls import ToolCalls
+    def _loaded(self) -> tuple[Toolset, Model]:
+        """The toolset, and a model that a `RunContext` requires, although tools do not use it."""
+        from .offline_model import build_offline_model
 
-        return ToolCalls(self._load_toolset(), self._settings)
+        toolset = self._load_toolset()
+        if prepared := [tool.name for tool in toolset.tools.values() if tool.prepare]:
+            raise ValueError(f"tools are the same in every turn: remove `prepare` from {', '.join(prepared)}")
+        return toolset, build_offline_model()
+
+    @cached_property
+    def definitions(self) -> Sequence[ToolDefinition]:
+        return tuple(
+            ToolDefinition(tool.name, tool.description or "", tool.function_schema.json_schema, tool.requires_approval)
+            for tool in self._loaded[0].tools.values()
+        )
+
+    async def call(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
+        """Validate the arguments and run the tool. The outcome describes any failure.
+
+        Raises `ServiceUnavailable` if the tool could not reach the database, which the turn needs too: the call is
+        repeated when the turn resumes. A statement that takes too long is a failure of the tool.
+        """
+        await self.load()
+        from pydantic_ai import ModelRetry, RunContext, ToolFailed
+        from pydantic_ai.messages import INVALID_JSON_KEY
+        from pydantic_ai.usage import RunUsage
+
+        toolset, model = self._loaded
+        if call.name not in toolset.tools:
+            names = ", ".join(toolset.tools) or "none"
+            return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True, unreadable=True)
+        if INVALID_JSON_KEY in call.arguments:
+            return ToolOutcome("The arguments are not a JSON object.", failed=True, unreadable=True)
+        run = RunContext(deps=context, model=model, usage=RunUsage(), tool_name=call.name, tool_call_id=call.id)
+        definition = toolset.tools[call.name].tool_def
+        timeout = definition.timeout or toolset.timeout or self._timeout
+        tool = toolset.tool_for_tool_def(replace(definition, timeout=timeout), ctx=run)
+        try:
+            try:
+                arguments = tool.args_validator.validate_python(call.arguments)
+            except ValidationError as error:
+                details = error.errors(include_url=False, include_context=False, include_input=False)
+                wrong = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
+                return ToolOutcome(f"Wrong arguments. {'; '.join(wrong)}", failed=True)
+            if tool.args_validator_func is not None:
+                checked = tool.args_validator_func(run, **arguments)
+                if inspect.isawaitable(checked):
+                    await checked
+            return ToolOutcome(self._text(await toolset.call_tool(call.name, arguments, run, tool)))
+        except (ModelRetry, ToolFailed) as error:
+            return ToolOutcome(self._text(error.message), failed=True)
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # a tool may raise anything
+            if _ends_turn(error):
+                raise
+            frames = "".join(traceback.format_tb(error.__traceback__))  # without the message, which may quote contents
+            log.error("tool_failed", tool=call.name, error=type(error).__name__, traceback=frames)
+            return ToolOutcome("The tool failed.", failed=True)
+
+    def _text(self, result: object) -> str:
+        from pydantic_ai import ToolReturn
+
+        if isinstance(result, ToolReturn):
+            result = result.return_value
+        content = sanitize(result if isinstance(result, str) else to_jsonable_python(result))
+        text = content if isinstance(result, str) else to_json(content).decode()
+        if len(text) <= self._longest:
+            return text
+        note = f"\n[truncated: {len(text)} characters are too many]"
+        return text[: self._longest - len(note)] + note
+
+
+def _ends_turn(error: BaseException) -> bool:
+    """Whether the turn was cancelled or lost its database. A tool may also cancel its own tasks, and so fail."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    if isinstance(error, ServiceUnavailable):
+        return error.service == "database" and not isinstance(error, StatementTimeout)
+    return False
