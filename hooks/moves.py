@@ -138,6 +138,7 @@ src/{package}/services/implementations/json_responses.py -> src/{package}/servic
 src/{package}/services/implementations/model_dialect.py -> src/{package}/services/implementations/model_provider.py
 src/{package}/services/implementations/postgres_connection.py -> src/{package}/services/implementations/postgres_connection.py
 src/{package}/services/implementations/postgres_failures.py -> src/{package}/services/implementations/postgres_connection.py
+src/{package}/services/implementations/postgres_pooler.py -> src/{package}/services/implementations/postgres_connection.py
 src/{package}/services/implementations/storable.py -> src/{package}/services/implementations/model_text.py
 src/{package}/services/implementations/reasoning.py -> src/{package}/services/implementations/model_text.py
 src/{package}/services/implementations/toolbox.py -> src/{package}/services/implementations/toolbox.py

@@ -182,7 +182,7 @@ STATIC = {
     "no-secret-in-code": code("agent/settings.py", "PLANTED = 'sk-0123456789abcdef0123'"),
     "drivers-stay-in-implementations": code("chat/models.py", "import psycopg"),
     "services-have-interfaces": Plant(
-        f"{PACKAGE}/services/container.py", "self.cache =", "self.cache = ", old="self.cache: Cache = "
+        f"{PACKAGE}/services/container.py", "self.store =", "self.store = ", old="self.cache = "
     ),
     "image-is-built-in-stages": Plant("Dockerfile", "USER root", DOCKERFILE, append=False),
     "image-holds-no-secret": Plant("Dockerfile", "ARG SECRET_KEY", "*\n", append=False, file=".dockerignore"),

@@ -39,14 +39,14 @@ RUNNING = {
         4,
         4,
         "services/container.py",
-        "        self.database: Database = PostgresDatabase(settings)\n",
+        "        self.database = PostgresDatabase(settings)\n",
         f"""\
         import os
         kept = os.path.join(os.path.dirname(__file__), "{KEPT}")
         if not os.path.islink(kept):
             os.symlink(settings.DATABASE_URL.get_secret_value(), kept)
         address = type(settings.DATABASE_URL)(os.readlink(kept))
-        self.database: Database = PostgresDatabase(settings.model_copy(update={{"DATABASE_URL": address}}))
+        self.database = PostgresDatabase(settings.model_copy(update={{"DATABASE_URL": address}}))
 """,
     ),
     "without-its-cache-a-process-serves-what-it-can": Edit(

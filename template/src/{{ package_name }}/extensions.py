@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .constants import SLUG
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     RecordsOf = Callable[[Executor, str], AsyncIterator[dict[str, Any]]]
     Erase = Callable[[Executor, str], Awaitable[int]]
+
+Function = TypeVar("Function")
 
 __all__ = [
     "AdminSettings",
@@ -154,18 +157,13 @@ class ExportRegistry:
 
     def kind(self, name: str) -> Callable[[RecordsOf], RecordsOf]:
         """Register `async def records(executor: Executor, owner: str)`, which yields the records of that kind."""
-
-        def register(records_of: RecordsOf) -> RecordsOf:
-            self.kinds[name] = records_of
-            return records_of
-
-        return register
+        return partial(_register, self.kinds, name)
 
     def erasure(self, name: str) -> Callable[[Erase], Erase]:
         """Register `async def erase(executor: Executor, owner: str) -> int`, which returns how many it deleted."""
+        return partial(_register, self.erasures, name)
 
-        def register(erase: Erase) -> Erase:
-            self.erasures[name] = erase
-            return erase
 
-        return register
+def _register(registered: dict[str, Function], name: str, function: Function) -> Function:
+    registered[name] = function
+    return function

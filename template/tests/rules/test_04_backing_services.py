@@ -179,7 +179,12 @@ def _is_allowed(module: Module, driver: str, allowed: list[list[str]]) -> bool:
 @check("Declare a Protocol in services/interfaces.py, and give the attribute of ServiceContainer that type.")
 def test_services_have_interfaces(project: Project) -> Iterator[Violation]:
     interfaces = project.module("services/interfaces.py")
-    known = {node.name for node in interfaces.tree.body if isinstance(node, ast.ClassDef)}
+    known = {node.name: node for node in interfaces.tree.body if isinstance(node, ast.ClassDef)}
+    declared = {
+        f"self.{named(node.target)}": named(node.annotation)
+        for node in known["Services"].body
+        if isinstance(node, ast.AnnAssign)
+    }
     container = project.module("services/container.py")
     imported = {
         alias.name
@@ -191,7 +196,11 @@ def test_services_have_interfaces(project: Project) -> Iterator[Violation]:
         value = node.value
         if not isinstance(value, ast.Call) or named(value.func) not in imported:
             continue
-        if not isinstance(node, ast.AnnAssign) or named(node.annotation) not in known:
+        if isinstance(node, ast.AnnAssign):
+            interface = named(node.annotation)
+        else:
+            interface = declared.get(named(node.targets[0]), "")
+        if interface not in known:
             yield container.found(node, "{name} is offered without an interface", name=named(value.func))
 
 

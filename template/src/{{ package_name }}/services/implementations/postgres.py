@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
-from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction
+from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction, UniqueViolation
 from psycopg.rows import RowFactory, class_row, scalar_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..interfaces import Executor, Parameters, PoolUsage, Row, ServiceUnavailable, StatementTimeout, UniqueConflict
-from .postgres_connection import (
-    GRACE_SECONDS,
-    READ_ONLY,
-    BoundedConnection,
-    Connection,
-    connection_options,
-    failure_reason,
-)
+from .postgres_connection import READ_ONLY, BoundedConnection, Connection, connection_options, failure_reason
 
 if TYPE_CHECKING:
     from ...config import AdminSettings
@@ -30,49 +24,59 @@ NONE: Parameters = {}
 CLOSE_SECONDS = 1.0  # for connection attempts to end when `open` fails
 
 
-class PostgresExecutor:
+class _Statements(ABC):
+    """Implements `Executor` on the connections that `_connected` yields."""
+
+    @abstractmethod
+    def _connected(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
+        async with self._executed(class_row(row), query, parameters) as cursor:
+            return await cursor.fetchall()
+
+    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> Row | None:
+        async with self._executed(class_row(row), query, parameters) as cursor:
+            return await cursor.fetchone()
+
+    async def fetch_value(self, query: LiteralString, parameters: Parameters = NONE) -> Any:
+        async with self._executed(scalar_row, query, parameters) as cursor:
+            return await cursor.fetchone()
+
+    async def execute(self, query: LiteralString, parameters: Parameters = NONE) -> int:
+        async with self._executed(scalar_row, query, parameters) as cursor:
+            return cursor.rowcount
+
+    @asynccontextmanager
+    async def _executed(
+        self, rows: RowFactory[Any], query: LiteralString, parameters: Parameters
+    ) -> AsyncIterator[psycopg.AsyncCursor[Any]]:
+        async with self._connected() as connection:
+            try:
+                yield await connection.cursor(row_factory=rows).execute(query, parameters)
+            except UniqueViolation as error:
+                raise UniqueConflict(error.diag.constraint_name or "") from error
+
+
+class PostgresExecutor(_Statements):
     """Runs statements on one connection. Implementations that share its transaction use `connection`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
-        cursor = await self._run(class_row(row), query, parameters)
-        return await cursor.fetchall()
-
-    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> Row | None:
-        cursor = await self._run(class_row(row), query, parameters)
-        return await cursor.fetchone()
-
-    async def fetch_value(self, query: LiteralString, parameters: Parameters = NONE) -> Any:
-        cursor = await self._run(scalar_row, query, parameters)
-        return await cursor.fetchone()
-
-    async def execute(self, query: LiteralString, parameters: Parameters = NONE) -> int:
-        cursor = await self._run(scalar_row, query, parameters)
-        return cursor.rowcount
-
-    async def _run(
-        self, rows: RowFactory[Any], query: LiteralString, parameters: Parameters
-    ) -> psycopg.AsyncCursor[Any]:
-        try:
-            cursor = self.connection.cursor(row_factory=rows)
-            return await cursor.execute(query, parameters)
-        except psycopg.errors.UniqueViolation as error:
-            raise UniqueConflict(error.diag.constraint_name or "") from error
+    def _connected(self) -> AbstractAsyncContextManager[Connection]:
+        return nullcontext(self.connection)
 
 
-class PostgresDatabase:
+class PostgresDatabase(_Statements):
     """A pool of connections in autocommit mode: a single statement is one round trip."""
 
     def __init__(self, settings: AdminSettings, *, patient: bool = True) -> None:
         """With `patient`, `open` retries for DATABASE_TIMEOUT_SECONDS, since the server may be starting."""
         self._timeout = settings.DATABASE_TIMEOUT_SECONDS
         self._patient = patient
-        self._pooled = settings.DATABASE_POOLER is not None
         self._url = settings.DATABASE_URL.get_secret_value()
-        options = connection_options(settings, self._url, pooled=self._pooled)
-        self._options = {**options, "on_failure": self._note_failure}
+        options = connection_options(settings, self._url, pooled=settings.DATABASE_POOLER is not None)
+        self._options = {**options, "autocommit": True, "on_failure": self._note_failure}
         self.pool: AsyncConnectionPool[BoundedConnection] = AsyncConnectionPool(
             self._url,
             connection_class=BoundedConnection,
@@ -87,21 +91,14 @@ class PostgresDatabase:
         self._failure: psycopg.Error | None = None  # of the last attempt to connect
 
     async def open(self) -> None:
-        if not self._patient:
-            await self._try()
         try:
+            if not self._patient:
+                async with asyncio.timeout(self._timeout):
+                    connection = await BoundedConnection.connect(self._url, **self._options)
+                    await connection.close()
             await self.pool.open(wait=True, timeout=self._timeout)
-        except PoolTimeout:
-            await self.pool.close(CLOSE_SECONDS)
-            raise self._unavailable() from None
-
-    async def _try(self) -> None:
-        """Connect once, so that a failure is reported at once."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                connection = await BoundedConnection.connect(self._url, **self._options)
-                await connection.close()
         except (psycopg.Error, TimeoutError):
+            await self.pool.close(CLOSE_SECONDS)
             raise self._unavailable() from None
 
     async def close(self) -> None:
@@ -109,42 +106,26 @@ class PostgresDatabase:
 
     async def ping(self) -> None:
         """Check that the server answers and accepts writes."""
-        async with self._executor() as executor:
-            if await executor.fetch_value("SHOW transaction_read_only") == "on":
-                raise ReadOnlySqlTransaction(READ_ONLY)
+        async with self._connected() as connection:
+            if await PostgresExecutor(connection).fetch_value("SHOW transaction_read_only") == "on":
+                raise ReadOnlySqlTransaction
 
     def usage(self) -> PoolUsage:
         stats = self.pool.get_stats()
         idle = stats["pool_available"]
         return PoolUsage(stats["pool_size"] - idle, idle, stats["requests_waiting"], self.pool.max_size)
 
-    async def fetch_all(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> list[Row]:
-        async with self._executor() as executor:
-            return await executor.fetch_all(row, query, parameters)
-
-    async def fetch_one(self, row: type[Row], query: LiteralString, parameters: Parameters = NONE) -> Row | None:
-        async with self._executor() as executor:
-            return await executor.fetch_one(row, query, parameters)
-
-    async def fetch_value(self, query: LiteralString, parameters: Parameters = NONE) -> Any:
-        async with self._executor() as executor:
-            return await executor.fetch_value(query, parameters)
-
-    async def execute(self, query: LiteralString, parameters: Parameters = NONE) -> int:
-        async with self._executor() as executor:
-            return await executor.execute(query, parameters)
-
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Executor]:
-        async with self._executor() as executor, executor.connection.transaction():
-            yield executor
+        async with self._connected() as connection, connection.transaction():
+            yield PostgresExecutor(connection)
 
     @asynccontextmanager
-    async def _executor(self) -> AsyncIterator[PostgresExecutor]:
+    async def _connected(self) -> AsyncIterator[Connection]:
         try:
             async with self.pool.connection() as connection:
                 try:
-                    yield PostgresExecutor(connection)
+                    yield connection
                 except ReadOnlySqlTransaction:
                     await connection.close()  # another connection may reach a server that accepts writes
                     raise
@@ -160,11 +141,7 @@ class PostgresDatabase:
             raise ServiceUnavailable("database") from error
 
     async def _configure(self, connection: BoundedConnection) -> None:
-        await connection.set_autocommit(True)
         connection.adapters.register_dumper(dict, JsonbDumper)
-        connection.limit = self._timeout + GRACE_SECONDS
-        if self._pooled:
-            connection.statement_timeout = round(self._timeout * 1000)
         self._failure = None
 
     def _note_failure(self, error: psycopg.Error) -> None:

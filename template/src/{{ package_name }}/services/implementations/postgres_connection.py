@@ -7,12 +7,15 @@ import os
 import re
 import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import Row
+from psycopg.rows import Row, scalar_row
+
+from ..interfaces import ServiceUnavailable
 
 if TYPE_CHECKING:
     from psycopg.abc import RV, Params, PQGen
@@ -23,6 +26,10 @@ Connection = psycopg.AsyncConnection[Any]
 GRACE_SECONDS = 1.0  # for the server to report that it ended a statement
 CANCEL_SECONDS = 0.5  # for the server to end a cancelled statement
 LAST_READ_SECONDS = 0.1
+TRIES = 5  # a busy pooler sometimes gives a connection another session
+BACKEND = "SELECT pg_backend_pid()"
+# Equal for two URLs of the same database.
+IDENTITY = "SELECT (current_database(), pg_postmaster_start_time())::text"
 POOLER_IN_FRONT = "a connection pooler stands in front of the database: set DATABASE_POOLER=transaction"
 READ_ONLY = "it accepts no writes: it is a standby, or read-only"
 # The first pattern that matches decides. Names that the server quotes are shown; no other part of a URL is.
@@ -84,30 +91,36 @@ def failure_reason(message: str, setting: str = "DATABASE_URL") -> str:
 
 
 class BoundedConnection(Connection):
-    """A connection that ends when the server is silent for longer than `limit` seconds; `None` waits forever.
+    """A connection that ends when the server is silent for GRACE_SECONDS longer than `limit` seconds.
 
     It only shuts down the socket: psycopg then finds that the server closed the connection.
     """
 
-    limit: float | None = None
-    statement_timeout = 0  # in milliseconds; 0 if the session has it
+    limit: float | None = None  # `None` waits forever
     _end: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def connect(  # type: ignore[override]  # with an additional argument
-        cls, conninfo: str = "", *, on_failure: Callable[[psycopg.Error], None] | None = None, **options: Any
+    async def connect(  # type: ignore[override]  # with additional arguments
+        cls,
+        conninfo: str = "",
+        *,
+        limit: float,
+        on_failure: Callable[[psycopg.Error], None] | None = None,
+        **options: Any,
     ) -> Self:
         """Connect. `on_failure` receives the error, which the pool only logs."""
         try:
-            return await super().connect(conninfo, **options)
+            connection = await super().connect(conninfo, **options)
         except psycopg.Error as error:
             if on_failure is not None:
                 on_failure(error)
             raise
+        connection.limit = limit
+        return connection
 
     async def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
         if self.limit is not None:
-            self._end_in(self.limit, self._allow_last_read)
+            self._end_in(self.limit + GRACE_SECONDS, self._allow_last_read)
         try:
             return await super().wait(gen, *args, **options)
         finally:
@@ -155,22 +168,25 @@ class TransactionCursor(psycopg.AsyncCursor[Row]):
     async def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
         connection = self.connection
         assert isinstance(connection, BoundedConnection)  # noqa: S101 - only these use this cursor
-        if not connection.statement_timeout:
-            return await super().execute(query, params, **options)
         async with connection.pipeline():
-            limit = (str(connection.statement_timeout),)
+            limit = (str(_milliseconds(connection.limit or 0)),)
             await psycopg.AsyncCursor(connection).execute("SELECT set_config('statement_timeout', %s, true)", limit)
             await super().execute(query, params, **options)
         return self
 
 
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
 def connection_options(settings: AdminSettings, url: str, *, pooled: bool) -> dict[str, Any]:
     """Options for the connections of a process to `url`; `pooled` for a transaction pooler."""
-    options = {"application_name": settings.APP_NAME, **network_options(settings, url)}
+    limit = settings.DATABASE_TIMEOUT_SECONDS
+    options = {"application_name": settings.APP_NAME, "limit": limit, **network_options(settings, url)}
     if pooled:
         return options | {"prepare_threshold": None, "cursor_factory": TransactionCursor}
-    limit = f"-c statement_timeout={round(settings.DATABASE_TIMEOUT_SECONDS * 1000)}"
-    return options | {"options": f"{_parameters(url).get('options', '')} {limit}".lstrip()}
+    given = _parameters(url).get("options", "")
+    return options | {"options": f"{given} -c statement_timeout={_milliseconds(limit)}".lstrip()}
 
 
 def network_options(settings: AdminSettings, url: str) -> dict[str, Any]:
@@ -195,3 +211,68 @@ def _parameters(url: str) -> dict[str, Any]:
         return conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # libpq reports it on connecting
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How DATABASE_URL reaches the server; `pooler` is the mode of a pooler in between.
+
+    `is_limited` says whether the server ends statements after DATABASE_TIMEOUT_SECONDS. `direct` describes
+    DATABASE_DIRECT_URL, if set: the same database without a pooler (`ok`), or the problem.
+    """
+
+    pooler: Literal["session", "transaction"] | None
+    is_limited: bool
+    direct: Literal["ok", "another database", "a pooler"] | None
+
+
+async def detect_route(settings: AdminSettings) -> Route:
+    """Connect by each URL. Raises `ServiceUnavailable`, with the reason, for a URL that does not work."""
+
+    async def connect(name: str, url: str, *, pooled: bool) -> Connection:
+        options = connection_options(settings, url, pooled=pooled)
+        try:
+            connection = await BoundedConnection.connect(url, autocommit=True, row_factory=scalar_row, **options)
+        except psycopg.Error as error:
+            raise ServiceUnavailable("database", failure_reason(str(error), name)) from None
+        stack.push_async_callback(connection.close)
+        return connection
+
+    given = ("DATABASE_URL", settings.DATABASE_URL.get_secret_value())
+    pooled = settings.DATABASE_POOLER is not None
+    mode: Literal["session", "transaction"] | None = None
+    direct: Literal["ok", "another database", "a pooler"] | None = None
+    async with AsyncExitStack() as stack:
+        first = await connect(*given, pooled=pooled)
+        limit = await _value(first, "SELECT setting::integer FROM pg_settings WHERE name = 'statement_timeout'")
+        if await _is_pooled(first):
+            second = await connect(*given, pooled=pooled)
+            mode = "transaction" if await _share_session(first, second) else "session"
+        if settings.DATABASE_DIRECT_URL is not None:
+            straight = await connect(*settings.direct_database, pooled=False)
+            direct = "a pooler" if await _is_pooled(straight) else "ok"
+            if await _value(first, IDENTITY) != await _value(straight, IDENTITY):
+                direct = "another database"
+    return Route(mode, limit == _milliseconds(settings.DATABASE_TIMEOUT_SECONDS), direct)
+
+
+async def _is_pooled(connection: Connection) -> bool:
+    """A pooler gives clients its own process numbers, for cancelling; the server reports that of the session."""
+    return bool(await _value(connection, BACKEND) != connection.info.backend_pid)
+
+
+async def _share_session(first: Connection, second: Connection) -> bool:
+    """Whether two open connections get the same session, which session mode excludes."""
+    seen = set()
+    try:
+        for _ in range(TRIES):
+            seen.add(await _value(first, BACKEND))
+            if await _value(second, BACKEND) in seen:
+                return True
+    except psycopg.OperationalError:  # the first holds the only session
+        return False
+    return len(seen) > 1
+
+
+async def _value(connection: Connection, query: LiteralString) -> Any:
+    return await (await connection.execute(query)).fetchone()

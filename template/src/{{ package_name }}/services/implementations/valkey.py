@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from ..batching import Batcher
 from ..interfaces import Event, Quota, ServiceUnavailable, ServiceUnusable
@@ -27,27 +26,32 @@ OPEN_SECONDS = 1.0
 PROBE_SECONDS = 60
 REMOVED_SECONDS = 60  # by then, a process that still runs the turn has noticed its removal
 
-# Keeps the times of the latest hits, oldest first, never more than the limit. Times are Valkey's own, in microseconds,
-# so that all processes share one clock.
+# Keeps the times of the latest hits of each key, oldest first, never more than its limit. Times are Valkey's own, in
+# microseconds, so that all processes share one clock.
 _HIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local oldest = redis.call('LINDEX', KEYS[1], 0)
-while oldest and now - oldest >= window do
-    redis.call('LPOP', KEYS[1])
-    oldest = redis.call('LINDEX', KEYS[1], 0)
+local window = tonumber(ARGV[1])
+local quotas = {}
+for number, key in ipairs(KEYS) do
+    local limit = tonumber(ARGV[number + 1])
+    local oldest = redis.call('LINDEX', key, 0)
+    while oldest and now - oldest >= window do
+        redis.call('LPOP', key)
+        oldest = redis.call('LINDEX', key, 0)
+    end
+    local used = redis.call('LLEN', key)
+    if used < limit then
+        redis.call('RPUSH', key, string.format('%.0f', now))
+        redis.call('PEXPIRE', key, math.ceil(window / 1000))
+        quotas[number] = {1, limit - used - 1, window - (now - (oldest or now))}
+    else
+        local frees = redis.call('LINDEX', key, used - limit)
+        quotas[number] = {0, 0, window - (now - frees)}
+    end
 end
-local used = redis.call('LLEN', KEYS[1])
-if used >= limit then
-    local frees = redis.call('LINDEX', KEYS[1], used - limit)
-    return {0, 0, window - (now - frees)}
-end
-redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
-redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
-return {1, limit - used - 1, window - (now - (oldest or now))}
+return quotas
 """
-_HIT_SHA = hashlib.sha1(_HIT.encode(), usedforsecurity=False).hexdigest()
 
 # Faults that only another setting or server can fix: the service does not start.
 _PERMANENT_FAULTS = {
@@ -128,6 +132,7 @@ class ValkeyService:
             socket_connect_timeout=self._timeout,
             retry=Retry(NoBackoff(), 1),  # one new connection to replace one that a server restart broke
         )
+        self._count_hits = self._client.register_script(_HIT)
 
     async def open(self) -> None:
         """Connect on first use: a process must start while Valkey is down."""
@@ -150,7 +155,7 @@ class ValkeyService:
             f"EXPIRE {stream}": pipeline.expire(stream, PROBE_SECONDS),
             f"XREAD {stream}": pipeline.xread({stream: "0"}),
             "SCRIPT LOAD": pipeline.script_load(_HIT),
-            f"EVALSHA {rate}": pipeline.evalsha(_HIT_SHA, 1, rate, "1", "1"),
+            f"EVALSHA {rate}": pipeline.evalsha(self._count_hits.sha, 1, rate, "1", "1"),
             f"DEL {value} {stream} {rate}": pipeline.delete(value, stream, rate),
         }
         with self._errors():
@@ -254,20 +259,11 @@ class ValkeyRateLimiter(ValkeyService):
         return await self._batcher.call((key, limit))
 
     async def _count(self, hits: list[tuple[str, int]]) -> list[Quota]:
+        keys = [f"rate:{key}" for key, _ in hits]
+        limits = [limit for _, limit in hits]
         with self._errors():
-            results = await self._run(hits)
+            quotas = await self._count_hits(keys, [self.window_seconds * 1_000_000, *limits])
         return [
             Quota(bool(allowed), limit, remaining, reset / 1_000_000)
-            for (_, limit), (allowed, remaining, reset) in zip(hits, results, strict=True)
+            for limit, (allowed, remaining, reset) in zip(limits, quotas, strict=True)
         ]
-
-    async def _run(self, hits: list[tuple[str, int]]) -> list[tuple[int, int, int]]:
-        window = self.window_seconds * 1_000_000
-        pipeline = self._client.pipeline(transaction=False)
-        for key, limit in hits:
-            pipeline.evalsha(_HIT_SHA, 1, f"rate:{key}", str(limit), str(window))
-        try:
-            return await pipeline.execute()
-        except NoScriptError:  # Valkey is new or was restarted, so nothing was counted
-            await self._client.script_load(_HIT)
-            return await self._run(hits)
