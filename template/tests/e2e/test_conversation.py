@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.support.databases import rows
-from tests.support.fake_tools import EFFECTS
+from tests.support.fake_agent import EFFECTS
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -38,7 +38,7 @@ def test_a_conversation_of_three_messages_with_a_tool_call(
     environment: dict[str, str], processes: Processes, api: Connect
 ) -> None:
     rows(environment["DATABASE_URL"], EFFECTS)
-    web = api(processes.with_tools().start("web"))
+    web = api(processes.with_fake_agent().start("web"))
     record = f"call record {json.dumps({'text': 'I like tea'})}"
     converse(web, ("Hello", "Hello"), (record, "Recorded"), ("call recall", "I like tea"))
 

@@ -208,10 +208,10 @@ def test_two_workers_do_each_task_once(
     environment: dict[str, str], processes: Processes, api: Callable[[RunningProcess], Api]
 ) -> None:
     from tests.support.databases import rows
-    from tests.support.fake_tools import EFFECTS
+    from tests.support.fake_agent import EFFECTS
 
     rows(environment["DATABASE_URL"], EFFECTS)
-    planted = processes.with_tools()
+    planted = processes.with_fake_agent()
     for worker in [planted.start("worker", wait=False) for _ in range(2)]:
         worker.wait_for('"started"')
     client = api(planted.start("web"))
