@@ -70,6 +70,9 @@ src/{package}/management/unprivileged.py -> devtools/agent_devtools/run_as.py
 src/{package}/management/settings_reference.py -> devtools/agent_devtools/generated.py
 src/{package}/management/template_status.py -> devtools/agent_devtools/template_status.py
 src/{package}/management/dev_welcome.py -> devtools/agent_devtools/dev.py
+docs/deployment.md + docs/releases.md -> docs/deployment.md
+docs/databases.md + docs/growth.md -> docs/databases.md
+docs/observability.md + docs/logging.md + docs/monitoring.md -> docs/observability.md
 docs/runbooks/README.md -> docs/runbooks.md
 docs/runbooks/ErrorBudgetBurnsFast.md -> docs/runbooks.md
 docs/runbooks/NoSuccessfulTurn.md -> docs/runbooks.md

@@ -266,7 +266,7 @@ def test_only_the_job_of_an_environment_releases_to_it(render: Render, ci: str, 
         assert re.findall(r'name: "(git(?:hub|lab):.+)"', text) == [f"{before}:environment:{environment}"]
     if ci == "gitlab":  # its tokens do not name the environment by default
         said = "'gitlab:' + claims.sub + ':environment:' + claims.environment"
-        assert said in (project / "docs" / "releases.md").read_text("utf-8")
+        assert said in (project / "docs" / "deployment.md").read_text("utf-8")
 
 
 def test_commits_of_main_are_checked_concurrently_and_updates_may_change_workflows(render: Render) -> None:

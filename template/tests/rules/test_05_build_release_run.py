@@ -186,7 +186,7 @@ def checks(job: Job) -> bool:
     )
 
 
-@check("Build the image in CI, push it, and let the platform pull it by its digest: docs/releases.md.")
+@check("Build the image in CI, push it, and let the platform pull it by its digest: docs/deployment.md.")
 def test_nothing_is_built_where_it_runs(project: Project) -> Iterator[Violation]:
     for job in jobs(project):
         for command in job.commands:
