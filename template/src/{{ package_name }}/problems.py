@@ -40,7 +40,7 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """A problem document of the type `urn:problem:<kind>`."""
 
     def __init__(
@@ -54,21 +54,12 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        super().__init__(title)
-        self.status = status
-        self.document = {"type": f"urn:problem:{kind}" if kind else "about:blank", "title": title, "status": status}
-        self.document |= {"detail": detail} if detail else {}
-        self.document |= {"instance": instance} if instance else {}
-        self.document |= members
-        self.headers = dict(headers or {})
-
-
-class BodyProblem(HTTPException):
-    """A problem found while the body is read: FastAPI lets only an `HTTPException` pass there."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.status)
-        self.problem = problem
+        # FastAPI lets only an `HTTPException` pass while it reads a body.
+        super().__init__(status, title, headers)
+        type_ = f"urn:problem:{kind}" if kind else "about:blank"
+        optional = {"detail": detail, "instance": instance}
+        self.document: dict[str, Any] = {"type": type_, "title": title, "status": status}
+        self.document |= {name: value for name, value in optional.items() if value} | members
 
 
 def phrase(status: int) -> str:
@@ -136,7 +127,6 @@ def install(app: FastAPI, problems: Mapping[type[Exception], Callable[[Any], Pro
         app.add_exception_handler(kind, on_error)
 
     handle(Problem, lambda problem: problem)
-    handle(BodyProblem, lambda error: error.problem)
     handle(HTTPException, _of_http_error)
     handle(RequestValidationError, _of_invalid_request)
     handle(ServiceUnavailable, of_failure)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Final, Literal, LiteralString, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 from pydantic import (
@@ -22,7 +22,7 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationError,
-    model_validator,
+    ValidationInfo,
 )
 
 if TYPE_CHECKING:
@@ -31,22 +31,24 @@ if TYPE_CHECKING:
 PAGE = 100  # sessions per query
 MAX_INTEGER = 2**31 - 1
 
+TURN: Final = (
+    "number, status, message, response, error, model, input_tokens, output_tokens, usage_estimated, finish_reason, "
+    "created_at, started_at, finished_at"
+)
+STEPS: Final = """
+    ARRAY(
+        SELECT jsonb_build_object('number', number, 'kind', kind, 'content', content, 'created_at', created_at)
+        FROM turn_steps WHERE session_id = t.session_id AND turn = t.number ORDER BY number
+    ) AS steps
+"""
 # Records of the export of an owner: `record` is a JSON object. Sessions with finished turns are exported by `read`.
 PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
-    "live_turn": """
-        SELECT jsonb_build_object(
-            'session_id', t.session_id, 'turn', t.number, 'status', t.status, 'message', t.message,
-            'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens, 'usage_estimated', t.usage_estimated,
-            'created_at', t.created_at, 'started_at', t.started_at,
-            'steps', ARRAY(
-                SELECT jsonb_build_object(
-                    'number', p.number, 'kind', p.kind, 'content', p.content, 'created_at', p.created_at
-                )
-                FROM turn_steps p WHERE p.session_id = t.session_id AND p.turn = t.number ORDER BY p.number
-            )
-        ) AS record
-        FROM turns t WHERE t.owner = %(owner)s AND t.status IN ('queued', 'running', 'waiting_for_approval')
-        ORDER BY t.session_id
+    "live_turn": f"""
+        SELECT to_jsonb(live) AS record FROM (
+            SELECT session_id, number AS turn, status, message, input_tokens, output_tokens, usage_estimated,
+                   created_at, started_at, {STEPS}
+            FROM turns t WHERE owner = %(owner)s AND status IN ('queued', 'running', 'waiting_for_approval')
+        ) AS live ORDER BY session_id
     """,
     "approval": """
         SELECT to_jsonb(a) AS record
@@ -66,18 +68,9 @@ def _storable(value: JsonValue) -> JsonValue:
         raise ValueError("PostgreSQL cannot store the character U+0000")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number is too large")
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _storable(key)
-            _storable(item)
-    elif isinstance(value, list):
-        for item in value:
-            _storable(item)
-    return value
-
-
-def _storable_text(value: str) -> str:
-    _storable(value)
+    items = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        _storable(item)
     return value
 
 
@@ -88,7 +81,13 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("the year is out of range") from None
 
 
-Text = Annotated[str, AfterValidator(_storable_text)]
+def _in_order(numbered: Sequence[StepRecord | TurnRecord], field: ValidationInfo) -> Sequence[StepRecord | TurnRecord]:
+    if any(later.number <= earlier.number for earlier, later in pairwise(numbered)):
+        raise ValueError(f"the numbers of the {field.field_name} are not in ascending order")
+    return numbered
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 Json = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
@@ -125,12 +124,7 @@ class TurnRecord(Record):
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
-    steps: tuple[StepRecord, ...]
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        _check_order("steps", self.steps)
-        return self
+    steps: Annotated[tuple[StepRecord, ...], AfterValidator(_in_order)]
 
 
 class SessionRecord(Record):
@@ -141,18 +135,7 @@ class SessionRecord(Record):
     owner_name: Name
     created_at: Time
     updated_at: Time
-    turns: tuple[TurnRecord, ...]
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        _check_order("turns", self.turns)
-        return self
-
-
-def _check_order(what: str, numbered: Sequence[StepRecord | TurnRecord]) -> None:
-    numbers = [item.number for item in numbered]
-    if any(later <= earlier for earlier, later in pairwise(numbers)):
-        raise ValueError(f"the numbers of the {what} are not in ascending order")
+    turns: Annotated[tuple[TurnRecord, ...], AfterValidator(_in_order)]
 
 
 class BadLine(Exception):
@@ -200,22 +183,12 @@ async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRe
     after: UUID | None = None
     while page := await database.fetch_all(
         SessionRecord,
-        """
+        f"""
         SELECT s.id, s.owner, u.name AS owner_name, s.created_at, s.updated_at, ARRAY(
-            SELECT jsonb_build_object(
-                'number', t.number, 'status', t.status, 'message', t.message, 'response', t.response,
-                'error', t.error, 'model', t.model, 'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens,
-                'usage_estimated', t.usage_estimated, 'finish_reason', t.finish_reason,
-                'created_at', t.created_at, 'started_at', t.started_at, 'finished_at', t.finished_at,
-                'steps', ARRAY(
-                    SELECT jsonb_build_object(
-                        'number', p.number, 'kind', p.kind, 'content', p.content, 'created_at', p.created_at
-                    )
-                    FROM turn_steps p WHERE p.session_id = t.session_id AND p.turn = t.number ORDER BY p.number
-                )
-            )
-            FROM turns t
-            WHERE t.session_id = s.id AND t.status IN ('succeeded', 'failed', 'cancelled') ORDER BY t.number
+            SELECT to_jsonb(turn) FROM (
+                SELECT {TURN}, {STEPS} FROM turns t
+                WHERE session_id = s.id AND status IN ('succeeded', 'failed', 'cancelled')
+            ) AS turn ORDER BY number
         ) AS turns
         FROM chat_sessions s JOIN users u ON u.subject = s.owner
         WHERE (%(after)s::uuid IS NULL OR s.id > %(after)s) AND (%(owner)s::text IS NULL OR s.owner = %(owner)s)
@@ -233,7 +206,7 @@ async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
     first_of_id = {session.id: session for session in reversed(sessions)}
     batch = [session.model_dump(mode="json") for session in first_of_id.values()]
     written: int = await database.fetch_value(
-        """
+        f"""
         WITH given AS (
             SELECT * FROM jsonb_to_recordset(%(batch)s -> 'sessions') AS given (
                 id uuid, owner text, owner_name text, created_at timestamptz, updated_at timestamptz, turns jsonb
@@ -253,12 +226,8 @@ async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
                 started_at timestamptz, finished_at timestamptz, steps jsonb
             )
         ), stored_turns AS (
-            INSERT INTO turns (session_id, number, owner, status, message, response, error, model, input_tokens,
-                               output_tokens, usage_estimated, finish_reason, queued_at, created_at, started_at,
-                               finished_at)
-            SELECT session_id, number, owner, status, message, response, error, model, input_tokens,
-                   output_tokens, usage_estimated, finish_reason, created_at, created_at, started_at, finished_at
-            FROM added_turns
+            INSERT INTO turns (session_id, owner, queued_at, {TURN})
+            SELECT session_id, owner, created_at, {TURN} FROM added_turns
         ), stored_steps AS (
             INSERT INTO turn_steps (session_id, turn, number, kind, content, created_at)
             SELECT session_id, added_turns.number, step.number, step.kind, step.content, step.created_at

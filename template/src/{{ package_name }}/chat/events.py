@@ -140,16 +140,14 @@ class _Progress:
     """A reader's position: the last complete step, and the id of the last event."""
 
     step: int = 0
-    fence: int = 0
-    sequence: int = 0
+    last: tuple[int, int] = (0, 0)
 
     def admit(self, event: Event) -> bool | None:
         """Whether the reader needs the event; `None` when events before it are missing."""
         fence, sequence = map(int, event.id.split("-"))
-        follows = sequence == self.sequence + 1 if fence == self.fence else sequence == 1
-        if not follows:
+        if sequence != (self.last[1] + 1 if fence == self.last[0] else 1):
             return None
-        self.fence, self.sequence = fence, sequence
+        self.last = fence, sequence
         step = event.data.get("step")
         if step is not None and step <= self.step:
             return False  # repeated by the process that resumed the turn
@@ -185,7 +183,7 @@ async def follow(
                 admitted = progress.admit(event)
                 if admitted is None:
                     break
-                if admitted and (progress.fence, progress.sequence) > seen:
+                if admitted and progress.last > seen:
                     yield event
                 if event.type == TURN_FINISHED:
                     return

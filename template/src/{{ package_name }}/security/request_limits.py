@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from fastapi.params import Form
 from starlette.exceptions import HTTPException
 
-from ..problems import BodyProblem, Problem, answer
+from ..problems import Problem, answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +66,7 @@ class RequestLimitsMiddleware:
             chunk = message.get("body", b"")
             received += len(chunk)
             if received > self._max_bytes:
-                raise BodyProblem(self._too_large())
+                raise self._too_large()
             if is_json:
                 chunks.append(chunk)
                 openings += chunk.count(b"[") + chunk.count(b"{")
@@ -86,7 +86,7 @@ class RequestLimitsMiddleware:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise BodyProblem(self._too_slow()) from None
+                raise self._too_slow() from None
             if not message.get("more_body"):
                 deadline = None
             return message
