@@ -157,7 +157,8 @@ tests/integration/test_admin.py -> tests/integration/test_admin.py
 tests/unit/test_conversations.py -> tests/integration/test_admin.py
 tests/integration/test_chat_api.py -> tests/integration/test_chat_api.py
 tests/integration/test_growth.py -> tests/integration/test_chat_api.py
-tests/integration/test_silence.py -> tests/integration/test_database_timeouts.py
+tests/integration/test_silence.py -> tests/integration/test_database_failures.py
+tests/integration/test_failover.py -> tests/integration/test_database_failures.py
 tests/integration/test_embedded_servers.py -> tests/integration/test_dev_servers.py
 tests/integration/test_issuer.py -> tests/integration/test_jwks.py
 tests/integration/test_model_dialects.py -> tests/integration/test_model_dialects.py
