@@ -10,7 +10,7 @@ from types import SimpleNamespace
 sys.path[:0] = [str(Path.cwd()), str(Path(__file__).parents[1] / "rules")]  # `tests` is the project's package here
 
 import corpus  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
-from agent_devtools.rules.planting import find_all  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
+from agent_devtools.rules.check import find_all  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 
 if __name__ == "__main__":
     workflow = ".github/workflows/ci.yml"

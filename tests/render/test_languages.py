@@ -71,8 +71,8 @@ def test_every_message_of_a_check_is_translated(render: Render) -> None:
 
 def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
     project = render(rules_language="zh")
-    catalogue = runpy.run_path(str(project / "devtools/agent_devtools/rules/catalogue.py"))
-    said = catalogue["say"]("a request with {what} is not refused by 401", what="no token")
+    documents = runpy.run_path(str(project / "devtools/agent_devtools/rules/documents.py"))
+    said = documents["say"]("a request with {what} is not refused by 401", what="no token")
     assert not re.search(r"[a-z]", said), said
 
 

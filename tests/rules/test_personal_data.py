@@ -21,13 +21,13 @@ MIGRATION = "from alembic import op\nimport sqlalchemy as sa\n\n\ndef upgrade():
 ASK = """
 import json, sys
 from pathlib import Path
-from agent_devtools.rules import personal_data
+from agent_devtools.rules import sql
 from agent_devtools.rules.project import Project
 project = Project(Path.cwd()).planted(json.load(sys.stdin))
-known = personal_data.tables(project)
-exported, erased = personal_data.reached(project, "kind"), personal_data.reached(project, "erasure")
+known = sql.tables(project)
+exported, erased = sql.reached(project, "kind"), sql.reached(project, "erasure")
 print(json.dumps({
-    name: [personal_data.reads(exported, name), personal_data.is_erased(erased, name, known)] for name in known
+    name: [sql.reads(exported, name), sql.is_erased(erased, name, known)] for name in known
 }))
 """
 EXPORTS = """

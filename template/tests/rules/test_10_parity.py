@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from agent_devtools.rules.catalogue import say
 from agent_devtools.rules.check import Broken, check
 from agent_devtools.rules.deployment import COMPOSE
+from agent_devtools.rules.documents import say
 from agent_devtools.rules.flow import Call
 from agent_devtools.rules.project import Project, Violation, named
 

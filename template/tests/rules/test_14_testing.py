@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from agent_devtools.rules import gates, suite
-from agent_devtools.rules.catalogue import say
-from agent_devtools.rules.check import ROOT, Broken, check
+from agent_devtools.rules import pipelines, suite
+from agent_devtools.rules.check import Broken, check
+from agent_devtools.rules.documents import ROOT, say
 from agent_devtools.rules.project import Module, Project, Violation, named
 from agent_devtools.rules.routes import Routes
 from agent_devtools.rules.scopes import scope_at
@@ -42,20 +42,20 @@ DOCS = "api_docs.py"  # shows openapi.json, where DOCS_ENABLED is set
 def test_coverage_is_demanded(project: Project) -> Iterator[Violation]:
     file = project.known("pyproject.toml")
     yield from suite.coverage(project, file)
-    options = gates.options_of(project.pyproject)
+    options = pipelines.options_of(project.pyproject)
     if not any(option == "--cov" or option.startswith("--cov=") for option in options):
         yield file.at(file.line_of(r"^addopts|^\[tool\.pytest"), "the tests do not count coverage")
-    yield from gates.option_faults(file, options)
+    yield from pipelines.option_faults(file, options)
 
 
 @check("Run every check in CI before a change lands, in .github/workflows or .gitlab-ci.yml, as the template does.")
 def test_ci_runs_every_check(project: Project) -> Iterator[Violation]:
-    yield from gates.missing(project)
+    yield from pipelines.missing(project)
 
 
 @check("Let a check that fails stop the change; where one rule cannot be kept, enter an exception (rules/README.md).")
 def test_no_failure_is_forgiven(project: Project) -> Iterator[Violation]:
-    yield from gates.forgiven(project)
+    yield from pipelines.forgiven(project)
 
 
 @check("Keep the tools as strict as the template gives them, in pyproject.toml; a single line may have its own `noqa`.")

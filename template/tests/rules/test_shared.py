@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agent_devtools.rules.check import ROOT
-from agent_devtools.rules.documents import shared_checks
+from agent_devtools.rules.documents import ROOT, shared_checks
 
 globals().update(shared_checks(ROOT))

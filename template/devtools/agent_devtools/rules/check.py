@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache, wraps
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from posixpath import normpath
+from types import ModuleType
 from typing import Any, ParamSpec
 
-from . import catalogue
-from .catalogue import say
-from .documents import SHARED, Rule, rules
+from .documents import ROOT, SHARED, Rule, rules, say
 from .project import File, Project, Unfinished, Violation
 
 FILE = "pyproject.toml"
@@ -112,7 +113,7 @@ def _faults(item: dict[str, Any]) -> Iterator[str]:
         yield say("an exception has no {names}", names=", ".join(unknown))
 
 
-ROOT = catalogue.ROOT
+Check = Callable[..., Any]
 Parameters = ParamSpec("Parameters")
 
 
@@ -209,3 +210,44 @@ def describe(violation: Violation, rule: Rule | None, name: str, remedy: str) ->
     """Return a violation as one line: place, rule, message and remedy."""
     law = say("rule {id}", id=rule.id) if rule else say("the rulebook")
     return f"{violation.path}:{violation.line}: {law} ({name}): {violation.message}{say('. ')}{remedy}"
+
+
+# Tests of checks
+
+
+@cache
+def _whole() -> Project:
+    project = Project(ROOT)
+    project.modules("src", "devtools", "tests")  # read once, and shared by all later calls
+    return project
+
+
+def find(check: Check, files: Mapping[str, str | None]) -> list[Violation]:
+    """Return the sorted findings of a check after changing `files` in memory; `None` removes a file."""
+    return _found(check, _whole().planted(files))
+
+
+def find_all(files: Mapping[str, str | None]) -> set[tuple[str, int, str]]:
+    """Return the findings of all static checks: paths, lines and names of checks."""
+    project = _whole().planted(files)
+    return {(each.path, each.line, name) for name, check in static_checks().items() for each in _found(check, project)}
+
+
+def _found(check: Check, project: Project) -> list[Violation]:
+    found: Iterable[Violation] = vars(check)["__wrapped__"](project) or ()
+    return sorted(set(found), key=lambda each: (each.path, each.line, each.message))
+
+
+@cache
+def static_checks() -> dict[str, Check]:
+    """Return every check that needs only the project, by its name."""
+    paths = sorted((ROOT / "tests/rules").rglob("test_*.py"))
+    modules = [import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
+    return {name_of(name): check for module in modules for name, check in _checks(module)}
+
+
+def _checks(module: ModuleType) -> Iterable[tuple[str, Check]]:
+    for name, check in vars(module).items():
+        static = name.startswith("test_") and not getattr(check, "is_running", True)
+        if static and list(signature(check).parameters) == ["project"]:
+            yield name, check

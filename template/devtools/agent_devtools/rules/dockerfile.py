@@ -133,29 +133,18 @@ Fault = tuple[str, dict[str, object]]
 NEWEST = "installs {name} in whatever version is the newest"
 BUILDERS = {"build", "hatch", "hatchling", "pdm", "pip", "pipx", "poetry", "setuptools", "uv", "wheel"}
 FROM_FILES = {"-r", "--requirement", "-c", "--constraint", "--require-hashes", "-e", "--editable"}
-TAKES_VALUE = {
-    "--index-url",
-    "-i",
-    "--extra-index-url",
-    "--target",
-    "-t",
-    "--prefix",
-    "--python",
-    "-p",
-    "--find-links",
-    "-f",
-    "--root",
-    "--src",
-    "--platform",
-}
+TAKES_VALUE = re.compile(r"-[itpf]|--(?:index-url|extra-index-url|target|prefix|python|find-links|root|src|platform)")
+
+
+PIPED = re.compile(
+    r"\b(?:curl|wget)\b[^;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|z|da)?sh\b"
+    r"|\b(?:ba|z)?sh\s+(?:-c\s+)?[\"']?(?:<\(|\$\()\s*(?:curl|wget)"
+)
 
 
 def unsaid(text: str, declared: set[str], *, where: str) -> Iterator[Fault]:
     """Yield undeclared installations of a command. `where` is `image`, `builder` (a discarded stage) or `ci`."""
-    if re.search(
-        r"\b(?:curl|wget)\b[^;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|z|da)?sh\b|\b(?:ba|z)?sh\s+(?:-c\s+)?[\"']?(?:<\(|\$\()\s*(?:curl|wget)",
-        text,
-    ):
+    if PIPED.search(text):
         yield "runs a script from the network, which may be another tomorrow", {}
     elif (
         where != "ci"
@@ -208,7 +197,7 @@ def _pip(words: list[str]) -> Iterator[Fault]:
         return
     skip = False
     for word in words:
-        if skip or word in TAKES_VALUE:
+        if skip or TAKES_VALUE.fullmatch(word):
             skip = not skip
             continue
         name = re.split(r"[\[=<>~!@]", word)[0].lower()

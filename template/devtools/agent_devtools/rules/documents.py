@@ -1,4 +1,7 @@
-"""Reads the documents of the rules: rules/NN-name.md, and the owner's own in rules/local/."""
+"""Reads rules/: the documents of the rules, rules/NN-name.md and the owner's own in rules/local/, and the messages.
+
+Messages are English in the code; rules/messages.yaml has translations into the project's language.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,47 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import yaml
-
-from .catalogue import say
 
 if TYPE_CHECKING:
     from .project import Project
 
+
+def _root() -> Path:
+    """Return the project around the working directory, which may be a copy, or the one with this file."""
+    around = (Path.cwd(), *Path.cwd().parents)
+    found = (folder for folder in around if (folder / "rules").is_dir() and (folder / "tests/rules").is_dir())
+    return next(found, Path(__file__).parents[3])
+
+
+ROOT = _root()
+MESSAGES = ROOT / "rules/messages.yaml"
 LEVELS = {"mandatory", "forbidden", "advised"}
 SHARED = "tests/rules/test_shared.py"  # has the checks of all packages
 NAMES = ("[0-9][0-9]-*.md", "local/[0-9][0-9]-*.md")
+
+
+@cache
+def _translations() -> dict[str, str]:
+    loaded = yaml.load(MESSAGES.read_text("utf-8"), yaml.CSafeLoader) if MESSAGES.exists() else None
+    return dict(loaded or {})
+
+
+def say(message: str, /, **values: object) -> str:
+    """Return the message in the project's language, or in English without a translation.
+
+    `values` fill its braces; values that are phrases, such as "no token", are translated too.
+    """
+    known = _translations()
+    given = {name: known.get(value, value) if _is_phrase(value) else value for name, value in values.items()}
+    text = known.get(message, message)
+    return text.format(**given) if given else text
+
+
+def _is_phrase(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and " " in value
 
 
 class DocumentError(Exception):

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .catalogue import say
+from .documents import say
 from .scopes import Survey, survey
 
 if TYPE_CHECKING:

@@ -14,12 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .catalogue import say
-from .changed import run_changed
-from .check import ROOT, describe
-from .documents import DocumentError, Rule, rules
+from .check import describe
+from .documents import ROOT, DocumentError, Rule, rules, say
 from .project import Project, Violation
-from .run import RULEBOOK, Checked, Result, RunFailed, run
+from .run import RULEBOOK, Checked, Result, RunFailed, run, run_changed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 HEADINGS = ("RULE", "TITLE", "CHECKS", "PASSED", "FAILED", "EXCEPTED", "TIME")

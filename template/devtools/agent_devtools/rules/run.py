@@ -1,4 +1,8 @@
-"""Runs the checks: static ones as plain functions where possible, which is faster, and all others through pytest."""
+"""Runs the checks: static ones as plain functions where possible, which is faster, and all others through pytest.
+
+`--changed` runs the static checks on files that differ from a commit, for hooks. They see the Python modules that
+differ, with those they import, and all other files. Checks that need every module run in `rules --fast` only.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import importlib.util
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,14 +21,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .catalogue import say
-from .check import ROOT, Outcome, name_of
-from .documents import SHARED, Rule, rules
-from .project import Project, Violation
+from .check import Outcome, name_of
+from .documents import ROOT, SHARED, Rule, rules, say
+from .flow import Flow
+from .project import File, Module, Project, Violation
+
+if TYPE_CHECKING:
+    import pytest
 
 Beside: TypeAlias = Callable[[Callable[[Project], Any]], Any]
 
@@ -101,11 +111,9 @@ class Result:
 
 def exceptions_of(outcome: Outcome) -> list[tuple[Violation, str]]:
     """Return the excepted violations, each with the reason, owner and expiry of its exception."""
+    form = "{reason} ({owner}, until {day})"
     return [
-        (
-            violation,
-            say("{reason} ({owner}, until {day})", reason=granted.reason, owner=granted.owner, day=granted.expires),
-        )
+        (violation, say(form, reason=granted.reason, owner=granted.owner, day=granted.expires))
         for violation, granted in outcome.excepted
     ]
 
@@ -127,12 +135,8 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
             known = ", ".join(rule.id for rule in rules(ROOT))
             raise RunFailed(say("There is no rule {name}: rules/ has {known}.", name=name, known=known))
     if fast:
-        from .run import NeedsPytest, run_static
-
         with suppress(NeedsPytest):
             return run_static([RULEBOOK, *chosen])
-    from .through_pytest import run_through_pytest
-
     modules = dict.fromkeys(rule.tests for rule in chosen if (ROOT / rule.tests).exists())
     found = run_through_pytest([RULEBOOK.tests, *modules], fast=fast)
     return list(_results(chosen, found))
@@ -235,12 +239,157 @@ def checked(rule: Rule, name: str, check: Check, **arguments: Any) -> Checked:
         violation = Violation(rule.tests, 1, say("the check did not finish: {reason}", reason=why))
         remedy = say("`uv run pytest {module}` shows all of it.", module=rule.tests)
         return Checked(name, False, time.perf_counter() - began, [violation], remedy=remedy)
-    return Checked(
-        name,
-        False,
-        time.perf_counter() - began,
-        outcome.violations,
-        exceptions_of(outcome),
-        outcome.warned,
-        outcome.remedy,
+    seconds, excepted = time.perf_counter() - began, exceptions_of(outcome)
+    return Checked(name, False, seconds, outcome.violations, excepted, outcome.warned, outcome.remedy)
+
+
+# Through pytest
+
+# Only the plugins that checks need: importing others takes time, as does rewriting assertions.
+QUIET = shlex.split("--import-mode=importlib -o addopts= --disable-plugin-autoload -p no:cacheprovider --assert=plain")
+WHOLE = ("-p", "anyio")
+FAST = (
+    *("-m", "not running"),
+    f"--confcutdir={ROOT / CHECKS}",  # skip tests/conftest.py
+    *("-o", "strict_config=false", "-W", "ignore::pytest.PytestConfigWarning"),  # for options of plugins not loaded
+    *("-p", "no:unraisableexception"),  # it collects garbage repeatedly
+)
+
+
+class _Collector:
+    """A pytest plugin that collects the findings of each check."""
+
+    def __init__(self) -> None:
+        self.by_module: dict[str, dict[str, Checked]] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: LAST in getattr(item, "fixturenames", ()))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        module, _, function = report.nodeid.partition("::")
+        name = name_of(function.partition("[")[0])
+        checks = self.by_module.setdefault(module, {})
+        check = checks.setdefault(name, Checked(name, "running" in report.keywords))
+        check.seconds += report.duration
+        for key, value in report.user_properties if report.when == "call" else ():
+            if key == PROPERTY:
+                violations, excepted, warned, check.remedy = json.loads(str(value))
+                check.violations += [Violation(**each) for each in violations]
+                check.excepted += [(Violation(**each), reason) for each, reason in excepted]
+                check.warned += [Violation(**each) for each in warned]
+        if not report.passed and not check.violations:
+            check.violations.append(Violation(module, 1, _why(report)))
+            check.remedy = say("`uv run pytest {module}` shows all of it.", module=module)
+
+
+def _why(report: pytest.TestReport) -> str:
+    """Return one line about a check that did not finish."""
+    if isinstance(report.longrepr, tuple):
+        return say("the check was skipped: {reason}", reason=report.longrepr[2].removeprefix("Skipped: "))
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(crash.message if crash else report.longrepr).strip().splitlines() or [say("no reason given")]
+    # For a syntax error, the first line is the place and the last one the message.
+    why = f"{lines[0]}: {lines[-1]}" if lines[0].startswith("File ") else lines[0]
+    return say("the check did not finish: {reason}", reason=why)
+
+
+def run_through_pytest(modules: list[str], *, fast: bool) -> dict[str, dict[str, Checked]]:
+    """Run the checks of these modules; return the results by module and name. Raises `RunFailed`."""
+    import pytest
+
+    collector, said = _Collector(), io.StringIO()
+    with redirect_stdout(said):
+        code = pytest.main([*QUIET, *(FAST if fast else WHOLE), *modules], plugins=[collector])
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        raise RunFailed(said.getvalue().strip() or say("pytest ended with {code}", code=code))
+    return collector.by_module
+
+
+# Files that differ from a commit
+
+# Checks that look for something missing, or follow it through every module.
+NEED_ALL = {
+    "documents-list-their-checks",
+    "every-route-asks-who-is-there",
+    "every-route-is-tested",
+    "services-have-interfaces",
+    "tests-have-three-levels",
+    "what-you-add-is-tested",
+}
+DECLARES_SETTINGS = re.compile(r"^class\s+\w*Settings\b", re.MULTILINE)
+
+
+class Changes(Project):
+    """A project whose modules are only those that differ."""
+
+    def __init__(self, root: Path, differing: set[str]) -> None:
+        super().__init__(root)
+        self.differing = differing
+
+    def files(self, *patterns: str) -> list[File]:
+        found = super().files(*patterns)
+        return [file for file in found if file.path in self.differing] if patterns == ("*",) else found
+
+    def modules(self, *folders: str) -> list[Module]:
+        return [module for module in super().modules(*folders) if module.path in self.differing]
+
+    @cached_property
+    def flow(self) -> Flow:
+        own = [module for module in self._modules if module.path in self.differing]
+        texts = "\n".join(module.text for module in own)
+        beside = [module for module in super().modules() if module not in own and _is_named(module, texts)]
+        return Flow([*own, *beside])
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return self.settings_in([module for module in super().modules() if DECLARES_SETTINGS.search(module.text)])
+
+
+def _is_named(module: Module, texts: str) -> bool:
+    """Whether these texts may import the module."""
+    stem = module.dotted.rpartition(".")[2]
+    return f"import {stem}" in texts or f".{stem} import" in texts or f", {stem}" in texts
+
+
+def differing(reference: str) -> set[str]:
+    """Return the paths of files that differ from a commit, untracked files included."""
+    commands = (
+        ["git", "diff", "--name-only", "--relative", "-z", reference, "--"],
+        ["git", "ls-files", "--others", "--exclude-standard", "-z"],
     )
+    found = set[str]()
+    for command in commands:
+        try:
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        except OSError:
+            raise RunFailed(say("Git is not installed, and `--changed` asks it what differs.")) from None
+        if done.returncode:
+            raise RunFailed(say("Git knows no commit {reference} here.", reference=reference))
+        found |= set(filter(None, done.stdout.split("\0")))
+    return found
+
+
+def run_changed(reference: str, wanted: list[str]) -> tuple[list[Result], set[str]]:
+    """Check the files that differ; return the results and these files. Raises `RunFailed`, `DocumentError`."""
+    paths = differing(reference)
+    project = Changes(ROOT, paths)
+    results = []
+    for rule in [RULEBOOK, *rules(ROOT)] if paths else []:
+        if not wanted or any(map(rule.matches, wanted)):
+            with quiet():
+                checks = [checked(rule, name, check, project=project) for name, check in static_checks(rule)]
+            for check in checks:
+                check.violations = [found for found in check.violations if _counts(found, project)]
+            results.append(Result(rule, checks, sum(check.seconds for check in checks)))
+    return results, paths
+
+
+def static_checks(rule: Rule) -> Iterator[tuple[str, Check]]:
+    """Yield the checks of a rule that need only the project."""
+    for name, check in tests_of(rule):
+        if not getattr(check, "is_running", False) and is_plain(check, {"project"}) and name not in NEED_ALL:
+            yield name, check
+
+
+def _counts(violation: Violation, project: Changes) -> bool:
+    return violation.path in project.differing or not violation.path.endswith(".py")

@@ -56,21 +56,7 @@ CONFIG = (".yml", ".yaml", ".toml", ".json", ".ini", ".cfg", ".conf", ".properti
 CODE = (".py", ".js", ".ts", ".tsx", ".jsx", ".go", ".rs", ".java", ".rb", ".md", ".mdc", ".rst", ".txt")
 COUNTED = re.compile(r"0123456789abcdef|abcdefghijklmnop")  # a fake one in a test
 LARGEST = 500_000  # characters; larger files are generated
-WEAK = {
-    "password",
-    "postgres",
-    "secret",
-    "admin",
-    "root",
-    "guest",
-    "dev",
-    "app",
-    "agent",
-    "user",
-    "pass",
-    "valkey",
-    "redis",
-}
+WEAK = re.compile(r"password|postgres|secret|admin|root|guest|dev|app|agent|user|pass|valkey|redis", re.IGNORECASE)
 
 
 def entropy(text: str) -> float:
@@ -97,7 +83,7 @@ def is_random(value: str) -> bool:
 
 def is_password(value: str) -> bool:
     """Whether a value looks like a password in use, rather than one of a laptop."""
-    if is_placeholder(value) or value.lower() in WEAK or re.fullmatch(r"[A-Z][A-Z0-9_]*|[\d.]+|true|false", value):
+    if is_placeholder(value) or WEAK.fullmatch(value) or re.fullmatch(r"[A-Z][A-Z0-9_]*|[\d.]+|true|false", value):
         return False
     if value.startswith(("/", "./")) or re.fullmatch(r"[a-z]+(?:[-_][a-z]+)*", value):
         return False
@@ -115,7 +101,7 @@ def is_key(text: str) -> bool:
 def password_in(text: str, *, strict: bool) -> str:
     """Return the password in an address, unless it is a placeholder or, if not `strict`, one of a laptop."""
     for user, password, host in URL.findall(text):
-        if is_placeholder(password) or password.lower() in WEAK or password == user or RESERVED.fullmatch(host):
+        if is_placeholder(password) or WEAK.fullmatch(password) or password == user or RESERVED.fullmatch(host):
             continue
         if strict or is_password(password):
             return str(password)
@@ -197,14 +183,8 @@ CALLED_HOST = re.compile(
     r"(?i)(^|_)(host|hostname|server|endpoint|upstream|broker|brokers|base_?url|api_?url|url|uri|address)$"
 )
 FILE_NAME = re.compile(r".*\.(py|json|ya?ml|toml|md|txt|html?|csv|xml|ini|cfg|log|sql|js|css|png|svg|pdf|sock)")
-CONNECTS = (
-    "smtplib.SMTP",
-    "socket.create_connection",
-    "ftplib.FTP",
-    "imaplib.IMAP4",
-    "http.client.HTTP",
-    "ldap3.Server",
-)
+MAIL = ("smtplib.SMTP", "imaplib.IMAP4")
+CONNECTS = (*MAIL, "socket.create_connection", "ftplib.FTP", "http.client.HTTP", "ldap3.Server")
 MODEL = re.compile(
     r"(?:(?:openai|anthropic|google|mistral|groq|azure|bedrock|ollama|deepseek|xai|cohere|vertexai)[:/])?(?:[\w-]+/)?"
     r"(?:gpt-(?:\d|oss)|chatgpt-|o[1-9](?:-mini|-pro|-preview)?$|claude-(?:\d|opus|sonnet|haiku|instant|v\d)|gemini-\d|gemma|llama-?\d|meta-llama|mistral-|mixtral|"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -10,61 +11,15 @@ from .flow import Flow
 from .project import Module, Project, named
 from .scopes import FUNCTIONS, Binding, Scope, scope_at
 
-KEEPERS = {
-    "ChainMap",
-    "Counter",
-    "LRUCache",
-    "LifoQueue",
-    "OrderedDict",
-    "PriorityQueue",
-    "Queue",
-    "SimpleNamespace",
-    "SimpleQueue",
-    "TTLCache",
-    "WeakKeyDictionary",
-    "WeakSet",
-    "WeakValueDictionary",
-    "bytearray",
-    "count",
-    "cycle",
-    "defaultdict",
-    "deque",
-    "dict",
-    "list",
-    "local",
-    "set",
-}
-CHANGES = {
-    "add",
-    "append",
-    "appendleft",
-    "clear",
-    "discard",
-    "extend",
-    "extendleft",
-    "insert",
-    "move_to_end",
-    "pop",
-    "popitem",
-    "popleft",
-    "put",
-    "put_nowait",
-    "remove",
-    "reverse",
-    "rotate",
-    "setdefault",
-    "sort",
-    "subtract",
-    "update",
-    "__setitem__",
-}
-CACHES = {
-    "aiocache.cached",
-    "async_lru.alru_cache",
-    "cachetools.cached",
-    "functools.cache",
-    "functools.lru_cache",
-}
+KEEPERS = re.compile(  # names of types with contents
+    r"ChainMap|Counter|LRUCache|LifoQueue|OrderedDict|PriorityQueue|Queue|SimpleNamespace|SimpleQueue|TTLCache"
+    r"|Weak(?:KeyDictionary|Set|ValueDictionary)|bytearray|count|cycle|defaultdict|deque|dict|list|local|set"
+)
+CHANGES = re.compile(  # names of methods that change the contents
+    r"add|append(?:left)?|clear|discard|extend(?:left)?|insert|move_to_end|pop(?:item|left)?|put(?:_nowait)?|remove"
+    r"|reverse|rotate|setdefault|sort|subtract|update|__setitem__"
+)
+CACHES = {"aiocache.cached", "async_lru.alru_cache", "cachetools.cached", "functools.cache", "functools.lru_cache"}
 MUTABLE = {"dict", "list", "set", "bytearray", "collections.defaultdict", "collections.deque", "typing.Any"}
 WHILE_IMPORTED = {"__init_subclass__", "__set_name__"}
 
@@ -79,7 +34,7 @@ class State:
     def changes(self, module: Module) -> Iterator[tuple[ast.AST, str]]:
         """Yield each place in a function that changes a shared object, with the object's name."""
         for node in module.all(ast.Call):
-            if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+            if isinstance(node.func, ast.Attribute) and CHANGES.fullmatch(node.func.attr):
                 yield from self._change(node, node.func.value)
             elif isinstance(node.func, ast.Name) and node.func.id in {"next", "setattr"} and node.args:
                 yield from self._change(node, node.args[0], whole=node.func.id == "setattr")
@@ -199,7 +154,7 @@ class State:
         if isinstance(node, ast.BinOp):
             return self._makes_keeper(node.left) or self._makes_keeper(node.right)
         origins = self._flow.origins(node.func) if isinstance(node, ast.Call) else frozenset()
-        return any(origin.rpartition(".")[2] in KEEPERS for origin in origins)
+        return any(KEEPERS.fullmatch(origin.rpartition(".")[2]) for origin in origins)
 
     # Registries that are filled on import
 
@@ -328,7 +283,7 @@ def _is_callable(annotation: ast.expr | None) -> bool:
 
 def _changes_self(node: ast.AST) -> bool:
     """Whether a node assigns or changes an attribute of `self`."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and CHANGES.fullmatch(node.func.attr):
         return _of_self(node.func.value)
     if isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
         targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
