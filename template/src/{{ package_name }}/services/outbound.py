@@ -44,6 +44,7 @@ INTERNAL: Final = [
     )
 ]
 MAX_REDIRECTS: Final = 5
+FOLLOWS: Final = "outbound_follows_redirects"  # an extension of requests
 BODY_HEADERS: Final = ("content-encoding", "content-length", "transfer-encoding")
 
 
@@ -76,41 +77,23 @@ class OutboundHttp:
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
         self._client: httpx2.AsyncClient | None = None
 
-    async def request(self, method: str, url: str, **options: Any) -> httpx2.Response:
-        """As `httpx2.AsyncClient.request`, following redirects. Raises `OutboundRefused` and `httpx2.HTTPError`."""
+    async def request(self, method: str, url: str, *, follow_redirects: bool = True, **options: Any) -> httpx2.Response:
+        """As `httpx2.AsyncClient.request`. Raises `OutboundRefused` and `httpx2.HTTPError`."""
         import httpx2
 
-        response = await self._send(method, url, **options)
-        try:
+        if self._client is None:
+            transport = _transport(self._checked_address)
+            self._client = httpx2.AsyncClient(transport=transport, timeout=self._timeout, max_redirects=MAX_REDIRECTS)
+        options["follow_redirects"] = follow_redirects
+        options["extensions"] = {**options.get("extensions", {}), FOLLOWS: follow_redirects}
+        async with self._client.stream(method, url, **options) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > self._max_bytes:
                     raise OutboundRefused(f"{response.url.host} answered with more than {self._max_bytes} bytes.")
-        finally:
-            await response.aclose()
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in BODY_HEADERS]
         return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
-
-    async def _send(self, method: str, url: str, **options: Any) -> httpx2.Response:
-        """The unread response after all redirects. The unlimited bodies of redirects are never read."""
-        import httpx2
-
-        if self._client is None:
-            self._client = httpx2.AsyncClient(transport=_transport(self._checked_address), timeout=self._timeout)
-        follow = options.pop("follow_redirects", True)
-        auth = options.pop("auth", httpx2.USE_CLIENT_DEFAULT)
-        request = self._client.build_request(method, url, **options)
-        for _ in range(MAX_REDIRECTS + 1):
-            response = await self._client.send(request, stream=True, auth=auth)
-            if not (follow and response.has_redirect_location):
-                return response
-            await response.aclose()
-            if response.next_request is None:
-                raise httpx2.RemoteProtocolError("Invalid URL in location header.", request=request)
-            # The next request already has the credentials, if it may.
-            request, auth = response.next_request, httpx2.Auth()
-        raise httpx2.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
 
     async def close(self) -> None:
         if self._client is not None:
@@ -152,9 +135,13 @@ def _transport(checked_address: Callable[[str, int], Awaitable[str]]) -> httpx2.
             request.extensions = {**request.extensions, "sni_hostname": url.host}
             request.url = url.copy_with(host=await checked_address(url.host, port))
             try:
-                return await super().handle_async_request(request)
+                response = await super().handle_async_request(request)
             finally:
                 request.url = url
+            if request.extensions.get(FOLLOWS, True) and response.has_redirect_location:
+                await response.aclose()  # without its body, which may be unlimited
+                return httpx2.Response(response.status_code, headers=response.headers)
+            return response
 
     # No connection is reused: another host may have the same address and another certificate.
     return Guarded(limits=httpx2.Limits(max_keepalive_connections=0))
