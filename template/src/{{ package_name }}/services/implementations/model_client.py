@@ -117,7 +117,7 @@ class ModelClient:
                 response = _without_reasoning(response)
             used = self._used(stream, messages)
             reply = to_reply(response, answer.text, used, stream.time_to_first_chunk(started))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the latter if cancelled while the caller handles a piece
             if stream is not None:
                 on_cancelled(self._used(stream, messages))
             raise
