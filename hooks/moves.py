@@ -163,6 +163,8 @@ tests/integration/test_embedded_servers.py -> tests/integration/test_dev_servers
 tests/integration/test_issuer.py -> tests/integration/test_jwks.py
 tests/integration/test_model_dialects.py -> tests/integration/test_model_dialects.py
 tests/unit/test_model_provider.py -> tests/integration/test_model_dialects.py
+tests/integration/test_model_failures.py -> tests/integration/test_model_failures.py
+tests/integration/test_language_model_errors.py -> tests/integration/test_model_failures.py
 tests/integration/test_belongings.py -> tests/integration/test_personal_data.py
 tests/integration/test_scheduler.py -> tests/integration/test_scheduler.py
 tests/unit/test_schedules.py -> tests/integration/test_scheduler.py
@@ -191,6 +193,8 @@ tests/unit/test_metrics_table.py -> tests/unit/test_documentation.py
 tests/unit/test_openapi.py -> tests/unit/test_documentation.py
 tests/unit/test_vitals.py -> tests/unit/test_healthcheck.py
 tests/unit/test_health.py -> tests/unit/test_healthcheck.py
+tests/unit/test_offline_model.py -> tests/unit/test_language_model.py
+tests/unit/test_reasoning.py -> tests/unit/test_language_model.py
 tests/unit/test_conversation.py -> tests/unit/test_message_history.py
 tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
 tests/support/monitoring.py -> tests/unit/test_monitoring.py
