@@ -128,9 +128,10 @@ src/{package}/security/scrapers.py -> src/{package}/security/metrics_access.py
 src/{package}/security/admission.py -> src/{package}/security/rate_limit.py
 src/{package}/security/limits.py -> src/{package}/security/request_limits.py
 src/{package}/guard.py -> src/{package}/security_settings.py
-src/{package}/addresses.py -> src/{package}/service_urls.py
-src/{package}/valkey_address.py -> src/{package}/service_urls.py
-src/{package}/proxies.py -> src/{package}/service_urls.py
+src/{package}/setting_types.py -> src/{package}/setting_types.py
+src/{package}/addresses.py -> src/{package}/setting_types.py
+src/{package}/valkey_address.py -> src/{package}/setting_types.py
+src/{package}/proxies.py -> src/{package}/setting_types.py
 src/{package}/services/gathering.py -> src/{package}/services/batching.py
 src/{package}/services/implementations/model_client.py -> src/{package}/services/implementations/model_client.py
 src/{package}/services/implementations/model_http.py -> src/{package}/services/implementations/model_client.py
@@ -200,7 +201,8 @@ tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
 tests/support/monitoring.py -> tests/unit/test_monitoring.py
 tests/unit/test_prometheus_rule.py -> tests/unit/test_monitoring.py
 tests/unit/test_dev_process.py -> tests/unit/test_reloader.py
-tests/unit/test_addresses.py -> tests/unit/test_service_urls.py
+tests/unit/test_config.py -> tests/unit/test_config.py
+tests/unit/test_addresses.py -> tests/unit/test_config.py
 deploy/prometheus/rules/recording.yml + deploy/prometheus/rules/alerts.yml -> deploy/prometheus/rules/alerts.yml
 deploy/prometheus/tests/service.yml + deploy/prometheus/tests/agent.yml -> deploy/prometheus/tests/service.yml
 deploy/logging/setup + deploy/logging/role.json + deploy/logging/data-view.json -> deploy/logging/setup

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
 
-from ..service_urls import password
+from ..setting_types import password
 
 if TYPE_CHECKING:
     from types import TracebackType
