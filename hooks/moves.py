@@ -113,7 +113,7 @@ src/{package}/observability/requests.py -> src/{package}/observability/access_lo
 src/{package}/observability/health.py -> src/{package}/observability/health.py
 src/{package}/observability/presence.py -> src/{package}/observability/health.py
 src/{package}/observability/operations.py -> src/{package}/observability/instrumentation.py
-src/{package}/observability/scraping.py -> src/{package}/observability/metrics_exposition.py
+src/{package}/observability/scraping.py -> src/{package}/observability/health.py
 src/{package}/observability/backlog.py -> src/{package}/observability/queue_metrics.py
 src/{package}/observability/server.py -> src/{package}/processes/health_server.py
 src/{package}/processes/protocol.py -> src/{package}/processes/http_protocol.py
@@ -124,7 +124,8 @@ src/{package}/security/keys.py -> src/{package}/security/api_keys.py
 src/{package}/security/audit.py -> src/{package}/security/audit.py
 src/{package}/security/refusals.py -> src/{package}/security/audit.py
 src/{package}/security/issuer.py -> src/{package}/security/jwks.py
-src/{package}/security/scrapers.py -> src/{package}/security/metrics_access.py
+src/{package}/security/authentication.py -> src/{package}/security/authentication.py
+src/{package}/security/scrapers.py -> src/{package}/security/authentication.py
 src/{package}/security/admission.py -> src/{package}/security/rate_limit.py
 src/{package}/security/limits.py -> src/{package}/security/request_limits.py
 src/{package}/guard.py -> src/{package}/security_settings.py

@@ -132,7 +132,7 @@ if "coverage" not in sys.modules:
         3,
         11,
         "observability/access_log.py",
-        'child_of(headers.get(b"traceparent", b"").decode("latin-1"))',
+        "child_of(traceparent)",
         'child_of("")',
     ),
     "migrating-twice-at-once-is-safe": Edit(

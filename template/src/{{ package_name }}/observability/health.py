@@ -1,4 +1,4 @@
-"""Liveness and readiness of a process (rule 7.1), and heartbeats of those that serve no user.
+"""Liveness, readiness and metrics of a process (rule 7.1), and heartbeats of those that serve no user.
 
 Liveness touches no service: a restart does not repair a database.
 """
@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client import REGISTRY, generate_latest
 from pydantic import BaseModel
 
 from ..routing import route_path
 from ..services.interfaces import ServiceUnavailable
-from . import metrics
-from .metrics_exposition import exposition
+from .metrics import record_pool_usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     Refresh = Callable[[ServiceContainer], Awaitable[None]]
 
 log = structlog.get_logger()
-router = APIRouter(tags=["health"])
+health_router = APIRouter(tags=["health"])
+metrics_router = APIRouter(tags=["health"])
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 NEEDED = ("database", "cache")
@@ -51,11 +53,9 @@ class HealthSource(Protocol):
         """The result of each check of readiness: `ok`, or what is wrong."""
         ...
 
-    async def allows_metrics(self, client: str | None, headers: Mapping[str, str]) -> bool:
-        """Whether a request with these headers, from the address `client`, may read the metrics."""
+    async def metrics(self, client: str | None, headers: Mapping[str, str]) -> bytes | None:
+        """The metrics; `None` if a request with these headers, from the address `client`, may not read them."""
         ...
-
-    async def exposition(self) -> bytes: ...
 
 
 class ProcessHealth:
@@ -66,8 +66,8 @@ class ProcessHealth:
     ) -> None:
         self._services = services
         self._stopping = stopping
+        self._allows = allows
         self._refresh = refresh
-        self.allows_metrics = allows
 
     async def check_alive(self) -> None:
         """Nothing to check: the loop runs this."""
@@ -76,11 +76,13 @@ class ProcessHealth:
         checks = await check_services(self._services)
         return {**checks, "process": "stopping"} if self._stopping.is_set() else checks
 
-    async def exposition(self) -> bytes:
-        metrics.record_pool_usage(self._services.database)
+    async def metrics(self, client: str | None, headers: Mapping[str, str]) -> bytes | None:
+        if not await self._allows(client, headers):
+            return None
+        record_pool_usage(self._services.database)
         if self._refresh is not None:
             await self._refresh(self._services)
-        return exposition()
+        return generate_latest(REGISTRY)
 
 
 class Health(BaseModel):
@@ -94,14 +96,14 @@ class Readiness(BaseModel):
     checks: dict[str, str]
 
 
-@router.get("/health", response_description="The process is alive.")
+@health_router.get("/health", response_description="The process is alive.")
 async def health(request: Request) -> Health:
     """The process runs and answers."""
     await request.app.state.health.check_alive()
     return Health(status="healthy", version=request.app.state.settings.APP_VERSION, timestamp=datetime.now(UTC))
 
 
-@router.get(
+@health_router.get(
     "/ready",
     response_description="Requests can be sent here.",
     responses={503: {"model": Readiness, "description": "Send no requests here now."}},
@@ -112,6 +114,21 @@ async def ready(request: Request, response: Response) -> Readiness:
     good = all(result == "ok" for result in checks.values())
     response.status_code = 200 if good else 503
     return Readiness(status="ready" if good else "not ready", checks=checks)
+
+
+@metrics_router.get(
+    "/metrics",
+    response_class=Response,
+    response_description="Every metric of the process.",
+    responses={200: {"content": {CONTENT_TYPE.partition(";")[0]: {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """The metrics of this process, in the text format of Prometheus."""
+    host = request.client.host if request.client else None
+    exposition = await request.app.state.health.metrics(host, request.headers)
+    if exposition is None:
+        raise HTTPException(403, "Send METRICS_TOKEN, or set METRICS_OPEN=true for private addresses.")
+    return Response(exposition, media_type=CONTENT_TYPE)
 
 
 async def check_services(services: ServiceContainer) -> dict[str, str]:

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     CountTurns = Callable[[Database], Awaitable[Mapping[str, tuple[int, float]]]]
 
 QUERY_SECONDS = 3.0
+GAUGES: tuple[tuple[str, str, list[str]], ...] = (
+    ("turns_live", "Turns that have not ended.", ["status"]),
+    ("turn_oldest_age_seconds", "Age of the oldest turn that has not ended.", ["status"]),
+    ("scheduler_last_tick_timestamp_seconds", "The due time for which a task was last queued.", ["task"]),
+    ("task_queue_depth", "Jobs that wait for a worker.", []),
+    ("task_queue_oldest_age_seconds", "How long the oldest job has waited.", []),
+    ("backing_service_up", "1 if the database or cache answers, otherwise 0.", ["backing_service"]),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +48,25 @@ class QueueMetrics(Collector):
     def __init__(self, tasks: Sequence[str], count_turns: CountTurns) -> None:
         self._tasks = list(tasks)
         self._count_turns = count_turns
-        self._turns: Mapping[str, tuple[int, float]] = {}
-        self._ticks: list[LastTick] = []
-        self._queue: tuple[int, float] | None = None
-        self._checks: dict[str, str] = {}
+        self._gauges = _gauges()
+
+    def collect(self) -> Iterable[Metric]:
+        return self._gauges.values()
 
     async def refresh(self, services: ServiceContainer) -> None:
-        self._turns, self._ticks, self._queue = {}, [], None
-        self._checks, _ = await asyncio.gather(check_services(services), self._read(services))
+        gauges = _gauges()
+        checks, _ = await asyncio.gather(check_services(services), self._read(services, gauges))
+        for name, result in checks.items():
+            gauges["backing_service_up"].add_metric([name], result == "ok")
+        self._gauges = gauges
 
-    async def _read(self, services: ServiceContainer) -> None:
+    async def _read(self, services: ServiceContainer, gauges: dict[str, GaugeMetricFamily]) -> None:
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                self._turns = await self._count_turns(services.database)
-                self._ticks = await services.database.fetch_all(
+                for status, (count, oldest) in (await self._count_turns(services.database)).items():
+                    gauges["turns_live"].add_metric([status], count)
+                    gauges["turn_oldest_age_seconds"].add_metric([status], oldest)
+                ticks = await services.database.fetch_all(
                     LastTick,
                     """
                     SELECT task, extract(epoch FROM max(due_at))::float AS due FROM scheduler_ticks
@@ -61,46 +74,13 @@ class QueueMetrics(Collector):
                     """,
                     {"tasks": self._tasks},
                 )
-                self._queue = await services.task_queue.depth(), await services.task_queue.oldest_age()
+                for tick in ticks:
+                    gauges["scheduler_last_tick_timestamp_seconds"].add_metric([tick.task], tick.due)
+                gauges["task_queue_depth"].add_metric([], await services.task_queue.depth())
+                gauges["task_queue_oldest_age_seconds"].add_metric([], await services.task_queue.oldest_age())
         except (ServiceUnavailable, TimeoutError):
             return
 
-    def collect(self) -> Iterable[Metric]:
-        turns, ticks, checks, queue = self._turns, self._ticks, self._checks, self._queue
-        yield _gauge(
-            "turns_live",
-            "Turns that have not ended.",
-            "status",
-            {status: count for status, (count, _) in turns.items()},
-        )
-        yield _gauge(
-            "turn_oldest_age_seconds",
-            "Age of the oldest turn that has not ended.",
-            "status",
-            {status: oldest for status, (_, oldest) in turns.items()},
-        )
-        yield _gauge(
-            "scheduler_last_tick_timestamp_seconds",
-            "The due time for which a task was last queued.",
-            "task",
-            {tick.task: tick.due for tick in ticks},
-        )
-        depth = GaugeMetricFamily("task_queue_depth", "Jobs that wait for a worker.")
-        oldest = GaugeMetricFamily("task_queue_oldest_age_seconds", "How long the oldest job has waited.")
-        if queue is not None:
-            depth.add_metric([], queue[0])
-            oldest.add_metric([], queue[1])
-        yield from (depth, oldest)
-        yield _gauge(
-            "backing_service_up",
-            "1 if the database or cache answers, otherwise 0.",
-            "backing_service",
-            {name: result == "ok" for name, result in checks.items()},
-        )
 
-
-def _gauge(name: str, documentation: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, documentation, labels=[label])
-    for labelled, value in values.items():
-        family.add_metric([labelled], value)
-    return family
+def _gauges() -> dict[str, GaugeMetricFamily]:
+    return {name: GaugeMetricFamily(name, documentation, labels=labels) for name, documentation, labels in GAUGES}

@@ -16,8 +16,7 @@ from fastapi import FastAPI
 
 from .. import problems
 from ..observability.access_log import RequestLogMiddleware
-from ..observability.health import router as health_router
-from ..observability.metrics_exposition import router as metrics_router
+from ..observability.health import health_router, metrics_router
 from ..routing import HeadMiddleware, serve_either_slash
 from ..security.headers import SecurityHeadersMiddleware
 from ..sockets import bind
@@ -55,11 +54,8 @@ class LoopHealth:
     async def checks(self) -> dict[str, str]:
         return await self._ask(self._source.checks())
 
-    async def allows_metrics(self, client: str | None, headers: Mapping[str, str]) -> bool:
-        return await self._ask(self._source.allows_metrics(client, headers))
-
-    async def exposition(self) -> bytes:
-        return await self._ask(self._source.exposition())
+    async def metrics(self, client: str | None, headers: Mapping[str, str]) -> bytes | None:
+        return await self._ask(self._source.metrics(client, headers))
 
     async def _ask(self, question: Coroutine[Any, Any, Answer]) -> Answer:
         future = asyncio.run_coroutine_threadsafe(question, self._loop)
@@ -110,7 +106,7 @@ def _app(settings: Settings, source: HealthSource) -> FastAPI:
     app.include_router(metrics_router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(problems.InternalErrorMiddleware, debug=False)
-    app.add_middleware(RequestLogMiddleware)
+    app.add_middleware(RequestLogMiddleware, measured=False)
     app.add_middleware(SecurityHeadersMiddleware, hsts_seconds=0)
     problems.install(app)
     app.add_exception_handler(TimeoutError, _on_timeout)

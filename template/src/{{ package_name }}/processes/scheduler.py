@@ -21,7 +21,7 @@ from ..extensions import Schedule
 from ..observability import metrics
 from ..observability.health import ProcessHealth, record_heartbeat
 from ..observability.queue_metrics import QueueMetrics
-from ..security.metrics_access import MetricsAccess
+from ..security.authentication import Authenticator
 from ..services.container import ServiceContainer
 from ..services.interfaces import ServiceUnavailable
 from .health_server import LoopHealth, serve
@@ -39,10 +39,10 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     REGISTRY.register(queue_metrics)
     async with (
         ServiceContainer(settings, with_model=False) as services,
-        MetricsAccess(settings, services.database) as access,
+        Authenticator(settings, services.database) as authenticator,
         AsyncExitStack() as stack,
     ):
-        health = ProcessHealth(services, stop, access.allows, queue_metrics.refresh)
+        health = ProcessHealth(services, stop, authenticator.may_read_metrics, queue_metrics.refresh)
         stack.enter_context(serve(settings, LoopHealth(health)))
         seconds = metrics.record_startup(settings, "scheduler")
         log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})

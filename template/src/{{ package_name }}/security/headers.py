@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from starlette.datastructures import MutableHeaders
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,20 +24,19 @@ class SecurityHeadersMiddleware:
 
     def __init__(self, app: ASGIApp, hsts_seconds: int) -> None:
         self.app = app
-        self._headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-        hsts = (b"strict-transport-security", f"max-age={hsts_seconds}".encode())
-        self._headers_by_tls = [*self._headers, hsts] if hsts_seconds else self._headers
+        self._hsts = {"strict-transport-security": f"max-age={hsts_seconds}"} if hsts_seconds else {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = self._headers_by_tls if scope["scheme"] == "https" else self._headers
+        added = HEADERS | self._hsts if scope["scheme"] == "https" else HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(item for item in headers if item[0] not in given)]
+                headers = MutableHeaders(scope=message)
+                for name, value in added.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

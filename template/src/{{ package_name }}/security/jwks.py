@@ -7,6 +7,7 @@ at most one fetch in COOLDOWN_SECONDS, however many tokens name it.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Final
 
@@ -35,8 +36,7 @@ class KeySet:
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
-        self._fetched = 0.0
-        self._tried: float | None = None
+        self._fetched = self._tried = -math.inf
         self._fetching: asyncio.Task[None] | None = None
 
     async def signing_key(self, token: str) -> jwt.PyJWK:
@@ -50,7 +50,7 @@ class KeySet:
             await asyncio.shield(self._fetch())
         elif age > REFRESH_SECONDS:
             self._fetch()
-        if not self._keys or time.monotonic() - self._fetched > STALE_SECONDS:
+        if time.monotonic() - self._fetched > STALE_SECONDS:
             raise ServiceUnavailable("identity provider")
         if key_id not in self._keys:
             raise InvalidToken("The token is signed with an unknown key.")
@@ -63,7 +63,7 @@ class KeySet:
 
     async def _try_to_fetch(self) -> None:
         now = time.monotonic()
-        if self._tried is not None and now - self._tried < COOLDOWN_SECONDS:
+        if now - self._tried < COOLDOWN_SECONDS:
             return
         self._tried = now
         try:

@@ -13,6 +13,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 import structlog
+from starlette.datastructures import Headers, MutableHeaders
 
 from ..observability.health import is_probe
 from ..observability.metrics import RATE_LIMIT_UNAVAILABLE, RATE_LIMITED_REQUESTS
@@ -68,33 +69,27 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            headers = await self._admit(scope, host)
+            quota_headers = await self._admit(scope, host)
         except Problem as problem:
             await answer(problem.document, problem.headers)(scope, receive, send)
             return
 
         async def send_with_quota(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *headers]
+                MutableHeaders(scope=message).update(quota_headers)
             await send(message)
 
-        await self.app(scope, receive, send_with_quota if headers else send)
+        await self.app(scope, receive, send_with_quota)
 
-    async def _admit(self, scope: Scope, host: str) -> list[tuple[bytes, bytes]]:
+    async def _admit(self, scope: Scope, host: str) -> dict[str, str]:
         """Authenticate and count the request; returns the headers with the quota. Raises `Problem`."""
         scope["identity"] = identity = await _identity(scope)
-        if isinstance(identity, ServiceUnavailable):
-            return []  # its credentials may be valid
+        if isinstance(identity, ServiceUnavailable) or not self._limit:
+            return {}  # credentials that could not be checked may be valid
         if isinstance(identity, Principal):
             policy, key = "subject", identity.subject
         else:
             policy, key = "address", rate_limit_address(host)
-        quota = await self._count(scope, policy, key)
-        return [(name.lower().encode(), value.encode()) for name, value in _headers(policy, quota).items()]
-
-    async def _count(self, scope: Scope, policy: str, key: str) -> Quota | None:
-        if not self._limit:
-            return None
         try:
             if time.monotonic() < self._retry_at:
                 raise ServiceUnavailable("rate limiter")
@@ -104,13 +99,18 @@ class RateLimitMiddleware:
             if self._closed:
                 title = "A service that this needs is unavailable. Try again later."
                 raise Problem(503, "service-unavailable", title, headers={"Retry-After": "5"}) from None
-            return None
+            return {}
+        reset = str(math.ceil(quota.reset_seconds))
+        headers = {
+            "RateLimit-Policy": f'"{policy}";q={quota.limit};w=60',
+            "RateLimit": f'"{policy}";r={quota.remaining};t={reset}',
+        }
         if not quota.allowed:
             RATE_LIMITED_REQUESTS.labels(policy).inc()
             detail = f"There may be {quota.limit} requests in any 60 seconds."
-            headers = {**_headers(policy, quota), "Retry-After": str(math.ceil(quota.reset_seconds))}
+            headers["Retry-After"] = reset
             raise Problem(429, "rate-limited", "There were too many requests.", detail, headers=headers)
-        return quota
+        return headers
 
     def _record_unavailable(self, error: ServiceUnavailable) -> None:
         RATE_LIMIT_UNAVAILABLE.inc()
@@ -121,8 +121,7 @@ class RateLimitMiddleware:
 
 
 async def _identity(scope: Scope) -> Identity:
-    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    credentials = bearer(given.decode("latin-1"))
+    credentials = bearer(Headers(scope=scope).get("authorization", ""))
     if credentials is None:
         return None
     try:
@@ -130,12 +129,3 @@ async def _identity(scope: Scope) -> Identity:
     except (InvalidToken, ServiceUnavailable) as error:
         return error
     return principal
-
-
-def _headers(policy: str, quota: Quota | None) -> dict[str, str]:
-    if quota is None:
-        return {}
-    return {
-        "RateLimit-Policy": f'"{policy}";q={quota.limit};w=60',
-        "RateLimit": f'"{policy}";r={quota.remaining};t={math.ceil(quota.reset_seconds)}',
-    }
