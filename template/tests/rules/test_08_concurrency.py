@@ -202,7 +202,7 @@ def _names_of(node: ast.AST, call: ast.Call) -> Iterator[str]:
 
 
 @check(
-    "Queue with a key, and make each step of a task safe to repeat.", at=("processes/turn_tasks.py", "^async def|^def")
+    "Queue with a key, and make each step of a task safe to repeat.", at=("processes/lifecycle.py", "^async def|^def")
 )
 def test_two_workers_do_each_task_once(
     environment: dict[str, str], processes: Processes, api: Callable[[RunningProcess], Api]

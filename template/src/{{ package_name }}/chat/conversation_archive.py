@@ -143,11 +143,7 @@ class BadLine(Exception):
 
 
 class OtherRecord(Exception):
-    """A record of an owner other than a session, which is not imported."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
+    """A record of an owner other than a session, which is not imported. The message is its kind."""
 
 
 class _Kind(BaseModel):
@@ -219,28 +215,21 @@ async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
             SELECT id, owner, coalesce((turns -> -1 ->> 'number')::int, 0), created_at, updated_at FROM given
             ON CONFLICT (id) DO NOTHING RETURNING id
         ), added_turns AS (
-            SELECT given.id AS session_id, given.owner, turn.* FROM added JOIN given USING (id), LATERAL
-            jsonb_to_recordset(given.turns) AS turn (
-                number int, status text, message text, response text, error jsonb, model text, input_tokens int,
-                output_tokens int, usage_estimated boolean, finish_reason text, created_at timestamptz,
-                started_at timestamptz, finished_at timestamptz, steps jsonb
-            )
+            SELECT turn.*, given_turn -> 'steps' AS steps
+            FROM added JOIN given USING (id), jsonb_array_elements(turns) AS given_turn,
+            jsonb_populate_record(
+                NULL::turns, given_turn || jsonb_build_object('session_id', id, 'owner', owner)
+            ) AS turn
         ), stored_turns AS (
             INSERT INTO turns (session_id, owner, queued_at, {TURN})
             SELECT session_id, owner, created_at, {TURN} FROM added_turns
         ), stored_steps AS (
             INSERT INTO turn_steps (session_id, turn, number, kind, content, created_at)
-            SELECT session_id, added_turns.number, step.number, step.kind, step.content, step.created_at
-            FROM added_turns, LATERAL jsonb_to_recordset(steps) AS step (
-                number int, kind text, content jsonb, created_at timestamptz
-            )
+            SELECT added_turns.session_id, added_turns.number, step.number, step.kind, step.content, step.created_at
+            FROM added_turns, jsonb_populate_recordset(NULL::turn_steps, steps) AS step
         )
         SELECT count(*) FROM added
         """,
         {"batch": {"sessions": batch}},
     )
     return written
-
-
-def to_line(session: SessionRecord) -> str:
-    return session.model_dump_json() + "\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from ..chat.conversation_archive import PERSONAL_RECORDS
 from ..chat.session_store import SessionStore
-from ..extensions import ExportRegistry
+from ..extensions import CommandFailed, ExportRegistry
 
 if TYPE_CHECKING:
     from ..services.interfaces import Database
@@ -65,10 +65,6 @@ ERASED: Final[dict[str, LiteralString]] = {
 }
 
 
-class NotErasable(Exception):
-    """Names the kinds of the agent's records that have an export but no erasure."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Row:
     record: dict[str, Any]
@@ -92,11 +88,15 @@ async def erase(database: Database, owner: str) -> dict[str, int]:
     """Delete the owner's data except entries of the audit log; return the number of records of each kind.
 
     Running turns end when their processes find no session; their streamed events expire after EVENTS_TTL_SECONDS.
-    Raises `NotErasable` before anything is deleted. Run it again to finish an interrupted erasure.
+    Raises `CommandFailed` before anything is deleted if the agent's records cannot be. Run it again to finish an
+    interrupted erasure.
     """
     exports = _agent_exports()
     if unknown := exports.kinds.keys() - exports.erasures.keys():
-        raise NotErasable(", ".join(sorted(unknown)))
+        raise CommandFailed(
+            f"Nothing was deleted: agent/exports.py exports {', '.join(sorted(unknown))} of an owner but cannot delete "
+            "it. Add a function with @registry.erasure(...)."
+        )
     erased = {"session": 0}
     while sessions := await SessionStore(database).delete_of(owner, SESSIONS):
         erased["session"] += sessions

@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from types import FrameType
 
 import structlog
 import uvicorn
 
 from ..app import create_app
-from ..config import ConfigurationError, Settings
+from ..config import Settings
 from ..observability.metrics import record_startup
 from ..sockets import CannotListen, bind, shown
 from .http_protocol import Protocol
 
 log = structlog.get_logger()
-
-CANNOT_START = 1
-WRONG_SETTINGS = 2
 
 
 class Server(uvicorn.Server):
@@ -50,10 +46,8 @@ class Server(uvicorn.Server):
         host, port = self._settings.HOST, self._settings.PORT
         try:
             await super().startup(sockets or bind(host, port, "PORT"))
-        except (CannotListen, OSError) as error:  # an OSError if another process took the port after `bind`
-            reason = str(error) if isinstance(error, CannotListen) else f"PORT: {shown(host, port)} is taken"
-            log.critical("start_failed", reason=reason)
-            sys.exit(CANNOT_START)
+        except OSError as error:  # another process took the port after `bind`
+            raise CannotListen(f"PORT: {shown(host, port)} is taken") from error
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
             log.info("listening", host=host, port=port, startup_seconds=record_startup(self._settings, "web"))
@@ -74,9 +68,4 @@ class Server(uvicorn.Server):
 
 
 def main(settings: Settings) -> None:
-    try:
-        server = Server(settings)
-    except ConfigurationError as error:
-        log.critical("start_failed", reason=str(error))
-        sys.exit(WRONG_SETTINGS)
-    server.run(None if settings.LISTEN_FD is None else [socket.socket(fileno=settings.LISTEN_FD)])
+    Server(settings).run(None if settings.LISTEN_FD is None else [socket.socket(fileno=settings.LISTEN_FD)])

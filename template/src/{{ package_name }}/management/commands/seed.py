@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from ...constants import SLUG
-from ..base import open_database, run
+from ..base import with_database
 
 if TYPE_CHECKING:
     from ...chat.conversation_archive import SessionRecord
+    from ...services.interfaces import Database
 
 USERS = {"dev": "Developer", "alice": "Alice", "bob": "Bob"}
 MODEL = "sample"
@@ -18,22 +19,21 @@ MODEL = "sample"
 
 def seed() -> None:
     """Add sample users and conversations. Running it again changes nothing."""
-    users, sessions = run(_seed())
+    users, sessions = with_database(_seed)
     print(f"{users} users and {sessions} conversations added." if users or sessions else "Nothing to do.")
 
 
-async def _seed() -> tuple[int, int]:
+async def _seed(database: Database) -> tuple[int, int]:
     from ...chat.conversation_archive import write
 
-    async with open_database() as database:
-        users = await database.execute(
-            """
-            INSERT INTO users (subject, name)
-            SELECT key, value FROM jsonb_each_text(%(users)s) ON CONFLICT (subject) DO NOTHING
-            """,
-            {"users": USERS},
-        )
-        return users, await write(database, sample_sessions())
+    users = await database.execute(
+        """
+        INSERT INTO users (subject, name)
+        SELECT key, value FROM jsonb_each_text(%(users)s) ON CONFLICT (subject) DO NOTHING
+        """,
+        {"users": USERS},
+    )
+    return users, await write(database, sample_sessions())
 
 
 def sample_sessions() -> list[SessionRecord]:

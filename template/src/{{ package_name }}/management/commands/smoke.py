@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from ..base import CommandFailed, open_database, run
-from .credentials import create_key, revoke_key, save_user
+from ..base import CommandFailed, in_transaction
+from .owners import create_key, revoke, save_user
 
 if TYPE_CHECKING:
     import httpx2
@@ -54,20 +54,16 @@ def _credentials(settings: Settings) -> Iterator[str]:
     """Yields a token; a temporary key where an OpenID provider issues the tokens."""
     from ...security.tokens import Scope, issue_token
 
-    async def create_user() -> None:
-        async with open_database() as database:
-            await save_user(database, SUBJECT, None)
-
     if not settings.JWKS_URL:
-        run(create_user())
+        in_transaction(lambda transaction: save_user(transaction, SUBJECT))
         yield issue_token(settings, SUBJECT, VALID_MINUTES)
         return
     expires_at = datetime.now(UTC) + timedelta(minutes=VALID_MINUTES)
-    key_id, key = run(create_key(SUBJECT, "smoke", [str(Scope.USER)], expires_at))
+    key_id, key = create_key(SUBJECT, "smoke", [str(Scope.USER)], expires_at)
     try:
         yield key
     finally:
-        run(revoke_key(key_id))
+        revoke(key_id)
 
 
 def _check(http: httpx2.Client, expected: str, *, turn: bool) -> None:

@@ -1,22 +1,24 @@
-"""`token issue`, `key create`, `key list` and `key revoke`: tokens for people, API keys for machines."""
+"""`token`, `key` and `budget`: tokens for people, API keys for machines, and the daily budget of either."""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..base import CommandFailed, check_owner, open_database, run
-from ..command_audit import record_action
+from ..base import CommandFailed, check_owner, in_transaction, record_action, with_database
 
 if TYPE_CHECKING:
     from ...services.interfaces import Executor
 
 tokens = typer.Typer(help="Issue tokens.", no_args_is_help=True)
 keys = typer.Typer(help="API keys for machines.", no_args_is_help=True)
+budgets = typer.Typer(help="Budgets of owners.", no_args_is_help=True)
 
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="user, admin or metrics; may be repeated.")]
+BudgetOwner = Annotated[str, typer.Argument(help="The `sub` of the owner's tokens.")]
 
 
 @tokens.command()
@@ -39,17 +41,16 @@ def issue(
         raise CommandFailed("The provider of JWKS_URL issues the tokens: for a machine, use `key create`.")
     token = issue_token(settings, subject, minutes, scopes)
 
-    async def save() -> None:
-        async with open_database() as database, database.transaction() as transaction:
-            await save_user(transaction, subject, name)
-            lifetime = minutes or settings.JWT_EXPIRE_MINUTES
-            await record_action(transaction, "issue.token", subject, scopes=scopes, minutes=lifetime)
+    async def save(transaction: Executor) -> None:
+        await save_user(transaction, subject, name)
+        lifetime = minutes or settings.JWT_EXPIRE_MINUTES
+        await record_action(transaction, "issue.token", subject, scopes=scopes, minutes=lifetime)
 
-    run(save())
+    in_transaction(save)
     print(token)
 
 
-async def save_user(executor: Executor, subject: str, name: str | None) -> None:
+async def save_user(executor: Executor, subject: str, name: str | None = None) -> None:
     """Create a user, or rename an existing one if `name` is given."""
     await executor.execute(
         """
@@ -78,18 +79,19 @@ def create(
     """Create a key and print it alone on standard output. It cannot be shown again."""
     scopes = _checked(scope)
     check_owner(owner)
-    _, key = run(create_key(owner, name, scopes, datetime.now(UTC) + timedelta(days=days) if days else None))
-    print(key)
+    print(create_key(owner, name, scopes, datetime.now(UTC) + timedelta(days=days) if days else None)[1])
 
 
-async def create_key(owner: str, name: str, scopes: list[str], expires_at: datetime | None) -> tuple[str, str]:
+def create_key(owner: str, name: str, scopes: list[str], expires_at: datetime | None) -> tuple[str, str]:
     """Create a key and record that in the audit log; returns its id and the key."""
     from ...security import api_keys
 
-    async with open_database() as database, database.transaction() as transaction:
+    async def save(transaction: Executor) -> tuple[str, str]:
         key_id, key = await api_keys.create(transaction, owner, name, scopes, expires_at)
         await record_action(transaction, "create.key", key_id, owner=owner, scopes=scopes)
-    return key_id, key
+        return key_id, key
+
+    return in_transaction(save)
 
 
 @keys.command("list")
@@ -97,11 +99,7 @@ def list_keys(owner: Annotated[str | None, typer.Option(help="Only the keys of t
     """List keys, the oldest first, without their secrets."""
     from ...security import api_keys
 
-    async def find() -> list[api_keys.ApiKey]:
-        async with open_database() as database:
-            return await api_keys.find_all(database, owner)
-
-    found = run(find())
+    found = with_database(lambda database: api_keys.find_all(database, owner))
     print(f"{'id':<16}  {'created':<16}  {'expires':<16}  {'revoked':<16}  {'last used':<16}  scopes, owner, name")
     for key in found:
         times = (key.created_at, key.expires_at, key.revoked_at, key.last_used_at)
@@ -112,16 +110,47 @@ def list_keys(owner: Annotated[str | None, typer.Option(help="Only the keys of t
 @keys.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As printed by `key list`.")]) -> None:
     """Revoke a key; every process refuses it within ten seconds."""
-    if run(revoke_key(key_id)) is None:
-        raise CommandFailed(f"There is no valid key {key_id}: `key list` prints the existing ones.")
-
-
-async def revoke_key(key_id: str) -> str | None:
-    """Revoke a key and record that in the audit log; returns its owner, or `None` if there is no such valid key."""
     from ...security import api_keys
 
-    async with open_database() as database, database.transaction() as transaction:
+    async def save(transaction: Executor) -> None:
         owner = await api_keys.revoke(transaction, key_id)
-        if owner is not None:
-            await record_action(transaction, "revoke.key", key_id, owner=owner)
-    return owner
+        if owner is None:
+            raise CommandFailed(f"There is no valid key {key_id}: `key list` prints the existing ones.")
+        await record_action(transaction, "revoke.key", key_id, owner=owner)
+
+    in_transaction(save)
+
+
+@budgets.command("show")
+def show_budget(owner: BudgetOwner) -> None:
+    """Print an owner's usage of today and their limits."""
+    from ...chat.budgets import find_spending
+    from ...config import Settings, load
+
+    settings = load(Settings)
+    spending = with_database(lambda database: find_spending(database, settings, owner), settings)
+    tokens = "no limit" if spending.tokens_per_day is None else f"{spending.tokens_per_day:,}"
+    usd = "no limit" if spending.usd_per_day is None else f"{spending.usd_per_day:,.2f}"
+    print(f"Tokens today  {spending.tokens:,} of {tokens}")
+    print(f"US$ today     {spending.usd:,.4f} of {usd}")
+
+
+@budgets.command("set")
+def set_budget(
+    owner: BudgetOwner,
+    tokens: Annotated[int | None, typer.Option(min=0, max=10**15, help="Tokens per day; 0 for no limit.")] = None,
+    usd: Annotated[float | None, typer.Option(min=0, help="US dollars per day; 0 for no limit.")] = None,
+) -> None:
+    """Set an owner's own budgets. An omitted one returns to that of the settings."""
+    from ...chat import budgets
+
+    check_owner(owner)
+    if usd is not None and not math.isfinite(usd):
+        raise CommandFailed("--usd needs a finite number, or 0 for no limit.")
+
+    async def save(transaction: Executor) -> None:
+        await budgets.set_budget(transaction, owner, tokens, usd)
+        await record_action(transaction, "change.budget", owner, tokens_per_day=tokens, usd_per_day=usd)
+
+    in_transaction(save)
+    show_budget(owner)
