@@ -245,7 +245,7 @@ STATIC = {
     "no-print": code("chat/supervisor.py", "print('planted')"),
     "no-log-file": code("chat/events.py", "PLANTED = logging.FileHandler('planted')", "import logging\n\n"),
     "no-secret-is-logged": code(
-        "chat/admin.py",
+        "chat/routes.py",
         "    logging.getLogger().info(settings.SECRET_KEY.get_secret_value())",
         "import logging\n\n\ndef planted(settings):\n",
     ),

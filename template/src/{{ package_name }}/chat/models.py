@@ -262,3 +262,12 @@ class ApprovalView(View):
 
 class Approvals(View):
     approvals: list[ApprovalView]
+
+
+class BudgetIn(BaseModel):
+    """0 is no limit, null the limit of the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tokens_per_day: int | None = Field(None, ge=0, le=2**53, description="Tokens, in and out, of one day (UTC).")
+    usd_per_day: float | None = Field(None, ge=0, le=1e9, description="Costs of one day (UTC), in US dollars.")

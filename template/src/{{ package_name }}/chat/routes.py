@@ -1,4 +1,4 @@
-"""The chat over HTTP. A turn is returned whole, streamed (Accept), or queued (Prefer, RFC 7240)."""
+"""The chat and its budgets over HTTP. A turn is returned whole, streamed (Accept), or queued (Prefer, RFC 7240)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from ..problems import RETRY_SECONDS, Problem, of_failure, responses
-from ..security.authentication import Authenticated, Owner, UserPrincipal
+from ..security.audit import Entry, record
+from ..security.authentication import AdminPrincipal, Authenticated, Owner, UserPrincipal
 from ..services.interfaces import Event
+from .budgets import find_spending, set_budget
 from .errors import ApprovalNotPending, IdempotencyKeyReused, SessionNotFound, TurnEnded, TurnInProgress, TurnNotFound
 from .models import (
     Approvals,
     ApprovalView,
+    BudgetIn,
     DecisionIn,
     History,
     MessageIn,
     SessionCreated,
     SessionPage,
     SessionView,
+    Spending,
     Status,
     Turn,
     TurnError,
@@ -107,6 +111,7 @@ router = APIRouter(
     prefix="/chat/sessions", tags=["chat"], dependencies=[Authenticated], responses=responses(401, 403, 429, 503)
 )
 turns = APIRouter(prefix="/{session_id}/turns/{number}", responses=responses(404, 422))
+admin = APIRouter(prefix="/admin/budgets/{owner}", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
 
 
 def _chat(request: Request) -> ChatService:
@@ -116,6 +121,9 @@ def _chat(request: Request) -> ChatService:
 
 Chat = Annotated[ChatService, Depends(_chat)]
 SessionId = Annotated[UUID, Path(description="The id of a session of the caller.")]
+OwnerPath = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="The `sub` of the owner's tokens.")
+]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The turn's number in its session, from 1.")]
 
 
@@ -277,6 +285,23 @@ async def decide_approval(
 
 
 router.include_router(turns)
+
+
+@admin.get("", response_description="The usage of today and the budgets.")
+async def get_budget(_: AdminPrincipal, request: Request, owner: OwnerPath) -> Spending:
+    """Return what an owner has used today, and their budgets."""
+    state = request.app.state
+    return await find_spending(state.services.database, state.settings, owner)
+
+
+@admin.put("", response_description="The usage of today and the new budgets.", responses=responses(400, 413, 415))
+async def put_budget(principal: AdminPrincipal, request: Request, owner: OwnerPath, budget: BudgetIn) -> Spending:
+    """Set the budgets of an owner."""
+    state = request.app.state
+    async with state.services.database.transaction() as transaction:
+        await set_budget(transaction, owner, budget.tokens_per_day, budget.usd_per_day)
+        await record(transaction, Entry(principal.actor, "change.budget", owner, detail=budget.model_dump()))
+    return await find_spending(state.services.database, state.settings, owner)
 
 
 def _address(request: Request, path: str) -> str:

@@ -33,6 +33,7 @@ from ..services.interfaces import (
 )
 from . import budgets, events
 from .errors import LeaseLost
+from .events import Publisher
 from .message_history import item_of, items_of_past, latest, model_step, tool_step
 from .models import Approval, Turn, TurnError, TurnErrorType, TurnFailed
 from .turn_store import TurnStore
@@ -40,7 +41,6 @@ from .turn_store import TurnStore
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.container import ServiceContainer
-    from .events import Publisher
     from .models import Spending
 
 log = structlog.get_logger()
@@ -55,22 +55,23 @@ def instructions() -> str:
     return files(agent).joinpath("instructions.md").read_text(encoding="utf-8")
 
 
-class TurnRunner:
-    """One attempt at a turn that this process has claimed."""
+class RunningTurn:
+    """One attempt at a turn that this process has claimed.
+
+    The supervisor sets its task, and the end of its lease by the monotonic clock.
+    """
+
+    task: asyncio.Task[Turn | None]
+    held_until: float
 
     def __init__(
-        self,
-        settings: Settings,
-        services: ServiceContainer,
-        turn: Turn,
-        publisher: Publisher,
-        spending: Spending | None,
+        self, settings: Settings, services: ServiceContainer, turn: Turn, spending: Spending | None = None
     ) -> None:
+        self.turn = turn
+        self.publisher = Publisher(services.event_stream, turn)
         self._settings = settings
         self._services = services
         self._store = TurnStore(services.database)
-        self._turn = turn
-        self._publisher = publisher
         self._conversation: list[ConversationItem] = []
         self._number = 0  # of the last committed step
         self._reply_number = 0  # of the last step that is a response of the model
@@ -81,32 +82,37 @@ class TurnRunner:
         self._unreadable = 0  # responses in a row
         self._committing = asyncio.Lock()
 
+    async def wait(self) -> Turn | None:
+        """The finished turn; `None` when it waits for an approval, was cancelled, or continues in another process."""
+        await asyncio.wait({self.task})
+        return None if self.task.cancelled() else self.task.result()
+
     async def run(self) -> Turn | None:
         """Run the turn to its end; `None` when it waits for an approval.
 
         Raises `LeaseLost` and `ServiceUnavailable`: the turn then continues in another process, or later.
         """
-        self._publisher.publish(events.started(self._turn))
+        self.publisher.publish(events.started(self.turn))
         try:
             async with asyncio.timeout(self._settings.TURN_TIMEOUT_SECONDS):
                 ended = await self._loop()
         except ModelError as failed:
             log.warning("model_failed", kind=failed.kind)
             error = TurnError(TurnErrorType(f"model_{failed.kind}"), failed.detail, failed.retry_after)
-            ended = await self._store.fail(self._turn, error, failed.used)
+            ended = await self._store.fail(self.turn, error, failed.used)
         except TurnFailed as failed:
-            ended = await self._store.fail(self._turn, failed.error, Usage())
+            ended = await self._store.fail(self.turn, failed.error, Usage())
         except TimeoutError:
             detail = f"The turn took longer than {self._settings.TURN_TIMEOUT_SECONDS:g} seconds."
             error = TurnError(TurnErrorType.TURN_TIMEOUT, detail, None)
-            ended = await self._store.fail(self._turn, error, Usage())
+            ended = await self._store.fail(self.turn, error, Usage())
         if ended is not None:
-            self._publisher.publish(events.finished(ended))
+            self.publisher.publish(events.finished(ended))
         return ended
 
     async def _loop(self) -> Turn | None:
-        if self._turn.crashes >= MAX_CRASHES:  # the turn may be their cause
-            log.error("turn_abandoned", crashes=self._turn.crashes)
+        if self.turn.crashes >= MAX_CRASHES:  # the turn may be their cause
+            log.error("turn_abandoned", crashes=self.turn.crashes)
             detail = f"{MAX_CRASHES} processes in a row ended while they ran the turn."
             raise TurnFailed(TurnError(TurnErrorType.PROCESS_LOST, detail, None))
         await self._load()
@@ -120,7 +126,7 @@ class TurnRunner:
                 return None
 
     async def _load(self) -> None:
-        turn = self._turn
+        turn = self.turn
         await self._services.toolbox.load()
         if turn.number > 1:
             past = await self._store.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
@@ -135,7 +141,7 @@ class TurnRunner:
                     self._reply_number = step.number
                     self._replies += 1
                     self._usd += item.cost_usd or 0.0
-                self._publisher.publish(*events.whole_step(step))
+                self.publisher.publish(*events.whole_step(step))
 
     def _open_calls(self) -> list[ToolCall]:
         """The tool calls of the last response without a result.
@@ -158,13 +164,13 @@ class TurnRunner:
         """Request and commit a response of the model; returns the finished turn unless the response calls tools."""
         spending = await self._check_limits()
         number = self._number + 1
-        self._publisher.publish(events.step_started(number))
+        self.publisher.publish(events.step_started(number))
 
         async def on_text(text: str) -> None:
-            self._publisher.publish(events.text(number, text))
+            self.publisher.publish(events.text(number, text))
 
         async def on_discard() -> None:
-            self._publisher.publish(events.step_started(number))  # voids the text so far
+            self.publisher.publish(events.step_started(number))  # voids the text so far
 
         with ModelOperation(
             model=self._settings.LLM_MODEL,
@@ -188,9 +194,9 @@ class TurnRunner:
         ended = None
         try:
             if reply.tool_calls:
-                self._spending = await self._store.commit_reply(self._turn, step, reply.used, spending)
+                self._spending = await self._store.commit_reply(self.turn, step, reply.used, spending)
             else:
-                ended = await self._store.succeed(self._turn, step, reply.model, reply.used, reply.finish_reason)
+                ended = await self._store.succeed(self.turn, step, reply.model, reply.used, reply.finish_reason)
         except LeaseLost:
             await self._add_usage(reply.used)
             raise
@@ -199,14 +205,14 @@ class TurnRunner:
         self._tokens += reply.input_tokens + reply.output_tokens
         self._usd += reply.cost_usd or 0.0
         self._conversation.append(reply)
-        self._publisher.publish(*events.end_of_step(step))
+        self.publisher.publish(*events.end_of_step(step))
         return ended
 
     async def _add_usage(self, usage: Usage | None) -> None:
         """Charge the owner for a response that is not committed: the turn was cancelled, timed out, or moved on."""
         if usage is not None:
             with suppress(ServiceUnavailable):
-                await self._store.add_usage(self._turn.owner, usage)
+                await self._store.add_usage(self.turn.owner, usage)
 
     async def _check_limits(self) -> Spending:
         """The owner's spending.
@@ -224,7 +230,7 @@ class TurnRunner:
         if 0 < self._settings.TURN_MAX_USD <= self._usd:
             raise _turn_budget_spent(TurnErrorType.COST_LIMIT, "turn_cost", f"cost {self._usd:.4f} US dollars")
         if self._spending is None:
-            self._spending = await budgets.find_spending(self._services.database, self._settings, self._turn.owner)
+            self._spending = await budgets.find_spending(self._services.database, self._settings, self.turn.owner)
         budgets.check(self._spending)
         return self._spending
 
@@ -249,8 +255,8 @@ class TurnRunner:
             raise failed.exceptions[0] from None
         if not waiting:
             return True
-        await self._store.park(self._turn, waiting)
-        self._publisher.publish(*map(events.approval_required, waiting))
+        await self._store.park(self.turn, waiting)
+        self.publisher.publish(*map(events.approval_required, waiting))
         return False
 
     async def _approvals(self, calls: Sequence[ToolCall]) -> list[Approval]:
@@ -260,12 +266,12 @@ class TurnRunner:
         if not needed:
             return []
         reply = self._reply_number
-        known = {each.call_id: each for each in await self._store.approvals(self._turn) if each.step == reply}
+        known = {each.call_id: each for each in await self._store.approvals(self.turn) if each.step == reply}
         expires = datetime.now(UTC) + timedelta(seconds=self._settings.APPROVAL_TIMEOUT_SECONDS)
         return [known.get(call.id) or Approval(reply, call.id, call.name, call.arguments, expires) for call in needed]
 
     async def _run_tool(self, call: ToolCall) -> None:
-        turn = self._turn
+        turn = self.turn
         context = ToolContext(
             settings=self._settings,
             services=self._services,
@@ -285,10 +291,10 @@ class TurnRunner:
         result = ToolResult(call, outcome)
         async with self._committing:
             step = tool_step(self._number + 1, result)
-            await self._store.commit_step(self._turn, step)
+            await self._store.commit_step(self.turn, step)
             self._number = step.number
             self._conversation.append(result)
-            self._publisher.publish(*events.end_of_step(step))
+            self.publisher.publish(*events.end_of_step(step))
 
 
 def _turn_budget_spent(type_: TurnErrorType, budget: str, used: str) -> TurnFailed:

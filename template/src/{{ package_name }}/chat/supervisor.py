@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -14,9 +13,8 @@ import structlog
 from ..observability.instrumentation import TurnOperation
 from ..services.interfaces import ServiceUnavailable, Usage
 from .errors import LeaseLost
-from .events import Publisher
 from .models import Turn, TurnError, TurnErrorType, TurnKey
-from .runner import TurnRunner
+from .runner import RunningTurn
 from .turn_store import TurnStore
 
 if TYPE_CHECKING:
@@ -27,21 +25,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 HEARTBEATS_PER_LEASE = 8  # a cancelled turn stops within a second on default settings
-
-
-@dataclass(eq=False, slots=True)
-class RunningTurn:
-    """A turn that runs in this process, and whose lease it holds until `held_until`, by the monotonic clock."""
-
-    turn: Turn
-    publisher: Publisher
-    held_until: float
-    task: asyncio.Task[Turn | None] = field(init=False)
-
-    async def wait(self) -> Turn | None:
-        """The finished turn; `None` when it waits for an approval, was cancelled, or continues in another process."""
-        await asyncio.wait({self.task})
-        return None if self.task.cancelled() else self.task.result()
 
 
 class TurnSupervisor:
@@ -86,11 +69,10 @@ class TurnSupervisor:
 
     def start(self, turn: Turn, spending: Spending | None = None) -> RunningTurn:
         """Run a turn that this process has claimed; `spending` is its owner's, if just read."""
-        publisher = Publisher(self._services.event_stream, turn)
-        runner = TurnRunner(self._settings, self._services, turn, publisher, spending)
-        running = RunningTurn(turn, publisher, time.monotonic() + self._settings.TURN_LEASE_SECONDS)
+        running = RunningTurn(self._settings, self._services, turn, spending)
+        running.held_until = time.monotonic() + self._settings.TURN_LEASE_SECONDS
+        running.task = asyncio.create_task(self._run(running), name=turn.key.stream)
         self._running[turn.key] = running
-        running.task = asyncio.create_task(self._run(running, runner), name=turn.key.stream)
         return running
 
     def stop(self, key: TurnKey) -> None:
@@ -113,11 +95,11 @@ class TurnSupervisor:
             await asyncio.wait({running.task})
             raise
 
-    async def _run(self, running: RunningTurn, runner: TurnRunner) -> Turn | None:
+    async def _run(self, running: RunningTurn) -> Turn | None:
         turn = running.turn
         operation = TurnOperation(session_id=str(turn.session_id), number=turn.number, created_at=turn.created_at)
         with structlog.contextvars.bound_contextvars(session_id=str(turn.session_id), turn=turn.number), operation:
-            ended = await self._run_to_end(running, runner)
+            ended = await self._run_to_end(running)
             if ended is not None:
                 operation.status = ended.status
                 log.info(
@@ -130,10 +112,10 @@ class TurnSupervisor:
                 )
             return ended
 
-    async def _run_to_end(self, running: RunningTurn, runner: TurnRunner) -> Turn | None:
+    async def _run_to_end(self, running: RunningTurn) -> Turn | None:
         turn = running.turn
         try:
-            return await runner.run()
+            return await running.run()
         except LeaseLost:
             log.info("turn_lease_lost")
         except ServiceUnavailable as unavailable:
