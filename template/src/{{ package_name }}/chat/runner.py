@@ -74,10 +74,9 @@ class RunningTurn:
         self._store = TurnStore(services.database)
         self._conversation: list[ConversationItem] = []
         self._number = 0  # of the last committed step
-        self._reply_number = 0  # of the last step that is a response of the model
-        self._replies = 0
-        self._tokens = turn.input_tokens + turn.output_tokens
-        self._usd = 0.0
+        self._replies: list[ModelReply] = []
+        self._reply_number = 0  # the step of the last one
+        self._open_calls: dict[str, ToolCall] = {}  # of the last one, without a result
         self._spending = spending  # the owner's, when last read; `None` in a resumed turn
         self._unreadable = 0  # responses in a row
         self._committing = asyncio.Lock()
@@ -117,12 +116,11 @@ class RunningTurn:
             raise TurnFailed(TurnError(TurnErrorType.PROCESS_LOST, detail, None))
         await self._load()
         while True:
-            calls = self._open_calls()
-            if not calls:
+            if not self._open_calls:
                 ended = await self._ask()
                 if ended is not None:
                     return ended
-            elif not await self._run_tools(calls):
+            elif not await self._run_tools(list(self._open_calls.values())):
                 return None
 
     async def _load(self) -> None:
@@ -134,31 +132,25 @@ class RunningTurn:
         self._conversation.append(UserMessage(turn.message))
         if turn.fence > 1:
             for step in await self._store.steps(turn):
-                item = item_of(step.kind, step.content)
-                self._conversation.append(item)
-                self._number = step.number
-                if isinstance(item, ModelReply):
-                    self._reply_number = step.number
-                    self._replies += 1
-                    self._usd += item.cost_usd or 0.0
+                self._advance(step.number, item_of(step.kind, step.content))
                 self.publisher.publish(*events.whole_step(step))
 
-    def _open_calls(self) -> list[ToolCall]:
-        """The tool calls of the last response without a result.
+    def _advance(self, number: int, item: ModelReply | ToolResult) -> None:
+        """Continue the conversation with a committed step.
 
-        Raises `ModelError` when two of its calls share an id: a decision or result of one would apply to the other.
+        Raises `ModelError` when two calls of a response share an id: a decision or result of one would apply to the
+        other.
         """
-        answered: set[str] = set()
-        for item in reversed(self._conversation):
-            if isinstance(item, ToolResult):
-                answered.add(item.call.id)
-            elif isinstance(item, ModelReply):
-                if len({call.id for call in item.tool_calls}) < len(item.tool_calls):
-                    raise ModelError("invalid_response", "two calls of the response have the same id")
-                return [call for call in item.tool_calls if call.id not in answered]
-            else:
-                break
-        return []
+        self._number = number
+        self._conversation.append(item)
+        if isinstance(item, ToolResult):
+            self._open_calls.pop(item.call.id, None)
+            return
+        self._reply_number = number
+        self._replies.append(item)
+        self._open_calls = {call.id: call for call in item.tool_calls}
+        if len(self._open_calls) < len(item.tool_calls):
+            raise ModelError("invalid_response", "two calls of the response have the same id")
 
     async def _ask(self) -> Turn | None:
         """Request and commit a response of the model; returns the finished turn unless the response calls tools."""
@@ -200,12 +192,8 @@ class RunningTurn:
         except LeaseLost:
             await self._add_usage(reply.used)
             raise
-        self._number = self._reply_number = number
-        self._replies += 1
-        self._tokens += reply.input_tokens + reply.output_tokens
-        self._usd += reply.cost_usd or 0.0
-        self._conversation.append(reply)
         self.publisher.publish(*events.end_of_step(step))
+        self._advance(number, reply)
         return ended
 
     async def _add_usage(self, usage: Usage | None) -> None:
@@ -222,13 +210,15 @@ class RunningTurn:
         if self._unreadable >= MAX_UNREADABLE:
             detail = f"the tool calls of {MAX_UNREADABLE} responses in a row cannot be read"
             raise ModelError("invalid_response", detail)
-        if self._replies >= self._settings.TURN_MAX_STEPS:
-            detail = f"The turn took {self._replies} steps without an answer."
+        if len(self._replies) >= self._settings.TURN_MAX_STEPS:
+            detail = f"The turn took {len(self._replies)} steps without an answer."
             raise TurnFailed(TurnError(TurnErrorType.STEP_LIMIT, detail, None))
-        if self._tokens >= self._settings.TURN_MAX_TOKENS:
-            raise _turn_budget_spent(TurnErrorType.TOKEN_LIMIT, "turn_tokens", f"used {self._tokens} tokens")
-        if 0 < self._settings.TURN_MAX_USD <= self._usd:
-            raise _turn_budget_spent(TurnErrorType.COST_LIMIT, "turn_cost", f"cost {self._usd:.4f} US dollars")
+        tokens = sum(reply.input_tokens + reply.output_tokens for reply in self._replies)
+        if tokens >= self._settings.TURN_MAX_TOKENS:
+            raise _turn_budget_spent(TurnErrorType.TOKEN_LIMIT, "turn_tokens", f"used {tokens} tokens")
+        usd = sum(reply.cost_usd or 0.0 for reply in self._replies)
+        if 0 < self._settings.TURN_MAX_USD <= usd:
+            raise _turn_budget_spent(TurnErrorType.COST_LIMIT, "turn_cost", f"cost {usd:.4f} US dollars")
         if self._spending is None:
             self._spending = await budgets.find_spending(self._services.database, self._settings, self.turn.owner)
         budgets.check(self._spending)
@@ -236,15 +226,13 @@ class RunningTurn:
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> bool:
         """Run the calls concurrently, committing each result; false when some of them wait for an approval."""
-        approvals = {approval.call_id: approval for approval in await self._approvals(calls)}
+        approvals = await self._approvals(calls)
         waiting = []
-        self._unreadable += 1
+        self._unreadable = 0 if approvals else self._unreadable + 1
         try:
             async with asyncio.TaskGroup() as group:
                 for call in calls:
                     approval = approvals.get(call.id)
-                    if approval is not None:
-                        self._unreadable = 0
                     if approval is None or approval.approved:
                         group.create_task(self._run_tool(call))
                     elif approval.approved is None and approval.expires_at > datetime.now(UTC):
@@ -259,16 +247,19 @@ class RunningTurn:
         self.publisher.publish(*map(events.approval_required, waiting))
         return False
 
-    async def _approvals(self, calls: Sequence[ToolCall]) -> list[Approval]:
-        """The approvals that the calls need, stored or new."""
+    async def _approvals(self, calls: Sequence[ToolCall]) -> dict[str, Approval]:
+        """The approvals that the calls need, stored or new, by the id of the call."""
         tools = {tool.name for tool in self._services.toolbox.definitions if tool.requires_approval}
         needed = [call for call in calls if call.name in tools]
         if not needed:
-            return []
+            return {}
         reply = self._reply_number
         known = {each.call_id: each for each in await self._store.approvals(self.turn) if each.step == reply}
         expires = datetime.now(UTC) + timedelta(seconds=self._settings.APPROVAL_TIMEOUT_SECONDS)
-        return [known.get(call.id) or Approval(reply, call.id, call.name, call.arguments, expires) for call in needed]
+        return {
+            call.id: known.get(call.id) or Approval(reply, call.id, call.name, call.arguments, expires)
+            for call in needed
+        }
 
     async def _run_tool(self, call: ToolCall) -> None:
         turn = self.turn
@@ -292,9 +283,8 @@ class RunningTurn:
         async with self._committing:
             step = tool_step(self._number + 1, result)
             await self._store.commit_step(self.turn, step)
-            self._number = step.number
-            self._conversation.append(result)
             self.publisher.publish(*events.end_of_step(step))
+            self._advance(step.number, result)
 
 
 def _turn_budget_spent(type_: TurnErrorType, budget: str, used: str) -> TurnFailed:

@@ -41,6 +41,11 @@ ADD_USAGE_OF_TODAY: Final = """
     ON CONFLICT (owner, day) DO UPDATE SET
         tokens = u.tokens + excluded.tokens, cost_usd = u.cost_usd + excluded.cost_usd
 """
+FINISH: Final = f"""
+    UPDATE turns SET status = %(status)s, response = %(response)s, model = %(model)s, finish_reason = %(reason)s,
+                     error = %(error)s, finished_at = now(), lease_until = NULL, {ADD_USAGE}
+    WHERE {HELD} RETURNING {TURN}
+"""
 # Of a turn that waits for approvals: all are decided or expired.
 ALL_DECIDED: Final = """
     status = 'waiting_for_approval' AND NOT EXISTS (
@@ -278,35 +283,22 @@ class TurnStore:
 
     async def succeed(self, turn: Turn, step: Step, model: str, usage: Usage, finish_reason: str = "stop") -> Turn:
         """Finish the turn with the last step, whose text is the response. Raises `LeaseLost`."""
-        outcome = {"response": step.content["text"], "model": model, "reason": finish_reason}
+        outcome = {"status": Status.SUCCEEDED, "response": step.content["text"], "model": model}
         return await self._write(
             Turn,
-            f"""
-            WITH held AS (
-                UPDATE turns SET status = 'succeeded', response = %(response)s, model = %(model)s,
-                                 finish_reason = %(reason)s, finished_at = now(), lease_until = NULL, {ADD_USAGE}
-                WHERE {HELD} RETURNING {TURN}
-            ), step AS ({ADD_STEP}), used AS ({ADD_USAGE_OF_TODAY})
-            SELECT * FROM held
-            """,
+            f"WITH held AS ({FINISH}), step AS ({ADD_STEP}), used AS ({ADD_USAGE_OF_TODAY}) SELECT * FROM held",
             turn,
-            {**_step(step), **asdict(usage), **outcome},
+            {**_step(step), **asdict(usage), **outcome, "reason": finish_reason, "error": None},
         )
 
     async def fail(self, turn: Turn, error: TurnError, usage: Usage) -> Turn:
         """Finish the turn with an error; `usage` is that of the failed response. Raises `LeaseLost`."""
+        outcome = {"status": Status.FAILED, "response": None, "model": None, "reason": None}
         return await self._write(
             Turn,
-            f"""
-            WITH held AS (
-                UPDATE turns SET status = 'failed', error = %(error)s, finished_at = now(), lease_until = NULL,
-                                 {ADD_USAGE}
-                WHERE {HELD} RETURNING {TURN}
-            ), used AS ({ADD_USAGE_OF_TODAY})
-            SELECT * FROM held
-            """,
+            f"WITH held AS ({FINISH}), used AS ({ADD_USAGE_OF_TODAY}) SELECT * FROM held",
             turn,
-            {**asdict(usage), "error": asdict(error)},
+            {**asdict(usage), **outcome, "error": asdict(error)},
         )
 
     async def _write(self, row: type[Row], query: Any, turn: Turn, parameters: dict[str, Any]) -> Row:
