@@ -119,6 +119,8 @@ src/{package}/management/belongings.py -> src/{package}/management/personal_data
 src/{package}/observability/requests.py -> src/{package}/observability/access_log.py
 src/{package}/observability/health.py -> src/{package}/observability/health.py
 src/{package}/observability/presence.py -> src/{package}/observability/health.py
+src/{package}/observability/logging.py -> src/{package}/observability/logging.py
+src/{package}/observability/redaction.py -> src/{package}/observability/logging.py
 src/{package}/observability/operations.py -> src/{package}/observability/instrumentation.py
 src/{package}/observability/scraping.py -> src/{package}/observability/health.py
 src/{package}/observability/backlog.py -> src/{package}/observability/queue_metrics.py
@@ -131,7 +133,8 @@ src/{package}/processes/restart.py -> src/{package}/processes/__main__.py
 src/{package}/security/keys.py -> src/{package}/security/api_keys.py
 src/{package}/security/audit.py -> src/{package}/security/audit.py
 src/{package}/security/refusals.py -> src/{package}/security/audit.py
-src/{package}/security/issuer.py -> src/{package}/security/jwks.py
+src/{package}/security/tokens.py -> src/{package}/security/tokens.py
+src/{package}/security/issuer.py -> src/{package}/security/tokens.py
 src/{package}/security/authentication.py -> src/{package}/security/authentication.py
 src/{package}/security/scrapers.py -> src/{package}/security/authentication.py
 src/{package}/security/admission.py -> src/{package}/security/rate_limit.py
@@ -170,7 +173,8 @@ tests/integration/test_growth.py -> tests/integration/test_chat_api.py
 tests/integration/test_silence.py -> tests/integration/test_database_failures.py
 tests/integration/test_failover.py -> tests/integration/test_database_failures.py
 tests/integration/test_embedded_servers.py -> tests/integration/test_dev_servers.py
-tests/integration/test_issuer.py -> tests/integration/test_jwks.py
+tests/unit/test_tokens.py -> tests/integration/test_tokens.py
+tests/integration/test_issuer.py -> tests/integration/test_tokens.py
 tests/integration/test_model_dialects.py -> tests/integration/test_model_dialects.py
 tests/unit/test_model_provider.py -> tests/integration/test_model_dialects.py
 tests/integration/test_model_failures.py -> tests/integration/test_model_failures.py

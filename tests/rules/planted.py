@@ -294,7 +294,7 @@ STATIC = {
     "coverage-is-demanded": Plant("pyproject.toml", "fail_under", "fail_under = 70", old="fail_under = 80"),
     "every-route-is-tested": Plant("openapi.json", '"/planted"', ""),
     "no-test-is-skipped-in-silence": Plant(
-        "tests/unit/test_tokens.py",
+        "tests/integration/test_tokens.py",
         "@pytest.mark.skip",
         "\n\nimport pytest\n\n\n@pytest.mark.skip\ndef test_planted() -> None: ...\n",
     ),

@@ -35,7 +35,7 @@ SUPERVISORS = (
     "management/",
     "processes/",
     "security/audit.py",
-    "security/jwks.py",
+    "security/tokens.py",
     "services/",
 )
 TASKS = {"asyncio.create_task", "asyncio.ensure_future", "asyncio.run_coroutine_threadsafe"}

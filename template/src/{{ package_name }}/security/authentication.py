@@ -13,8 +13,7 @@ from ..problems import Problem
 from ..services.interfaces import ServiceUnavailable
 from .api_keys import PREFIX, ApiKeys
 from .audit import FailedLogins, client_address
-from .jwks import KeySet
-from .tokens import InvalidToken, Principal, Scope, TokenVerifier, bearer
+from .tokens import InvalidToken, KeySet, Principal, Scope, TokenVerifier, bearer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
