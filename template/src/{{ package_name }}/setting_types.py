@@ -71,18 +71,14 @@ def _listen_address(host: str) -> str:
     return host
 
 
-def _scheme(*schemes: str) -> AfterValidator:
-    def check(url: SecretStr | str) -> SecretStr | str:
-        text = url.get_secret_value() if isinstance(url, SecretStr) else url
-        if not text.startswith(schemes):
-            raise ValueError(f"must start with {' or '.join(schemes)}")
-        try:
-            urlsplit(text).port  # noqa: B018 - parsed on access
-        except ValueError:
-            raise ValueError("is not a valid URL: the port must be a number") from None
-        return url
-
-    return AfterValidator(check)
+def _http_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    try:
+        urlsplit(url).port  # noqa: B018 - parsed on access
+    except ValueError:
+        raise ValueError("is not a valid URL: the port must be a number") from None
+    return url
 
 
 def _without(problem_of: Callable[[str], str | None]) -> AfterValidator:
@@ -183,7 +179,7 @@ RootPath = Annotated[str, AfterValidator(_root_path)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 PostgresUrl = Annotated[SecretStr, _without(postgres_problem)]
 DatabaseRole = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
-HttpUrl = Annotated[str, _scheme("http://", "https://")]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 RedisUrl = Annotated[SecretStr, _without(valkey_problem)]
 
 

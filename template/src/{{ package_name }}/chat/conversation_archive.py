@@ -41,22 +41,20 @@ STEPS: Final = """
         FROM turn_steps WHERE session_id = t.session_id AND turn = t.number ORDER BY number
     ) AS steps
 """
-# Records of the export of an owner: `record` is a JSON object. Sessions with finished turns are exported by `read`.
+# Queries for the export of an owner's other records. Sessions with finished turns are exported by `read`.
 PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
     "live_turn": f"""
-        SELECT to_jsonb(live) AS record FROM (
-            SELECT session_id, number AS turn, status, message, input_tokens, output_tokens, usage_estimated,
-                   created_at, started_at, {STEPS}
-            FROM turns t WHERE owner = %(owner)s AND status IN ('queued', 'running', 'waiting_for_approval')
-        ) AS live ORDER BY session_id
+        SELECT session_id, number AS turn, status, message, input_tokens, output_tokens, usage_estimated, created_at,
+               started_at, {STEPS}
+        FROM turns t WHERE owner = %(owner)s AND status IN ('queued', 'running', 'waiting_for_approval')
+        ORDER BY session_id
     """,
     "approval": """
-        SELECT to_jsonb(a) AS record
-        FROM turn_approvals a JOIN chat_sessions s ON s.id = a.session_id
+        SELECT a.* FROM turn_approvals a JOIN chat_sessions s ON s.id = a.session_id
         WHERE s.owner = %(owner)s ORDER BY a.session_id, a.turn, a.step, a.call_id
     """,
     "idempotency_key": """
-        SELECT jsonb_build_object('session_id', session_id, 'turn', number, 'key', idempotency_key) AS record
+        SELECT session_id, number AS turn, idempotency_key AS key
         FROM turns WHERE owner = %(owner)s AND idempotency_key IS NOT NULL ORDER BY session_id, number
     """,
 }

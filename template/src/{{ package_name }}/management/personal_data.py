@@ -19,33 +19,19 @@ PAGE: Final = 500  # records per fetch
 SESSIONS: Final = 50  # sessions per deletion
 EXPORTS: Final = "exports"  # the owner's module in agent/, if it exists
 
-# One query per kind of record. Digests of keys are not exported; the keys themselves are not stored.
+# Digests of keys are not exported; the keys themselves are not stored.
 RECORDS: Final[dict[str, LiteralString]] = {
-    "user": """
-        SELECT jsonb_build_object('name', name, 'created_at', created_at) AS record
-        FROM users WHERE subject = %(owner)s
-    """,
+    "user": "SELECT name, created_at FROM users WHERE subject = %(owner)s",
     **PERSONAL_RECORDS,
     "api_key": """
-        SELECT jsonb_build_object(
-            'id', id, 'name', name, 'scopes', scopes, 'created_at', created_at, 'expires_at', expires_at,
-            'revoked_at', revoked_at, 'last_used_at', last_used_at
-        ) AS record
+        SELECT id, name, scopes, created_at, expires_at, revoked_at, last_used_at
         FROM api_keys WHERE owner = %(owner)s ORDER BY created_at, id
     """,
-    "usage": """
-        SELECT jsonb_build_object('day', day, 'tokens', tokens, 'usd', cost_usd) AS record
-        FROM owner_usage WHERE owner = %(owner)s ORDER BY day
-    """,
-    "budget": """
-        SELECT jsonb_build_object(
-            'tokens_per_day', tokens_per_day, 'usd_per_day', usd_per_day, 'updated_at', updated_at
-        ) AS record
-        FROM owner_budgets WHERE owner = %(owner)s
-    """,
+    "usage": "SELECT day, tokens, cost_usd AS usd FROM owner_usage WHERE owner = %(owner)s ORDER BY day",
+    "budget": "SELECT tokens_per_day, usd_per_day, updated_at FROM owner_budgets WHERE owner = %(owner)s",
     # Actions of the owner, by token or by key, and actions on the owner.
     "audit_entry": """
-        SELECT to_jsonb(entry) AS record FROM audit_log entry
+        SELECT * FROM audit_log
         WHERE actor = %(owner)s OR object = %(owner)s OR detail ->> 'owner' = %(owner)s
            OR detail -> 'arguments' ? %(owner)s
            OR actor IN (SELECT owner || ' (key ' || id || ')' FROM api_keys WHERE owner = %(owner)s)
@@ -74,7 +60,8 @@ async def read(database: Database, owner: str) -> AsyncIterator[dict[str, Any]]:
     """Yield the records, each with its `kind` and `owner`; those of the agent's own tables come last."""
     async with database.transaction() as transaction:
         for kind, query in RECORDS.items():
-            await transaction.execute("DECLARE found NO SCROLL CURSOR FOR " + query, {"owner": owner})
+            cursor = f"DECLARE found NO SCROLL CURSOR FOR SELECT to_jsonb(given) AS record FROM ({query}) AS given"
+            await transaction.execute(cursor, {"owner": owner})
             while rows := await transaction.fetch_all(_Row, f"FETCH {PAGE} FROM found"):
                 for row in rows:
                     yield {"kind": kind, "owner": owner, **row.record}
