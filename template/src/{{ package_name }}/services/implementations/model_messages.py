@@ -13,13 +13,13 @@ from pydantic import TypeAdapter
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
-    ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
     TextPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
+    repair_messages,
 )
 
 from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolResult, Usage, UserMessage
@@ -38,35 +38,27 @@ _INTERRUPTED = "The call was interrupted; its outcome is unknown."
 
 
 def to_messages(instructions: str, conversation: Sequence[ConversationItem]) -> list[ModelMessage]:
-    """The whole conversation, ending with the request to answer.
+    """The whole conversation, ending with the request to answer. All items between two replies become one request.
 
-    All items between two replies become one request. Calls without a result, from cancelled turns, get one that says
-    so, since providers reject conversations with open calls.
+    Calls without a result, from cancelled turns, get one, since providers reject conversations with open calls.
     """
     messages: list[ModelMessage] = []
-    parts: list[ModelRequestPart] = []
-    unanswered: dict[str, ToolCall] = {}
     for item in conversation:
-        if isinstance(item, ToolResult):
-            unanswered.pop(item.call.id, None)
-            outcome: Literal["failed", "success"] = "failed" if item.outcome.failed else "success"
-            parts.append(ToolReturnPart(item.call.name, item.outcome.content, item.call.id, outcome=outcome))
-            continue
-        parts += [
-            ToolReturnPart(call.name, _INTERRUPTED, call.id, outcome="interrupted") for call in unanswered.values()
-        ]
-        unanswered = {}
         if isinstance(item, UserMessage):
-            parts.append(UserPromptPart(item.text))
-            continue
-        if parts:
-            messages.append(ModelRequest(parts))
-            parts = []
-        response = _RESPONSE.validate_python(item.payload)
-        if filled := [part for part in response.parts if not _is_blank(part)]:
-            messages.append(replace(response, parts=filled))
-        unanswered = {call.id: call for call in item.tool_calls}
-    return [*messages, ModelRequest(parts, instructions=instructions)]
+            messages.append(ModelRequest([UserPromptPart(item.text)]))
+        elif isinstance(item, ToolResult):
+            outcome: Literal["failed", "success"] = "failed" if item.outcome.failed else "success"
+            result = ToolReturnPart(item.call.name, item.outcome.content, item.call.id, outcome=outcome)
+            messages.append(ModelRequest([result]))
+        else:
+            response = _RESPONSE.validate_python(item.payload)
+            if filled := [part for part in response.parts if not _is_blank(part)]:
+                messages.append(replace(response, parts=filled))
+    complete = repair_messages([*messages, ModelRequest([], instructions=instructions)])
+    for part in (part for message in complete for part in message.parts):
+        if isinstance(part, ToolReturnPart) and part.outcome == "interrupted":
+            part.content = _INTERRUPTED  # the text of pydantic-ai does not say that the tool may have run
+    return complete
 
 
 def _is_blank(part: ModelResponsePart) -> bool:
