@@ -92,10 +92,10 @@ def _build(settings: Settings) -> ModelClient:
         if settings.LLM_MODEL == OFFLINE_MODEL:
             from .offline_model import build_offline_model
 
-            return ModelClient(build_offline_model(), None, settings)
+            return ModelClient(build_offline_model(), settings)
         from .model_provider import build_model
 
-        return ModelClient(*build_model(settings), settings)
+        return ModelClient(build_model(settings), settings)
     except Exception as error:
         problem = f"cannot be used: {error}"
         if isinstance(error, ImportError) and error.name is not None:  # else an optional part of an installed package

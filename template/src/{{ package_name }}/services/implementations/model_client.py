@@ -16,7 +16,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import structlog
@@ -40,7 +40,7 @@ from pydantic_ai.tools import ToolDefinition as FunctionTool
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition, Usage
 from .model_messages import finish_reason_of, to_messages, to_reply
-from .model_text import Answer, Discarded, StreamSanitizer, answer_in, starts_in_reasoning
+from .model_text import Answer, Discarded, answer_in, starts_in_reasoning
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -55,16 +55,11 @@ Events = list[dict[str, Any]]
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
 
-class _Closable(Protocol):
-    async def close(self) -> None: ...
-
-
 class ModelClient:
     """The imported model of LLM_MODEL."""
 
-    def __init__(self, model: Model[Any], connection: _Closable | None, settings: Settings) -> None:
+    def __init__(self, model: Model[Any], settings: Settings) -> None:
         self._model = model
-        self._connection = connection
         # Compatible services may run a model that writes its reasoning into the text.
         self._has_tags = settings.LLM_BASE_URL is not None
         self._withholds = self._has_tags and starts_in_reasoning(settings.LLM_MODEL)
@@ -73,8 +68,8 @@ class ModelClient:
             self._request["temperature"] = settings.LLM_TEMPERATURE
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        if (client := getattr(self._model, "client", None)) is not None:  # the offline model has none
+            await client.close()
 
     async def stream(
         self,
@@ -89,7 +84,6 @@ class ModelClient:
             FunctionTool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters)
             for tool in tools
         ]
-        sanitizer = StreamSanitizer()
         answer = Answer(tags=self._has_tags, withhold=self._withholds)
         begun = False
         stream: StreamedResponse | None = None
@@ -104,11 +98,11 @@ class ModelClient:
                 async for event in stream:
                     if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
                         answer.stop_withholding()
-                    text = sanitizer.add(_text_in(event, begun=begun))
+                    text = _text_in(event, begun=begun)
                     begun = begun or bool(text)
                     for piece in answer.add(text):
                         yield piece
-                for piece in answer.add(sanitizer.end(), last=True):
+                for piece in answer.add("", last=True):
                     yield piece
             response = stream.get()
             self._withholds = answer.lacks_opening_tag
@@ -142,8 +136,6 @@ class ModelClient:
 
     def _cost(self, response: ModelResponse) -> float | None:
         """Cost in US dollars by the list prices of genai-prices; `None` for models without a price."""
-        if self._connection is None:
-            return None
         try:
             return float(response.cost().total_price)
         except (LookupError, ValueError, AssertionError):  # AssertionError: the response does not name its model

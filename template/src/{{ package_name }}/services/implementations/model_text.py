@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from codecs import getincrementaldecoder
 from typing import Any
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAMES = ("think", "thinking", "thought", "reasoning")
 _TAG = re.compile(rf"<(/?)(?:{'|'.join(_NAMES)})>|\[(/?)THINK\]", re.IGNORECASE)
 _TAGS = [f"<{slash}{name}>" for slash in ("", "/") for name in _NAMES] + ["[think]", "[/think]"]
@@ -21,7 +21,7 @@ def sanitize(value: Any) -> Any:
     represent but Python reads from 1e999, becomes its name, such as `inf`, which tools can parse as a float.
     """
     if isinstance(value, str):
-        return sanitize_text(value)
+        return _utf_16(value).decode("utf-16-le", "replace")
     if isinstance(value, dict):
         return {sanitize(key): sanitize(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -29,28 +29,8 @@ def sanitize(value: Any) -> Any:
     return [sanitize(item) for item in value] if isinstance(value, list) else value
 
 
-def sanitize_text(text: str) -> str:
-    text = text.replace("\0", "")
-    if _SURROGATE.search(text):  # a pair of surrogates becomes one character
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-class StreamSanitizer:
-    """Sanitizes a streamed text. A surrogate at the end of a piece waits for its other half in the next."""
-
-    def __init__(self) -> None:
-        self._half = ""
-
-    def add(self, piece: str) -> str:
-        """Return the text that is ready."""
-        text = self._half + piece
-        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return sanitize_text(text.removesuffix(self._half))
-
-    def end(self) -> str:
-        """Return the rest at the end of the stream."""
-        return sanitize_text(self._half)
+def _utf_16(text: str) -> bytes:
+    return text.replace("\0", "").encode("utf-16-le", "surrogatepass")
 
 
 def starts_in_reasoning(model: str) -> bool:
@@ -63,14 +43,15 @@ class Discarded:
 
 
 class Answer:
-    """The text of one response, without the reasoning between tags, however the pieces split them.
+    """The text of one response, sanitized and without the reasoning between tags, however the pieces split it.
 
-    With `withhold` it returns nothing before a closing tag. Without `tags` it returns all text unchanged.
+    With `withhold` it returns nothing before a closing tag. Without `tags` it returns all text.
     """
 
     def __init__(self, *, tags: bool = True, withhold: bool = False) -> None:
         self._tags = tags
         self._withheld: list[str] | None = [] if withhold else None
+        self._decoder = getincrementaldecoder("utf-16-le")("replace")  # joins the halves of surrogate pairs
         self._pending = ""  # possibly the beginning of a tag
         self._inside = False
         self._trims = False  # strips the space between a closing tag and the answer
@@ -89,7 +70,7 @@ class Answer:
         """Return the text that is no reasoning; with the `last` piece, also withheld text, if no tag followed."""
         found: list[str | Discarded] = []
         answer = ""
-        self._pending += text
+        self._pending += self._decoder.decode(_utf_16(text), last)
         while self._tags and (tag := _TAG.search(self._pending)):
             before, self._pending = self._pending[: tag.start()], self._pending[tag.end() :]
             answer += self._visible(before)

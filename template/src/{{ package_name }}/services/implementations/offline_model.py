@@ -52,9 +52,10 @@ async def _respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterat
     else:
         reply = _conversation(texts)
     words = re.findall(r"\s*\S+\s*", f"(offline) {reply}")
-    pause = _seconds(texts[-1]) / len(words)
+    wait = _WAIT.search(texts[-1])
+    seconds = min(float(wait[1]), LONGEST_WAIT_SECONDS) if wait else 0.0
     for word in words:
-        await asyncio.sleep(pause)
+        await asyncio.sleep(seconds / len(words))
         yield word
 
 
@@ -82,11 +83,6 @@ def _zones() -> dict[str, str]:
     """Time zones by the last part of their names and by their full names."""
     zones = sorted(available_timezones(), reverse=True)
     return {zone.lower().rpartition("/")[2]: zone for zone in zones} | {zone.lower(): zone for zone in zones}
-
-
-def _seconds(text: str) -> float:
-    wait = _WAIT.search(text)
-    return min(float(wait[1]), LONGEST_WAIT_SECONDS) if wait else 0.0
 
 
 def _conversation(texts: Sequence[str]) -> str:
