@@ -6,8 +6,8 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, Self
 
@@ -96,7 +96,7 @@ class BoundedConnection(Connection):
     It only shuts down the socket: psycopg then finds that the server closed the connection.
     """
 
-    limit: float | None = None  # `None` waits forever
+    limit: float
     _end: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -119,7 +119,7 @@ class BoundedConnection(Connection):
         return connection
 
     async def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
-        if self.limit is not None:
+        if "timeout" not in options:  # `notifies` gives its own
             self._end_in(self.limit + GRACE_SECONDS, self._allow_last_read)
         try:
             return await super().wait(gen, *args, **options)
@@ -127,16 +127,6 @@ class BoundedConnection(Connection):
             if self._end is not None:
                 self._end.cancel()
                 self._end = None
-
-    async def notifies(self, **options: Any) -> AsyncGenerator[psycopg.Notify, None]:
-        """Yield notifications, without a limit on the time between them."""
-        limit, self.limit = self.limit, None
-        try:
-            async with aclosing(super().notifies(**options)) as notifications:
-                async for notification in notifications:
-                    yield notification
-        finally:
-            self.limit = limit
 
     async def cancel_safe(self, **options: Any) -> None:
         """Ask the server to end the statement. `wait` calls this, and awaits the end, when its task is cancelled."""
@@ -169,7 +159,7 @@ class TransactionCursor(psycopg.AsyncCursor[Row]):
         connection = self.connection
         assert isinstance(connection, BoundedConnection)  # noqa: S101 - only these use this cursor
         async with connection.pipeline():
-            limit = (str(_milliseconds(connection.limit or 0)),)
+            limit = (str(_milliseconds(connection.limit)),)
             await psycopg.AsyncCursor(connection).execute("SELECT set_config('statement_timeout', %s, true)", limit)
             await super().execute(query, params, **options)
         return self

@@ -123,13 +123,13 @@ class ValkeyService:
     service = "cache"
 
     def __init__(self, settings: Settings) -> None:
-        self._timeout = settings.REDIS_TIMEOUT_SECONDS
+        self._settings = settings
         self._client = Redis.from_url(
             settings.REDIS_URL.get_secret_value(),
             decode_responses=True,
             max_connections=UNLIMITED,  # each reader that waits for events holds one
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
+            socket_timeout=settings.REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=settings.REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 1),  # one new connection to replace one that a server restart broke
         )
         self._count_hits = self._client.register_script(_HIT)
@@ -174,10 +174,6 @@ class ValkeyService:
 
 
 class ValkeyCache(ValkeyService):
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._ttl = settings.REDIS_TTL
-
     async def open(self) -> None:
         """Raise `ServiceUnusable` for a server that cannot be used. One that is down may come back."""
         try:
@@ -194,7 +190,7 @@ class ValkeyCache(ValkeyService):
 
     async def set(self, key: str, value: str, ttl: int | None = None) -> None:
         with self._errors():
-            await self._client.set(key, value, ex=ttl or self._ttl)
+            await self._client.set(key, value, ex=ttl or self._settings.REDIS_TTL)
 
     async def delete(self, key: str) -> None:
         with self._errors():
@@ -206,17 +202,13 @@ class ValkeyEventStream(ValkeyService):
 
     service = "event stream"
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._max_length = settings.EVENTS_MAX_LENGTH
-        self._ttl = settings.EVENTS_TTL_SECONDS
-
     async def append(self, stream: str, events: Sequence[Event]) -> None:
         pipeline = self._client.pipeline(transaction=False)
+        maximum = self._settings.EVENTS_MAX_LENGTH
         for event in events:
             fields: dict[Any, Any] = {"type": event.type, "data": json.dumps(event.data, ensure_ascii=False)}
-            pipeline.xadd(stream, fields, id=event.id, maxlen=self._max_length, approximate=True)
-        pipeline.expire(stream, self._ttl)
+            pipeline.xadd(stream, fields, id=event.id, maxlen=maximum, approximate=True)
+        pipeline.expire(stream, self._settings.EVENTS_TTL_SECONDS)
         with self._errors():
             results = await pipeline.execute(raise_on_error=False)
         for result in results:
@@ -235,7 +227,7 @@ class ValkeyEventStream(ValkeyService):
             await pipeline.execute()
 
     async def read(self, stream: str, after: str | None, block_seconds: float) -> list[Event]:
-        block = min(block_seconds, self._timeout / 2)
+        block = min(block_seconds, self._settings.REDIS_TIMEOUT_SECONDS / 2)
         with self._errors():
             found: Any = await self._client.xread({stream: after or "0"}, block=max(1, round(block * 1000)))
         return [
