@@ -209,7 +209,7 @@ tests/unit/test_vitals.py -> tests/unit/test_healthcheck.py
 tests/unit/test_health.py -> tests/unit/test_healthcheck.py
 tests/unit/test_offline_model.py -> tests/unit/test_language_model.py
 tests/unit/test_reasoning.py -> tests/unit/test_language_model.py
-tests/unit/test_conversation.py -> tests/unit/test_message_history.py
+tests/unit/test_conversation.py -> tests/unit/test_language_model.py
 tests/unit/test_monitoring.py -> tests/unit/test_monitoring.py
 tests/support/monitoring.py -> tests/unit/test_monitoring.py
 tests/unit/test_prometheus_rule.py -> tests/unit/test_monitoring.py
