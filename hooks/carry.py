@@ -19,9 +19,10 @@ from moves import Table, table
 from project import Project, Tree, UpdateError, answers, old_rendering, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     Amend = Callable[[str, bytes | None], bytes | None]
+    Reword = Callable[[str, bytes, Collection[str]], bytes]
 
 
 QUIET = (".lock", "-lock.json", ".copier-answers.yml")  # generated: nobody corrects a name there
@@ -57,7 +58,7 @@ class Renaming:
         return self.inside if path.startswith(self.agent) else self.everywhere
 
 
-def carry(  # noqa: PLR0913 - the last two serve one release
+def carry(  # noqa: PLR0913 - the last three serve one release
     project: Project,
     old: Tree,
     table: Table,
@@ -65,11 +66,14 @@ def carry(  # noqa: PLR0913 - the last two serve one release
     *,
     amend: Amend = lambda _, data: data,
     added: Iterable[str] = (),
+    reword: Reword = lambda _, data, __: data,
 ) -> list[str]:
     """Move files and rewrite imports in both trees; return the report for the owner.
 
     `amend` corrects the text of a file of the project, given its path, before its imports are rewritten. It gets `None`
-    for each path of `added` that the project lacks, and returns the text of that file, or `None` for no file.
+    for each path of `added` that the project lacks, and returns the text of that file, or `None` for no file. `reword`
+    corrects the text of a file in both trees, so that the template's new words do not conflict with the owner's lines;
+    it gets the path, the text, and the paths of the old rendering.
 
     UpdateError: a file of the owner is in the way. Nothing has been changed.
     """
@@ -83,8 +87,8 @@ def carry(  # noqa: PLR0913 - the last two serve one release
     everywhere = Modules(known, moved, table.names, lost)
     inside = Modules(known, moved, table.names | table.facade, lost)
     renaming = Renaming(places, table, f"src/{package}/agent/", everywhere, inside, {*old.files})
-    theirs = plan(old, renaming)
-    ours = plan(project, renaming, amend)
+    theirs = plan(old, renaming, lambda path, data: data and reword(path, data, old.files))
+    ours = plan(project, renaming, lambda path, data: amend(path, data and reword(path, data, old.files)))
     for path in added:
         if path not in project.files and (text := amend(path, None)):
             ours.written[path] = text
@@ -131,9 +135,9 @@ def plan(tree: Tree, renaming: Renaming, amend: Amend = lambda _, data: data) ->
             if target != path:
                 found.linked[target] = link_from(target, path, link)
             continue
-        data = before = tree.read(path)
+        before = tree.read(path)
+        data = amended = amend(path, before) or before
         if path.endswith(".py"):
-            amended = amend(path, before) or before
             data, notes = rewrite(amended, path, target, renaming.modules(path))
             if data != amended and path not in renaming.templates:
                 data = tidy(amended, data)
@@ -275,7 +279,12 @@ def mentions(project: Tree, old: Tree, ours: Plan, theirs: Plan, renaming: Renam
                 yield f"{target}:{number} still says {found[0]}, which is now {now[found[0]]}"
 
 
-def main(release: str, amend: Amend = lambda _, data: data, added: Iterable[str] = ()) -> None:
+def main(
+    release: str,
+    amend: Amend = lambda _, data: data,
+    added: Iterable[str] = (),
+    reword: Reword = lambda _, data, __: data,
+) -> None:
     """Run the hook of a release: in the project, before Copier merges.
 
     The arguments are the name of the answers file, and that of the package if the update is to change it. In the paths
@@ -289,6 +298,6 @@ def main(release: str, amend: Amend = lambda _, data: data, added: Iterable[str]
             raise UpdateError("Rename the package in a step of its own (docs/updating.md). Nothing has been changed.")
         old = Tree(old_rendering(project, answers_file, Path(__file__).parents[1]))
         paths = [path.replace("{package}", package) for path in added]
-        print(*carry(project, old, table(release, package), package, amend=amend, added=paths), sep="\n")
+        print(*carry(project, old, table(release, package), package, amend=amend, added=paths, reword=reword), sep="\n")
     except UpdateError as reason:
         sys.exit(str(reason))

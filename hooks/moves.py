@@ -219,6 +219,12 @@ tests/unit/test_addresses.py -> tests/unit/test_config.py
 deploy/prometheus/rules/recording.yml + deploy/prometheus/rules/alerts.yml -> deploy/prometheus/rules/alerts.yml
 deploy/prometheus/tests/service.yml + deploy/prometheus/tests/agent.yml -> deploy/prometheus/tests/service.yml
 deploy/logging/setup + deploy/logging/role.json + deploy/logging/data-view.json -> deploy/logging/setup
+deploy/kubernetes/components/model/network.yaml -> deploy/kubernetes/components/model.yaml
+deploy/kubernetes/components/stores/network.yaml -> deploy/kubernetes/components/stores.yaml
+deploy/kubernetes/components/tracing/network.yaml -> deploy/kubernetes/components/tracing.yaml
+deploy/kubernetes/components/monitoring/pods.yaml + deploy/kubernetes/components/monitoring/rules.yaml -> deploy/kubernetes/components/monitoring.yaml
+deploy/kubernetes/components/model/kustomization.yaml + deploy/kubernetes/components/stores/kustomization.yaml -> (gone)
+deploy/kubernetes/components/tracing/kustomization.yaml + deploy/kubernetes/components/monitoring/kustomization.yaml -> (gone)
 deploy/kubernetes/base/migrate.yaml + deploy/kubernetes/base/smoke.yaml -> deploy/kubernetes/base/jobs.yaml
 deploy/kubernetes/base/service-account.yaml + deploy/kubernetes/base/network.yaml -> deploy/kubernetes/base/access.yaml
 src/{package}/management/commands/openapi.py -> (gone)

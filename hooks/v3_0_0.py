@@ -1,13 +1,19 @@
 """Update to 3.0.0: modules, tests and documents have other paths, and agent/ imports from `extensions` alone.
 
 In projects from before 2.2.0 it also gives the example's notes an export and an erasure, which a rule asks for.
+Overlays list the components of Kubernetes that became files under `resources`.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from carry import main
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 QUERY = b"FROM notes WHERE owner = %(owner)s"
 DELETE = b'''
@@ -49,6 +55,32 @@ async def notes_of(executor: Executor, owner: str) -> AsyncIterator[dict[str, An
         yield {"id": note.id, "text": note.text, "created_at": note.created_at.isoformat()}
 '''
 
+OVERLAY = re.compile(r"deploy/kubernetes/.*/kustomization\.ya?ml")
+FILES = ("model", "monitoring", "stores", "tracing")  # components that are files now
+RESOURCES = re.compile(rb"^resources:[ \t]*\r?\n(?:(?P<indent> *)- .*\r?\n)+", re.MULTILINE)
+NONE_LEFT = re.compile(rb"^components:[ \t]*(?=\r?\n(?! *[-#]))", re.MULTILINE)
+# Beside `components`, so that another text would conflict with every choice of components.
+COMMENT = re.compile(rb"# What this cluster offers, of .* what each needs\.")
+NEW_COMMENT = (
+    b"# Components from ../../components that suit this cluster: docs/kubernetes.md describes what each needs."
+)
+
+
+def list_as_resources(path: str, data: bytes, rendered: Collection[str]) -> bytes:
+    """Move the template's components that became files from the list `components` of an overlay to `resources`."""
+    if not OVERLAY.fullmatch(path):
+        return data
+    data = COMMENT.sub(NEW_COMMENT, data)
+    names = [name for name in FILES if f"deploy/kubernetes/components/{name}/kustomization.yaml" in rendered]
+    pattern = rf"^ *- +([\"']?)((?:\.\./)+components/(?:{'|'.join(names)}))/?\1([ \t]*(?:#.*)?\r?\n)"
+    component = re.compile(pattern.encode(), re.MULTILINE)
+    found, moved = RESOURCES.search(data), component.findall(data)
+    if not names or not found or not moved:
+        return data
+    lines = b"".join(found["indent"] + b"- " + listed + b".yaml" + rest for _, listed, rest in moved)
+    data = data[: found.end()] + lines + data[found.end() :]
+    return NONE_LEFT.sub(b"components: []", component.sub(b"", data))
+
 
 def amend(path: str, data: bytes | None) -> bytes | None:
     """Add the export and the erasure of notes where the example's code is as it was."""
@@ -70,4 +102,4 @@ def amend(path: str, data: bytes | None) -> bytes | None:
 
 
 if __name__ == "__main__":
-    main("3.0.0", amend, added=["src/{package}/agent/exports.py"])
+    main("3.0.0", amend, added=["src/{package}/agent/exports.py"], reword=list_as_resources)

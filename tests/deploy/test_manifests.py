@@ -67,6 +67,15 @@ def loaded(text: str) -> list[Manifest]:
     return [item for item in yaml.load_all(text, yaml.CSafeLoader) if item]
 
 
+def choose(kustomization: Path, components: tuple[str, ...]) -> None:
+    """Add components to an overlay: files to its resources, folders to its components."""
+    document = yaml.safe_load(kustomization.read_text("utf-8"))
+    for name in components:
+        is_file = (kustomization.parents[2] / "components" / f"{name}.yaml").is_file()
+        document["resources" if is_file else "components"].append(f"../../components/{name}{'.yaml' * is_file}")
+    kustomization.write_text(yaml.safe_dump(document), "utf-8")
+
+
 @cache
 def built(project: Path, folder: Path, environment: str, components: tuple[str, ...]) -> str:
     """Return the manifests that a release of an environment with components applies."""
@@ -75,11 +84,7 @@ def built(project: Path, folder: Path, environment: str, components: tuple[str, 
     shutil.copytree(project / "deploy", copy / "deploy")
     for path in project.glob(".env.*"):
         shutil.copy(path, copy)
-    kustomization = copy / "deploy" / "kubernetes" / "overlays" / environment / "kustomization.yaml"
-    chosen = "".join(f"\n  - ../../components/{name}" for name in components) or " []"
-    text = kustomization.read_text("utf-8")
-    assert "components: []" in text
-    kustomization.write_text(text.replace("components: []", f"components:{chosen}"), "utf-8")
+    choose(copy / "deploy" / "kubernetes" / "overlays" / environment / "kustomization.yaml", components)
     command = [sys.executable, str(copy / "deploy" / "release"), environment, "--render", "--image", IMAGE]
     ran = subprocess.run(command, env={"PATH": PATH}, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -69,9 +69,7 @@ def written(build: Build, tmp_path: Path) -> Written:
     shutil.copy(build.project / ".env.staging", project)
     text = (project / ".env.staging").read_text("utf-8")
     (project / ".env.staging").write_text(text.replace("CHANGE_ME", "chosen"), "utf-8")
-    overlay = project / "deploy" / "kubernetes" / "overlays" / "staging" / "kustomization.yaml"
-    chosen = "".join(f"\n  - ../../components/{name}" for name in COMPONENTS)
-    overlay.write_text(overlay.read_text("utf-8").replace("components: []", f"components:{chosen}"), "utf-8")
+    checks.choose(project / "deploy" / "kubernetes" / "overlays" / "staging" / "kustomization.yaml", COMPONENTS)
     git(project, "init", "--quiet", "--initial-branch=main")
     done = Written(project)
     done.commit()

@@ -11,22 +11,14 @@ from tests.support.template import FILES
 
 RULES = FILES / "deploy/{% if 'monitoring' in layers %}prometheus{% endif %}/rules/alerts.yml.jinja"
 KUBERNETES = FILES / "deploy/{% if 'kubernetes' in layers %}kubernetes{% endif %}"
-RESOURCE = KUBERNETES / "components/{% if 'monitoring' in layers %}monitoring{% endif %}/rules.yaml.jinja"
-HEAD = """\
-# The rules of deploy/prometheus/rules/alerts.yml for the Prometheus Operator. A test compares the two.
-apiVersion: monitoring.coreos.com/v1
-kind: PrometheusRule
-metadata:
-  name: agent
-spec:
-  groups:
-"""
+RESOURCE = KUBERNETES / "components/{% if 'monitoring' in layers %}monitoring.yaml{% endif %}.jinja"
 
 
 def resource() -> str:
-    """Return the resource as a Jinja template."""
+    """Return the resource as a Jinja template, with the current rules."""
+    head, begin, _ = RESOURCE.read_text("utf-8").partition("  groups:\n")
     lines = RULES.read_text("utf-8").partition("groups:\n")[2].splitlines()
-    return HEAD + "".join(f"  {line}".rstrip() + "\n" for line in lines)
+    return head + begin + "".join(f"  {line}".rstrip() + "\n" for line in lines)
 
 
 if __name__ == "__main__":
