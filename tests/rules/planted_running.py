@@ -63,8 +63,8 @@ RUNNING = {
         1,
         7,
         "observability/health.py",
-        '@router.get("/health", ',
-        '@router.get("/health", response_model_exclude={"timestamp"}, ',
+        '@health_router.get("/health", ',
+        '@health_router.get("/health", response_model_exclude={"timestamp"}, ',
     ),
     "alive-but-not-ready-without-its-database": Edit(
         2, 7, "observability/health.py", 'NEEDED = ("database", "cache")', 'NEEDED = ("cache",)'
