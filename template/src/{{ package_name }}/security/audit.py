@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,17 +105,16 @@ class FailedLogins:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._counted: dict[tuple[str | None, str], tuple[Entry, int]] = {}
+        self._counted: dict[tuple[str | None, str], Entry] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def record(self, reason: str) -> None:
         """Count a failed login from the client's address."""
-        key = (client_address.get(), reason)
-        if key not in self._counted and len(self._counted) >= MOST_AT_ONCE:
-            key = (None, "more addresses than are recorded separately")
-        new = Entry("unknown", "login", outcome="refused", detail={"reason": key[1]}, address=key[0])
-        entry, times = self._counted.get(key, (new, 0))
-        self._counted[key] = (entry, times + 1)
+        address = client_address.get()
+        if (address, reason) not in self._counted and len(self._counted) >= MOST_AT_ONCE:
+            address, reason = None, "more addresses than are recorded separately"
+        new = Entry("unknown", "login", outcome="refused", detail={"reason": reason, "times": 0}, address=address)
+        self._counted.setdefault((address, reason), new).detail["times"] += 1
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_later())
 
@@ -132,10 +131,9 @@ class FailedLogins:
 
     async def _write(self) -> None:
         counted, self._counted = self._counted, {}
-        entries = [replace(entry, detail={**entry.detail, "times": times}) for entry, times in counted.values()]
-        if not entries:
+        if not counted:
             return
         try:
-            await record(self._database, *entries)
+            await record(self._database, *counted.values())
         except ServiceUnavailable:
-            log.warning("failed_logins_not_recorded", reason="the database is down", entries=len(entries))
+            log.warning("failed_logins_not_recorded", reason="the database is down", entries=len(counted))
