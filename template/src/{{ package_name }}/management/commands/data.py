@@ -6,9 +6,8 @@ import json
 import os
 import sys
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TextIO
 
 import typer
 
@@ -17,13 +16,6 @@ from ..base import CommandFailed, check_owner, record_action, with_database
 if TYPE_CHECKING:
     from ...chat.conversation_archive import SessionRecord
     from ...services.interfaces import Database
-
-
-class OnError(StrEnum):
-    """How an import treats a bad line."""
-
-    FAIL = "fail"
-    SKIP = "skip"
 
 
 def export_conversations(
@@ -81,15 +73,16 @@ def _progress(label: str, length: int | None) -> Any:
 def import_conversations(
     file: Annotated[typer.FileBinaryRead, typer.Argument(help="A file written by `export`; - for standard input.")],
     on_error: Annotated[
-        OnError, typer.Option(help="Stop at a bad line, or skip it. Its number is printed in both cases.")
-    ] = OnError.FAIL,
+        Literal["fail", "skip"],
+        typer.Option(help="Stop at a bad line, or skip it. Its number is printed in both cases."),
+    ] = "fail",
 ) -> None:
     """Read conversations written by `export`. Existing sessions stay as they are.
 
     Run an interrupted import again to continue it. Other records of an owner are skipped: keys, budgets and the audit
     log belong to the service that wrote them.
     """
-    stops = on_error is OnError.FAIL
+    stops = on_error == "fail"
     if with_database(lambda database: _import(database, file, stops=stops)) and stops:
         raise CommandFailed("Stopped at the bad line: correct it and run this again, or use --on-error skip.")
 
