@@ -13,6 +13,7 @@ from agent_devtools.rules.check import Broken, check
 from agent_devtools.rules.deployment import PROCESS_TYPES, Container, Table, containers
 from agent_devtools.rules.dockerfile import dockerfiles
 from agent_devtools.rules.project import Module, Project, Violation, named
+from agent_devtools.rules.scopes import parameters, targets_of
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -64,19 +65,12 @@ def ports(project: Project, module: Module) -> Iterator[ast.AST]:
             parts = [part for item in call.args for part in [item, *project.flow.items(item)]]
             yield from (part for part in parts if _holds_port(project, part))
     for statement in module.all(ast.Assign, ast.AnnAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         is_port = statement.value is not None and _is_port(statement.value)
-        if is_port and any(PORT.search(_last(target).lower()) for target in targets):
+        if is_port and any(PORT.search(_last(target).lower()) for target in targets_of(statement)):
             yield statement
     for definition in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
-        given = [*definition.args.posonlyargs, *definition.args.args]
-        pairs = [*zip(given[::-1], definition.args.defaults[::-1], strict=False)]
-        pairs += [
-            (each, value)
-            for each, value in zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True)
-            if value
-        ]
-        yield from (value for each, value in pairs if PORT.search(each.arg) and _is_port(value))
+        defaults = parameters(definition).items()
+        yield from (value for each, value in defaults if value and PORT.search(each.arg) and _is_port(value))
 
 
 def _last(target: ast.expr) -> str:

@@ -13,7 +13,7 @@ from agent_devtools.rules.deployment import PROCESS_TYPES, Process, composed, co
 from agent_devtools.rules.dockerfile import dockerfiles
 from agent_devtools.rules.flow import Call
 from agent_devtools.rules.project import Project, Violation
-from agent_devtools.rules.scopes import scope_at
+from agent_devtools.rules.scopes import scope_at, targets_of
 
 if TYPE_CHECKING:
     from tests.support.api import Api
@@ -194,8 +194,7 @@ def _is_awaited(call: ast.Call) -> bool:
 def _names_of(node: ast.AST, call: ast.Call) -> Iterator[str]:
     """The names that a statement gives to the result of the call: of the task, or of the list that it goes to."""
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value and call in ast.walk(node.value):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        yield from (target.id for target in targets if isinstance(target, ast.Name))
+        yield from (target.id for target in targets_of(node) if isinstance(target, ast.Name))
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"append", "add"}:
         held = any(call in ast.walk(part) for part in node.args)
         yield from [node.func.value.id] if held and isinstance(node.func.value, ast.Name) else []

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from .origins import DEEPEST, HOLE, IMPORTERS, MOST, Origins
-from .scopes import FUNCTIONS, Binding, Scope, opened, scope_at
+from .origins import DEEPEST, HOLE, IMPORTERS, MOST, Origins, followed
+from .scopes import FUNCTIONS, Binding, Scope, scope_at
 
 if TYPE_CHECKING:
     from .project import Module
@@ -27,32 +27,9 @@ SAME_TEXT = {"lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title",
 class Values(Origins):
     """Also follows constants."""
 
-    def __init__(self, modules: Sequence[Module]) -> None:
-        super().__init__(modules)
-        self._values: dict[int, frozenset[object]] = {}
-
-    def values(self, node: ast.AST) -> frozenset[object]:
+    @followed
+    def values(self, node: ast.AST) -> Iterable[object]:
         """Return the possible constants of an expression; unknown parts of strings are `HOLE`."""
-        key = id(node)
-        if key in self._values:
-            return self._values[key]
-        mark = ("values", key)
-        if mark in self._open or len(self._open) > DEEPEST:
-            return frozenset()
-        self._open.add(mark)
-        try:
-            found = frozenset(list(self._constants(node))[:MOST])
-        finally:
-            self._open.discard(mark)
-        if not self._open or found:
-            self._values[key] = found
-        return found
-
-    def texts(self, node: ast.AST) -> frozenset[str]:
-        """Return the possible strings of an expression."""
-        return frozenset(value for value in self.values(node) if isinstance(value, str))
-
-    def _constants(self, node: ast.AST) -> Iterable[object]:
         if isinstance(node, ast.Constant):
             value = node.value
             return (value.decode("utf-8", "replace") if isinstance(value, bytes) else value,)
@@ -60,7 +37,7 @@ class Values(Origins):
             found = scope_at(node).find(node.id)
             return self._held(*found) if found else ()
         if isinstance(node, ast.Attribute):
-            return self._held_by_attribute(node)
+            return [value for origin in self.origins(node) for value in self._defined(origin)]
         if isinstance(node, ast.JoinedStr):
             return self._joined(node.values)
         if isinstance(node, ast.FormattedValue):
@@ -79,43 +56,29 @@ class Values(Origins):
             return [value for item in self.items(node.value) for value in self.values(item)]
         return ()
 
+    def texts(self, node: ast.AST) -> frozenset[str]:
+        """Return the possible strings of an expression."""
+        return frozenset(value for value in self.values(node) if isinstance(value, str))
+
     def _held(self, scope: Scope, bindings: list[Binding]) -> Iterator[object]:
-        texts: list[object] = []
+        before: Sequence[object] = []
         for binding in bindings:
             if binding.kind == "added":
                 added = self.texts(binding.node) or {HOLE}
-                longer = (f"{before}{after}" for before in texts for after in added if isinstance(before, str))
-                texts = [*list(longer)[:MOST]]
-                yield from texts
-                continue
-            texts = list(self._held_by(scope, binding))
-            yield from texts
-
-    def _held_by(self, scope: Scope, binding: Binding) -> Iterable[object]:
-        node = binding.node
-        if binding.kind == "value":
-            return self.values(node)
-        if binding.kind == "import":
-            return self._defined(binding.origin)
-        if binding.kind == "part" and isinstance(node, (ast.Tuple, ast.List)) and binding.index < len(node.elts):
-            return self.values(node.elts[binding.index])
-        if binding.kind == "item":
-            return [value for item in self.items(node) for value in self.values(item)]
-        if binding.kind == "argument" and isinstance(node, ast.arg):
-            return [value for given in self._passed(scope, node) for value in self.values(given)]
-        return ()
+                before = [f"{text}{after}" for text in before for after in added if isinstance(text, str)][:MOST]
+            elif binding.kind == "import":
+                before = list(self._defined(binding.origin))
+            elif binding.kind == "item":
+                before = [value for item in self.items(binding.node) for value in self.values(item)]
+            elif binding.kind == "entered":
+                before = []
+            else:
+                before = [value for each in self.given(scope, binding) for value in self.values(each)]
+            yield from before
 
     def _defined(self, dotted: str) -> Iterator[object]:
         for scope, bindings in self.defined_once(dotted):
-            if bindings[0].kind == "def" and self.is_property(bindings[0].node):
-                returned = opened(bindings[0].node).returns
-                yield from (value for each in returned for value in self.values(each))
-            else:
-                yield from self._held(scope, bindings)
-
-    def _held_by_attribute(self, node: ast.Attribute) -> Iterator[object]:
-        for origin in self.origins(node):
-            yield from self._defined(origin)
+            yield from self._held(scope, bindings)
 
     def items(self, node: ast.AST) -> Sequence[ast.expr]:
         """Return the elements of a list, tuple or set, or the values of a dictionary."""
@@ -127,43 +90,28 @@ class Values(Origins):
             return [*self.items(node.left), *self.items(node.right)]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
             return self.items(node.args[0]) if node.func.id in {"list", "tuple", "set", "frozenset"} else ()
-        mark = ("items", id(node))
-        if mark in self._open or len(self._open) > DEEPEST:
-            return []
-        self._open.add(mark)
-        try:
-            return [item for value in self.assigned(node) for item in self.items(value)]
-        finally:
-            self._open.discard(mark)
+        with self.once("items", id(node)) as is_first:
+            values = self.assigned(node) if is_first and len(self.open) <= DEEPEST else ()
+            return [item for value in values for item in self.items(value)]
 
     def assigned(self, node: ast.AST) -> list[ast.expr]:
         """Return the expressions that are assigned to a name or attribute anywhere in the project."""
-        mark = ("assigned", id(node))
-        if mark in self._open:
-            return []
-        self._open.add(mark)
-        try:
+        with self.once("assigned", id(node)) as is_first:
             places: list[tuple[Scope, list[Binding]]] = []
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast.Name) and is_first:
                 found = scope_at(node).find(node.id)
                 places = [found] if found else []
-            elif isinstance(node, ast.Attribute):
+            elif isinstance(node, ast.Attribute) and is_first:
                 places = [each for origin in self.origins(node) for each in self.definitions(origin)]
             return [value for place in places for value in self._values_of(*place)]
-        finally:
-            self._open.discard(mark)
 
     def _values_of(self, scope: Scope, bindings: list[Binding]) -> Iterator[ast.expr]:
         for binding in bindings:
             if binding.kind == "import":
                 for place in self.defined_once(binding.origin):
                     yield from self._values_of(*place)
-            elif binding.kind == "argument" and isinstance(binding.node, ast.arg):
-                yield from self._passed(scope, binding.node)
-            elif binding.kind in {"value", "added", "entered"} and isinstance(binding.node, ast.expr):
-                yield binding.node
-            elif binding.kind == "def" and self.is_property(binding.node):
-                yield from opened(binding.node).returns
+            elif binding.kind not in {"part", "item"}:
+                yield from self.given(scope, binding)
 
     def _joined(self, parts: Sequence[ast.expr], between: str = "") -> Iterator[str]:
         choices = [list(map(str, self.values(part))) or [HOLE] for part in parts]
@@ -224,18 +172,9 @@ def _filled(text: str, mark: str, parts: Sequence[str]) -> str:
 
 __all__ = ["HOLE", "Call", "Flow"]
 # Functions that call another one with its arguments, and how many of their own come first.
-PASSING = {
-    "functools.partial": 0,
-    "asyncio.to_thread": 0,
-    "anyio.to_thread.run_sync": 0,
-    "starlette.concurrency.run_in_threadpool": 0,
-    "fastapi.concurrency.run_in_threadpool": 0,
-    "map": 0,
-    "run_in_executor": 1,
-    "submit": 0,
-    "call_soon": 0,
-    "call_later": 1,
-}
+TO_THREAD = ("asyncio.to_thread", "anyio.to_thread.run_sync", "run_in_threadpool")
+PASSING = dict.fromkeys((*TO_THREAD, "functools.partial", "map", "submit", "call_soon"), 0)
+PASSING |= {"run_in_executor": 1, "call_later": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,52 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .scopes import FUNCTIONS, Binding, Scope, opened, scope_at
+from .scopes import FUNCTIONS, Binding, Scope, opened, parameters, path_of, scope_at
 
 if TYPE_CHECKING:
     from .project import Module
 
+T = TypeVar("T")
 HOLE = "\ufffc"  # replaces the unknown part of a string
 DEPENDENCIES = "of "  # marks the `RunContext[T]` whose attribute `deps` has the type T
 MOST = 24  # the maximum number of values followed for an expression
 DEEPEST = 40
-NOTHING: frozenset[str] = frozenset()
+NOTHING: frozenset[Any] = frozenset()
 IMPORTERS = {"importlib.import_module", "importlib.__import__", "__import__", "pytest.importorskip"}
 PROPERTIES = {"property", "functools.cached_property", "pydantic.computed_field"}
+WRAPPERS = {"typing.Annotated", "typing.Optional", "typing.ClassVar", "typing.Final"}
+CONTAINERS: dict[type[ast.AST], str] = {
+    **dict.fromkeys((ast.Dict, ast.DictComp), "dict()"),
+    **dict.fromkeys((ast.List, ast.ListComp), "list()"),
+    **dict.fromkeys((ast.Set, ast.SetComp), "set()"),
+}
+
+
+def followed(method: Callable[[Any, ast.AST], Iterable[T]]) -> Callable[[Any, ast.AST], frozenset[T]]:
+    """Make a method return at most MOST results, from a cache, and none for an expression that depends on itself."""
+    name = method.__name__
+
+    def follow(self: Origins, node: ast.AST) -> frozenset[T]:
+        key = (name, id(node))
+        if key in self.cache:
+            return self.cache[key]
+        if key in self.open or len(self.open) > DEEPEST:
+            return NOTHING
+        self.open.add(key)
+        try:
+            found = frozenset(list(method(self, node))[:MOST])
+        finally:
+            self.open.discard(key)
+        if not self.open or found:  # elsewhere, an expression in a cycle may have more results
+            self.cache[key] = found
+        return found
+
+    follow.__doc__ = method.__doc__
+    return follow
 
 
 class Origins:
@@ -25,31 +56,27 @@ class Origins:
 
     def __init__(self, modules: Sequence[Module]) -> None:
         self._modules = {module.dotted: module for module in modules}
-        self._origins: dict[int, frozenset[str]] = {}
-        self._open: set[tuple[str, int]] = set()
-        self._callers: dict[str, dict[str, list[ast.Call]]] = {}
-        self._attributes_of: dict[str, dict[tuple[int, str], list[Binding]]] = {}
+        self.cache: dict[tuple[str, int], frozenset[Any]] = {}
+        self.open: set[tuple[str, object]] = set()
+
+    @contextmanager
+    def once(self, what: str, key: object) -> Iterator[bool]:
+        """Yield whether this is not being done already: imports and assignments may be circular."""
+        mark = (what, key)
+        if mark in self.open:
+            yield False
+            return
+        self.open.add(mark)
+        try:
+            yield True
+        finally:
+            self.open.discard(mark)
 
     # Origins
 
-    def origins(self, node: ast.AST) -> frozenset[str]:
+    @followed
+    def origins(self, node: ast.AST) -> Iterable[str]:
         """Return the dotted names that an expression may stand for; none if unknown."""
-        key = id(node)
-        if key in self._origins:
-            return self._origins[key]
-        mark = ("origins", key)
-        if mark in self._open or len(self._open) > DEEPEST:
-            return NOTHING
-        self._open.add(mark)
-        try:
-            found = frozenset(list(self._origin(node))[:MOST])
-        finally:
-            self._open.discard(mark)
-        if not self._open or found:  # elsewhere, an expression in a cycle may have more origins
-            self._origins[key] = found
-        return found
-
-    def _origin(self, node: ast.AST) -> Iterable[str]:
         if isinstance(node, ast.Name):
             found = scope_at(node).find(node.id)
             return self._bound(*found) if found else (node.id,)
@@ -68,51 +95,50 @@ class Origins:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):  # Path("/data") / name
             return self.origins(node.left)
         if isinstance(node, FUNCTIONS):
-            return (self._path_of(node),)
-        if isinstance(node, (ast.Dict, ast.DictComp)):
-            return ("dict()",)
-        if isinstance(node, (ast.List, ast.ListComp)):
-            return ("list()",)
-        if isinstance(node, (ast.Set, ast.SetComp)):
-            return ("set()",)
-        return ()
+            return (path_of(node),)
+        return (CONTAINERS[type(node)],) if type(node) in CONTAINERS else ()
 
     def _bound(self, scope: Scope, bindings: list[Binding]) -> Iterator[str]:
         for binding in bindings:
             node = binding.node
             if binding.kind == "import":
                 yield from self.follow(binding.origin)
-            elif binding.kind == "value":
-                yield from self.origins(node)
             elif binding.kind == "def":
-                yield self._path_of(node)
-            elif binding.kind == "entered":
-                yield from self.origins(node)
+                yield path_of(node)
             elif binding.kind == "declared" and isinstance(node, ast.AnnAssign):
                 yield from self._instances(node.annotation)
             elif binding.kind == "caught":
                 parts = node.elts if isinstance(node, ast.Tuple) else [node]
                 yield from (f"{origin}()" for part in parts for origin in self.origins(part))
-            elif binding.kind == "part" and isinstance(node, (ast.Tuple, ast.List)):
-                if binding.index < len(node.elts):
-                    yield from self.origins(node.elts[binding.index])
-            elif binding.kind == "item" and isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-                for item in node.elts:
-                    yield from self.origins(item)
-            elif binding.kind == "argument" and isinstance(node, ast.arg):
-                yield from self._argument(scope, node)
+            elif binding.kind != "added":
+                if binding.kind == "argument" and isinstance(node, ast.arg):
+                    yield from self._types(scope, node)
+                for value in self.given(scope, binding):
+                    yield from self.origins(value)
 
-    def _argument(self, scope: Scope, node: ast.arg) -> Iterator[str]:
+    def given(self, scope: Scope, binding: Binding) -> Sequence[ast.expr]:
+        """Return the expressions whose values a binding may give to its name, except those of imports."""
+        node = binding.node
+        if binding.kind in {"value", "entered", "added"} and isinstance(node, ast.expr):
+            return [node]
+        if binding.kind == "argument" and isinstance(node, ast.arg):
+            return list(self._passed(scope, node))
+        if binding.kind == "part" and isinstance(node, (ast.Tuple, ast.List)):
+            return node.elts[binding.index : binding.index + 1]
+        if binding.kind == "item" and isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+            return node.elts
+        if binding.kind == "def" and self.is_property(node):
+            return opened(node).returns
+        return []
+
+    def _types(self, scope: Scope, node: ast.arg) -> Iterator[str]:
+        """Return instances of a parameter's type; for the first one of a method, those of the class."""
         if node.annotation:
             yield from self._instances(node.annotation)
-        function = scope.node
-        owner = scope.parent.node if scope.parent else None
-        if isinstance(function, FUNCTIONS):
-            given = [*function.args.posonlyargs, *function.args.args]
-            if isinstance(owner, ast.ClassDef) and given and given[0] is node:
-                yield self._path_of(owner) + ("" if node.arg == "cls" else "()")
-        for value in self._passed(scope, node):
-            yield from self.origins(value)
+        function, owner = scope.node, scope.parent.node if scope.parent else None
+        first = next(iter(parameters(function)), None) if isinstance(function, FUNCTIONS) else None
+        if first is node and isinstance(owner, ast.ClassDef):
+            yield path_of(owner) + ("" if node.arg == "cls" else "()")
 
     def _instances(self, annotation: ast.expr) -> Iterator[str]:
         """Return instances of the types in an annotation, such as `Path | None` or `Annotated[Path, ...]`."""
@@ -129,7 +155,7 @@ class Origins:
             yield from self._instances(annotation.right)
         elif isinstance(annotation, ast.Subscript):
             outer = self.origins(annotation.value)
-            if outer & {"typing.Annotated", "typing.Optional", "typing.ClassVar", "typing.Final"}:
+            if outer & WRAPPERS:
                 inner = annotation.slice
                 yield from self._instances(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
             else:
@@ -143,62 +169,36 @@ class Origins:
         function = scope.node
         if not isinstance(function, FUNCTIONS):
             return
-        given = [*function.args.posonlyargs, *function.args.args]
-        defaults = dict(zip([each.arg for each in given][::-1], function.args.defaults[::-1], strict=False))
-        words = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-        defaults |= {each.arg: value for each, value in words if value}
-        if node.arg in defaults:
-            yield defaults[node.arg]
+        if default := parameters(function).get(node):
+            yield default
         if isinstance(function, ast.Lambda):
             return
-        method = bool(scope.parent and isinstance(scope.parent.node, ast.ClassDef))
-        names = [each.arg for each in given][int(method) :]
-        for call in self._called_by_name(scope.module, function.name):
-            for word in call.keywords:
-                if word.arg == node.arg:
-                    yield word.value
-            if node.arg in names and names.index(node.arg) < len(call.args):
-                value = call.args[names.index(node.arg)]
-                if not isinstance(value, ast.Starred):
+        positional = [*function.args.posonlyargs, *function.args.args]
+        if scope.parent and isinstance(scope.parent.node, ast.ClassDef):
+            del positional[:1]  # `self`
+        for call in self._modules[scope.module.name].calls_by_name.get(function.name, ()):
+            yield from (word.value for word in call.keywords if word.arg == node.arg)
+            for parameter, value in zip(positional, call.args, strict=False):
+                if parameter is node and not isinstance(value, ast.Starred):
                     yield value
-
-    def _called_by_name(self, module: Scope, name: str) -> list[ast.Call]:
-        """Return the calls of a function or method in a module, by its name."""
-        if module.name not in self._callers:
-            found = self._callers[module.name] = {}
-            for node in self._modules[module.name].all(ast.Call):
-                last = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                found.setdefault(last, []).append(node)
-        return self._callers[module.name].get(name, [])
 
     def _attributes(self, before: Iterable[str], name: str) -> Iterator[str]:
         for origin in before:
-            if origin.startswith(DEPENDENCIES):
-                yield from [origin.removeprefix(DEPENDENCIES)] if name == "deps" else []
-            else:
+            if not origin.startswith(DEPENDENCIES):
                 yield from self.follow(f"{origin}.{name}")
+            elif name == "deps":
+                yield origin.removeprefix(DEPENDENCIES)
 
     def follow(self, dotted: str) -> Iterator[str]:
         """Return the dotted name and, if the project defines it, its origins."""
         yield dotted
-        mark = ("follow" + dotted, 0)
-        if mark in self._open:
-            return
-        self._open.add(mark)
-        try:
-            for scope, bindings in self.definitions(dotted):
+        with self.once("follow", dotted) as is_first:
+            for scope, bindings in self.definitions(dotted) if is_first else ():
                 if bindings and bindings[0].kind == "def" and isinstance(scope.node, ast.ClassDef):
-                    yield from self._method(bindings[0].node)
+                    for value in self.given(scope, bindings[0]):  # of a property; no other method
+                        yield from self.origins(value)
                 else:
                     yield from (origin for origin in self._bound(scope, bindings) if origin != dotted)
-        finally:
-            self._open.discard(mark)
-
-    def _method(self, node: ast.AST) -> Iterator[str]:
-        """Return the origins of a property; nothing for any other method."""
-        if self.is_property(node):
-            for value in opened(node).returns:
-                yield from self.origins(value)
 
     def is_property(self, node: ast.AST) -> bool:
         decorators = node.decorator_list if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
@@ -208,15 +208,12 @@ class Origins:
         """Whether the project has a module with this dotted name."""
         return dotted in self._modules
 
+    # Definitions
+
     def defined_once(self, dotted: str) -> Iterator[tuple[Scope, list[Binding]]]:
-        """As `definitions`, but empty while the name is being followed: imports may be circular."""
-        mark = (f"defined {dotted}", 0)
-        if mark not in self._open:
-            self._open.add(mark)
-            try:
-                yield from self.definitions(dotted)
-            finally:
-                self._open.discard(mark)
+        """As `definitions`, but empty while the name is being followed."""
+        with self.once("defined", dotted) as is_first:
+            yield from self.definitions(dotted) if is_first else ()
 
     def definitions(self, dotted: str) -> list[tuple[Scope, list[Binding]]]:
         """Return the bindings of a dotted name in a module, or in a class and its bases."""
@@ -229,8 +226,8 @@ class Origins:
             return []
         top = self._modules[head].survey.top
         if len(parts) == 1:
-            bindings = top.names.get(parts[0].removesuffix("()"))
-            return [(top, bindings)] if bindings and not parts[0].endswith("()") else []
+            bindings = top.names.get(parts[0])
+            return [(top, bindings)] if bindings else []
         return list(self._members(top, parts[0].removesuffix("()"), parts[1], 0))
 
     def _members(self, top: Scope, owner: str, name: str, depth: int) -> Iterator[tuple[Scope, list[Binding]]]:
@@ -238,40 +235,17 @@ class Origins:
             if binding.kind != "def" or not isinstance(binding.node, ast.ClassDef) or depth > 5:
                 continue
             scope = opened(binding.node)
+            kept = self._modules[top.name].kept.get((id(binding.node), name))
             if name in scope.names:
                 yield scope, scope.names[name]
-            kept = self._kept(top, binding.node, name)
             if kept:
                 yield scope, kept
-            if name not in scope.names and not kept:
-                for base in binding.node.bases:
-                    for origin in self.origins(base):
-                        head, _, last = origin.rpartition(".")
-                        if head in self._modules:
-                            yield from self._members(self._modules[head].survey.top, last, name, depth + 1)
-
-    def _kept(self, module: Scope, owner: ast.AST, name: str) -> list[Binding]:
-        """Return the values that methods of a class assign to an attribute of `self`."""
-        if module.name not in self._attributes_of:
-            found = self._attributes_of[module.name] = {}
-            for node in self._modules[module.name].all(ast.Assign, ast.AnnAssign):
-                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    if not (isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name)):
-                        continue
-                    function = scope_at(node).function
-                    holder = function.parent.node if function and function.parent else None
-                    if target.value.id in {"self", "cls"} and isinstance(holder, ast.ClassDef) and node.value:
-                        found.setdefault((id(holder), target.attr), []).append(Binding("value", node.value))
-        return self._attributes_of[module.name].get((id(owner), name), [])
-
-    def _path_of(self, node: ast.AST) -> str:
-        """Return the dotted name of a function or class of the project."""
-        name = getattr(node, "name", "<lambda>")
-        scope: Scope | None = scope_at(node)
-        while scope is not None and scope.parent is not None:
-            name = f"{getattr(scope.node, 'name', '<lambda>')}.{name}"
-            scope = scope.parent
-        return f"{scope.name if scope else ''}.{name}"
+            if name in scope.names or kept:
+                continue
+            for origin in (origin for base in binding.node.bases for origin in self.origins(base)):
+                head, _, last = origin.rpartition(".")
+                if head in self._modules:
+                    yield from self._members(self._modules[head].survey.top, last, name, depth + 1)
 
     def _called(self, node: ast.Call) -> Iterator[str]:
         for origin in self.origins(node.func):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .documents import say
-from .scopes import Survey, survey
+from .scopes import Binding, Survey, scope_at, survey, targets_of
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -101,6 +101,28 @@ class Module(File):
         """Yield the nodes of these kinds."""
         for kind in kinds:
             yield from self.survey.by_kind.get(kind, ())
+
+    @cached_property
+    def calls_by_name(self) -> dict[str, list[ast.Call]]:
+        """The calls, by the name of the function or method."""
+        found: dict[str, list[ast.Call]] = {}
+        for call in self.all(ast.Call):
+            name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+            found.setdefault(name, []).append(call)
+        return found
+
+    @cached_property
+    def kept(self) -> dict[tuple[int, str], list[Binding]]:
+        """The values that methods assign to attributes of `self`, by the `id()` of the class and the attribute."""
+        found: dict[tuple[int, str], list[Binding]] = {}
+        for node in self.all(ast.Assign, ast.AnnAssign):
+            for target in targets_of(node) if node.value else ():
+                if isinstance(target, ast.Attribute) and named(target.value) in {"self", "cls"}:
+                    function = scope_at(node).function
+                    holder = function.parent.node if function and function.parent else None
+                    if isinstance(holder, ast.ClassDef) and node.value:
+                        found.setdefault((id(holder), target.attr), []).append(Binding("value", node.value))
+        return found
 
     def found(self, node: ast.AST, message: str, /, **values: object) -> Violation:
         """Return a violation at the line of the node."""

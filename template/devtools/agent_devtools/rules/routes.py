@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .flow import HOLE
 from .project import Module, Project, named
-from .scopes import scope_at
+from .scopes import parameters, scope_at
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace", "websocket", "api_route", "route"}
 ADDING = {"add_api_route", "add_api_websocket_route", "add_route", "add_websocket_route", "mount"}
@@ -97,16 +97,10 @@ class Routes:
     def _takes_owner(self, handler: ast.AST | None) -> bool:
         if not isinstance(handler, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return False
-        given = [*handler.args.posonlyargs, *handler.args.args, *handler.args.kwonlyargs]
-        return any(
-            any(
-                self._is_guard(part)
-                for part in ast.walk(each.annotation)
-                if isinstance(part, (ast.Name, ast.Attribute))
-            )
-            for each in given
-            if each.annotation
-        ) or any(self._is_guard(value) for value in [*handler.args.defaults, *handler.args.kw_defaults] if value)
+        given = parameters(handler)
+        types = (part for each in given if each.annotation for part in ast.walk(each.annotation))
+        names = (part for part in types if isinstance(part, (ast.Name, ast.Attribute)))
+        return any(map(self._is_guard, names)) or any(self._is_guard(value) for value in given.values() if value)
 
     def _made(self, router: ast.expr) -> list[ast.Call]:
         return [value for value in self._flow.assigned(router) if isinstance(value, ast.Call)]
@@ -115,10 +109,12 @@ class Routes:
         made = self._made(router)
         if any(self._asks(call) for call in made):
             return True
-        included = [
-            call for call, others in self._included if {id(each) for each in others} & {id(each) for each in made}
-        ]
+        included = self._inclusions_of(made)
         return bool(included) and all(self._asks(call) or self._router_asks(self._into(call)) for call in included)
+
+    def _inclusions_of(self, made: list[ast.Call]) -> list[ast.Call]:
+        ids = set(map(id, made))
+        return [call for call, routers in self._included if ids & set(map(id, routers))]
 
     def _into(self, call: ast.Call) -> ast.expr:
         return call.func.value if isinstance(call.func, ast.Attribute) else call.func
@@ -127,9 +123,7 @@ class Routes:
         """Return the prefixes of a router's routes; several if it is included more than once."""
         made = self._made(router)
         own = self._prefix(made[0]) if made else ""
-        included = [
-            call for call, others in self._included if {id(each) for each in others} & {id(each) for each in made}
-        ]
+        included = self._inclusions_of(made)
         if not included or depth > 4:
             return [own]
         found: list[str | None] = []
@@ -226,15 +220,13 @@ def switched_off(project: Project, module: Module) -> Iterator[tuple[ast.AST, st
         if node.attr in {"CERT_NONE", "_create_unverified_context"} and project.flow.origins(node) & SWITCHES_OFF:
             yield node, ast.unparse(node)
     for statement in module.all(ast.Assign):
-        targets = [target for target in statement.targets if isinstance(target, ast.Attribute)]
-        if any(target.attr in {"check_hostname", "verify"} for target in targets):
-            yield from [(statement, ast.unparse(statement))] if False in project.flow.values(statement.value) else []
+        attributes = {target.attr for target in statement.targets if isinstance(target, ast.Attribute)}
+        if attributes & {"check_hostname", "verify"} and False in project.flow.values(statement.value):
+            yield statement, ast.unparse(statement)
 
 
 def _is_off(project: Project, keyword: ast.keyword) -> bool:
-    if keyword.arg not in OFF:
-        return False
-    return any(value is OFF[keyword.arg] for value in project.flow.values(keyword.value))
+    return keyword.arg in OFF and any(value is OFF[keyword.arg] for value in project.flow.values(keyword.value))
 
 
 def _is_open(project: Project, keyword: ast.keyword) -> bool:

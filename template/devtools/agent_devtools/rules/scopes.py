@@ -91,9 +91,8 @@ class Scope:
 
 @dataclass(slots=True)
 class Survey:
-    """The result of the walk. `nodes` are in its order; `top` is the scope of the module."""
+    """The result of the walk; `top` is the scope of the module."""
 
-    nodes: list[ast.AST]
     by_kind: dict[type[ast.AST], list[ast.AST]]
     top: Scope
 
@@ -110,21 +109,42 @@ def opened(node: ast.AST) -> Scope:
     return scope
 
 
+def path_of(node: ast.AST) -> str:
+    """Return the dotted name of a function or class of the project."""
+    name = getattr(node, "name", "<lambda>")
+    scope = scope_at(node)
+    while scope.parent is not None:
+        name = f"{getattr(scope.node, 'name', '<lambda>')}.{name}"
+        scope = scope.parent
+    return f"{scope.name}.{name}"
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> dict[ast.arg, ast.expr | None]:
+    """Return the parameters of a function with their defaults: first the positional ones, then the others."""
+    given = function.args
+    positional = [*given.posonlyargs, *given.args]
+    missing = [None] * (len(positional) - len(given.defaults))
+    words = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    return dict([*zip(positional, [*missing, *given.defaults], strict=True), *words])
+
+
+def targets_of(node: ast.AST) -> list[ast.expr]:
+    """Return what an assignment or `del` binds or changes."""
+    targets: list[ast.expr] = getattr(node, "targets", None) or [getattr(node, "target")]  # noqa: B009
+    return targets
+
+
 def survey(tree: ast.Module, name: str, package: str) -> Survey:
     """Walk the tree of a module. `package` is the base of its relative imports."""
     top = Scope(tree, None, name=name)
-    found = Survey([], {}, top)
-    nodes, by_kind, parts = found.nodes, found.by_kind, package.split(".")
+    by_kind: dict[type[ast.AST], list[ast.AST]] = {}
+    parts = package.split(".")
     stack: list[tuple[ast.AST, Scope]] = [(tree, top)]
     while stack:
         node, scope = stack.pop()
         kind = type(node)
         node.__dict__["scope"] = scope
-        nodes.append(node)
-        if kind in by_kind:
-            by_kind[kind].append(node)
-        else:
-            by_kind[kind] = [node]
+        by_kind.setdefault(kind, []).append(node)
         if kind in LEAVES:
             continue
         body = scope
@@ -141,15 +161,14 @@ def survey(tree: ast.Module, name: str, package: str) -> Survey:
                     stack += [(item, within) for item in reversed(value) if type(item) not in PLAIN]
             elif type(value) not in PLAIN:
                 stack.append((value, body if field_name == "body" else scope))
-    return found
+    return Survey(by_kind, top)
 
 
 def _define(node: ast.AST, scope: Scope, body: Scope) -> None:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         scope.bind(node.name, Binding("def", node))
     if isinstance(node, FUNCTIONS):
-        given = node.args
-        for argument in [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]:
+        for argument in [*parameters(node), node.args.vararg, node.args.kwarg]:
             if argument:
                 body.bind(argument.arg, Binding("argument", argument))
     if isinstance(node, ast.Lambda):

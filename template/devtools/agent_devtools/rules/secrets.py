@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from .flow import HOLE, Call
 from .project import File, Module, Project, named
-from .scopes import scope_at
+from .scopes import parameters, scope_at, targets_of
 
 Fault = tuple[int, str, dict[str, object]]
 
@@ -221,9 +221,9 @@ def _texts(module: Module) -> Iterator[ast.expr]:
 def _named(module: Module) -> Iterator[tuple[str, ast.expr]]:
     """Yield names with their constants in assignments, arguments and keys."""
     for node in module.all(ast.Assign, ast.AnnAssign):
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            if node.value:
-                yield named(target).rpartition(".")[2], node.value
+        if node.value:
+            value = node.value
+            yield from ((named(target).rpartition(".")[2], value) for target in targets_of(node))
     for word in module.all(ast.keyword):
         if word.arg:
             yield word.arg, word.value
@@ -231,9 +231,8 @@ def _named(module: Module) -> Iterator[tuple[str, ast.expr]]:
         pairs = zip(table.keys, table.values, strict=True)
         yield from ((str(key.value), value) for key, value in pairs if isinstance(key, ast.Constant))
     for function in module.all(ast.FunctionDef, ast.AsyncFunctionDef):
-        given = [*function.args.posonlyargs, *function.args.args]
-        defaults = zip(given[::-1], function.args.defaults[::-1], strict=False)
-        yield from ((argument.arg, value) for argument, value in defaults)
+        defaults = parameters(function).items()
+        yield from ((each.arg, value) for each, value in defaults if value and each not in function.args.kwonlyargs)
 
 
 def _is_host(text: str) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from .flow import Flow
 from .project import Module, Project, named
-from .scopes import FUNCTIONS, Binding, Scope, scope_at
+from .scopes import FUNCTIONS, Binding, Scope, parameters, scope_at, targets_of
 
 KEEPERS = re.compile(  # names of types with contents
     r"ChainMap|Counter|LRUCache|LifoQueue|OrderedDict|PriorityQueue|Queue|SimpleNamespace|SimpleQueue|TTLCache"
@@ -21,6 +21,7 @@ CHANGES = re.compile(  # names of methods that change the contents
 )
 CACHES = {"aiocache.cached", "async_lru.alru_cache", "cachetools.cached", "functools.cache", "functools.lru_cache"}
 MUTABLE = {"dict", "list", "set", "bytearray", "collections.defaultdict", "collections.deque", "typing.Any"}
+CREATES = {"__init__", "__post_init__", "__new__"}
 WHILE_IMPORTED = {"__init_subclass__", "__set_name__"}
 
 
@@ -39,8 +40,7 @@ class State:
             elif isinstance(node.func, ast.Name) and node.func.id in {"next", "setattr"} and node.args:
                 yield from self._change(node, node.args[0], whole=node.func.id == "setattr")
         for statement in module.all(ast.Assign, ast.AugAssign, ast.Delete):
-            targets = [statement.target] if isinstance(statement, ast.AugAssign) else statement.targets
-            for target in targets:
+            for target in targets_of(statement):
                 if isinstance(target, ast.Subscript):
                     yield from self._change(statement, target.value)
                 elif isinstance(target, ast.Attribute):
@@ -56,7 +56,7 @@ class State:
         if self.is_shared(target, whole=whole):
             yield place, ast.unparse(target)
 
-    def is_shared(self, node: ast.expr, *, whole: bool = False, depth: int = 0) -> bool:  # noqa: PLR0911
+    def is_shared(self, node: ast.AST, *, whole: bool = False, depth: int = 0) -> bool:  # noqa: PLR0911
         """Whether an expression is a mutable object of a module or class; with `whole`, any object of one."""
         if depth > 4:
             return False
@@ -96,32 +96,21 @@ class State:
             isinstance(target, ast.Attribute) and target.attr == name and named(target.value) == "self"
             for node in ast.walk(scope.node)
             if isinstance(node, (ast.Assign, ast.AnnAssign))
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            for target in targets_of(node)
         ) or any("dataclass" in ast.unparse(item) for item in getattr(scope.node, "decorator_list", ()))
 
     def _is_alias(self, value: ast.AST, *, whole: bool, depth: int) -> bool:
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr != "setdefault":
-            return self._is_shared_result(value, depth)
+            # A part of a shared object, such as `SEEN.get(owner)`.
+            return value.func.attr == "get" and self.is_shared(value.func.value, depth=depth + 1)
         alike = isinstance(value, (ast.Name, ast.Attribute, ast.Call))
-        return alike and self.is_shared(value, whole=whole, depth=depth + 1)  # type: ignore[arg-type]
-
-    def _is_shared_result(self, call: ast.Call, depth: int) -> bool:
-        """Whether a call returns a part of a shared object, such as `SEEN.get(owner)`."""
-        return (
-            isinstance(call.func, ast.Attribute)
-            and call.func.attr == "get"
-            and self.is_shared(call.func.value, depth=depth + 1)
-        )
+        return alike and self.is_shared(value, whole=whole, depth=depth + 1)
 
     def _is_default(self, function: ast.AST, argument: ast.AST, node: ast.expr) -> bool:
         """Whether a parameter has a mutable default, one object for all calls."""
         if not isinstance(function, FUNCTIONS) or not isinstance(argument, ast.arg) or not isinstance(node, ast.Name):
             return False
-        given = [*function.args.posonlyargs, *function.args.args]
-        pairs = list(zip([each.arg for each in given][::-1], function.args.defaults[::-1], strict=False))
-        words = zip([each.arg for each in function.args.kwonlyargs], function.args.kw_defaults, strict=True)
-        defaults = dict([*pairs, *((name, value) for name, value in words if value)])
-        value = defaults.get(argument.arg)
+        value = parameters(function).get(argument)
         return value is not None and self._makes_keeper(value)
 
     def _is_kept(self, scope: Scope, binding: Binding, *, whole: bool) -> bool:  # noqa: PLR0911
@@ -168,14 +157,11 @@ class State:
         returned = {value.id for value in function.returns if isinstance(value, ast.Name)}
         read = isinstance(place, ast.Subscript)  # of a defaultdict, in the statement that stores a value
         stored = {part.id for part in ast.walk(node if read else place) if isinstance(part, ast.Name)}
-        arguments = {each.arg: each for each in [*node.args.posonlyargs, *node.args.args]}
+        arguments = {each.arg: each for each in parameters(node)}
         return any(
-            _is_callable(arguments[name].annotation) or self._decorates(node)
+            _is_callable(arguments[name].annotation) or node.name in self._decorators
             for name in returned & stored & arguments.keys()
         )
-
-    def _decorates(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-        return node.name in self._decorators
 
     @cached_property
     def _decorators(self) -> set[str]:
@@ -206,15 +192,10 @@ class State:
         if not isinstance(node, ast.ClassDef):
             return ""
         for method in node.body:
-            if not isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) or method.name in {
-                "__init__",
-                "__post_init__",
-                "__new__",
-            }:
+            if not isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) or method.name in CREATES:
                 continue
-            arguments = [*method.args.posonlyargs, *method.args.args, *method.args.kwonlyargs]
             inner = [each for each in method.body if isinstance(each, ast.FunctionDef)]
-            if inner or any(_is_callable(each.annotation) for each in arguments):
+            if inner or any(_is_callable(each.annotation) for each in parameters(method)):
                 continue
             if any(_changes_self(part) for part in ast.walk(method)):
                 return f"{node.name}.{method.name}"
@@ -286,10 +267,9 @@ def _changes_self(node: ast.AST) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and CHANGES.fullmatch(node.func.attr):
         return _of_self(node.func.value)
     if isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
-        targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
         return any(
             _of_self(target.value) or (isinstance(target, ast.Attribute) and named(target.value) == "self")
-            for target in targets
+            for target in targets_of(node)
             if isinstance(target, (ast.Subscript, ast.Attribute))
         )
     return False
