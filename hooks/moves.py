@@ -31,7 +31,7 @@ src/{package}/management/procfile.py -> devtools/agent_devtools/procfile.py
 src/{package}/management/dev_process.py -> devtools/agent_devtools/reloader.py
 tests/support/rules/__init__.py -> devtools/agent_devtools/rules/__init__.py
 tests/support/rules/__main__.py -> devtools/agent_devtools/rules/report.py
-tests/support/rules/catalogue.py -> devtools/agent_devtools/rules/documents.py
+tests/support/rules/catalogue.py -> devtools/agent_devtools/rules/project.py
 tests/support/rules/changed.py -> devtools/agent_devtools/rules/run.py
 tests/support/rules/exceptions.py -> devtools/agent_devtools/rules/check.py
 tests/support/rules/check.py -> devtools/agent_devtools/rules/check.py
@@ -39,7 +39,7 @@ tests/support/rules/containers.py -> devtools/agent_devtools/rules/deployment.py
 tests/support/rules/deployment.py -> devtools/agent_devtools/rules/deployment.py
 tests/support/rules/installs.py -> devtools/agent_devtools/rules/dockerfile.py
 tests/support/rules/dockerfile.py -> devtools/agent_devtools/rules/dockerfile.py
-tests/support/rules/documents.py -> devtools/agent_devtools/rules/documents.py
+tests/support/rules/documents.py -> devtools/agent_devtools/rules/check.py
 tests/support/rules/flow.py -> devtools/agent_devtools/rules/flow.py
 tests/support/rules/values.py -> devtools/agent_devtools/rules/flow.py
 tests/support/rules/gates.py -> devtools/agent_devtools/rules/pipelines.py
@@ -68,7 +68,7 @@ tests/support/rules/strictness.py -> devtools/agent_devtools/rules/suite.py
 tests/support/rules/through_pytest.py -> devtools/agent_devtools/rules/run.py
 src/{package}/management/unprivileged.py -> devtools/agent_devtools/run_as.py
 src/{package}/management/settings_reference.py -> devtools/agent_devtools/generated.py
-src/{package}/management/template_status.py -> devtools/agent_devtools/template_status.py
+src/{package}/management/template_status.py -> devtools/agent_devtools/commands.py
 src/{package}/management/dev_welcome.py -> devtools/agent_devtools/dev.py
 docs/deployment.md + docs/releases.md -> docs/deployment.md
 docs/databases.md + docs/growth.md -> docs/databases.md
@@ -237,7 +237,7 @@ tests/support/turns.py -> (gone)
 {package}.management.accountability:record_act -> {package}.management.base:record_action
 tests.support.rules.answers:tells_error -> agent_devtools.rules.routes:reveals_error
 tests.support.rules.check:told -> agent_devtools.rules.check:describe
-tests.support.rules.check:ROOT -> agent_devtools.rules.documents:ROOT
+tests.support.rules.check:ROOT -> agent_devtools.rules.project:ROOT
 {package}.management.embedded:EmbeddedServer -> agent_devtools.dev_servers:DevServer
 {package}.management.embedded:EmbeddedServerError -> agent_devtools.dev_servers:DevServerError
 {package}.management.commands.config:app -> {package}.management.commands.checks:config

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
-import runpy
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import yaml
@@ -71,9 +73,13 @@ def test_every_message_of_a_check_is_translated(render: Render) -> None:
 
 def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
     project = render(rules_language="zh")
-    documents = runpy.run_path(str(project / "devtools/agent_devtools/rules/documents.py"))
-    said = documents["say"]("a request with {what} is not refused by 401", what="no token")
-    assert not re.search(r"[a-z]", said), said
+    program = "from agent_devtools.rules.project import say\n" + (
+        "print(say('a request with {what} is not refused by 401', what='no token'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(project / "devtools"), "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, encoding="utf-8", check=True)
+    assert not re.search(r"[a-z]", done.stdout), done.stdout
 
 
 def test_the_help_of_the_command_is_in_the_language_of_the_rules(render: Render) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from agent_devtools.rules.check import OUTCOMES, name_of
-from agent_devtools.rules.documents import ROOT
-from agent_devtools.rules.project import Project
+from agent_devtools.rules.project import ROOT, Project
 from agent_devtools.rules.run import LAST, Beside, properties, started
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from agent_devtools.rules.check import Broken, check
 from agent_devtools.rules.deployment import COMPOSE
-from agent_devtools.rules.documents import say
 from agent_devtools.rules.flow import Call
-from agent_devtools.rules.project import Project, Violation, named
+from agent_devtools.rules.project import Project, Violation, named, say
 
 # Images of the database and of the cache, by whatever names; the service that each one is.
 IMAGE = re.compile(

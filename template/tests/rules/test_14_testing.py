@@ -12,8 +12,7 @@ from functools import cache
 
 from agent_devtools.rules import pipelines, suite
 from agent_devtools.rules.check import Broken, check
-from agent_devtools.rules.documents import ROOT, say
-from agent_devtools.rules.project import Module, Project, Violation, named
+from agent_devtools.rules.project import ROOT, Module, Project, Violation, named, say
 from agent_devtools.rules.routes import Routes
 from agent_devtools.rules.scopes import scope_at
 from agent_devtools.rules.suite import NO_RUN, can_fail, is_constant, is_skipped, swallowed, written

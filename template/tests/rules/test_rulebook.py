@@ -6,8 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from agent_devtools.rules.check import check, name_of, problems
-from agent_devtools.rules.documents import SHARED, Rule, rules, rules_in
+from agent_devtools.rules.check import SHARED, Rule, check, name_of, problems, rules, rules_in
 from agent_devtools.rules.project import File, Project, Violation
 
 # The files that coding assistants read, with their maximum size in characters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from agent_devtools.rules.documents import ROOT, shared_checks
+from agent_devtools.rules.check import shared_checks
+from agent_devtools.rules.project import ROOT
 
 globals().update(shared_checks(ROOT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unicodedata import east_asian_width
 
-from agent_devtools.rules.documents import Rule
+from agent_devtools.rules.check import Rule
 from agent_devtools.rules.report import table
 from agent_devtools.rules.run import Checked, Result
 

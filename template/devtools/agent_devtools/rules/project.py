@@ -1,4 +1,4 @@
-"""The project as checks see it: its tracked files, Python modules as syntax trees, and settings."""
+"""The project as checks see it: its tracked files, Python modules as syntax trees, settings, and language."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, overload
 
-from .documents import say
+import yaml
+
 from .scopes import Binding, Survey, scope_at, survey, targets_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,38 @@ A = TypeVar("A", bound=ast.AST)
 B = TypeVar("B", bound=ast.AST)
 C = TypeVar("C", bound=ast.AST)
 IGNORED = {".git", ".venv", "node_modules", "__pycache__", "build", "dist", "htmlcov"}
+
+
+def _root() -> Path:
+    """Return the project around the working directory, which may be a copy, or the one with this file."""
+    around = (Path.cwd(), *Path.cwd().parents)
+    found = (folder for folder in around if (folder / "rules").is_dir() and (folder / "tests/rules").is_dir())
+    return next(found, Path(__file__).parents[3])
+
+
+ROOT = _root()
+MESSAGES = ROOT / "rules/messages.yaml"
+
+
+@cache
+def _translations() -> dict[str, str]:
+    loaded = yaml.load(MESSAGES.read_text("utf-8"), yaml.CSafeLoader) if MESSAGES.exists() else None
+    return dict(loaded or {})
+
+
+def say(message: str, /, **values: object) -> str:
+    """Return the message in the project's language, or in English without a translation.
+
+    `values` fill its braces; values that are phrases, such as "no token", are translated too.
+    """
+    known = _translations()
+    given = {name: known.get(value, value) if _is_phrase(value) else value for name, value in values.items()}
+    text = known.get(message, message)
+    return text.format(**given) if given else text
+
+
+def _is_phrase(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and " " in value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .check import describe
-from .documents import ROOT, DocumentError, Rule, rules, say
-from .project import Project, Violation
+from .check import DocumentError, Rule, describe, rules
+from .project import ROOT, Project, Violation, say
 from .run import RULEBOOK, Checked, Result, RunFailed, run, run_changed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -26,10 +26,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .check import Outcome, name_of
-from .documents import ROOT, SHARED, Rule, rules, say
+from .check import SHARED, Check, Outcome, Rule, name_of, rules
 from .flow import Flow
-from .project import File, Module, Project, Violation
+from .project import ROOT, File, Module, Project, Violation, say
 
 if TYPE_CHECKING:
     import pytest
@@ -150,7 +149,6 @@ def _results(chosen: list[Rule], found: dict[str, dict[str, Checked]]) -> Iterat
         yield Result(rule, checks, sum(check.seconds for check in checks))
 
 
-Check = Callable[..., None]
 GIVEN = {"project", LAST}
 
 
