@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 sys.path[:0] = [str(Path.cwd()), str(Path(__file__).parents[1] / "rules")]  # `tests` is the project's package here
 
 import corpus  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
-from agent_devtools.rules.check import find_all  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
+from agent_devtools.rules.check import name_of  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
+from agent_devtools.rules.project import Project  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
+
+Found = set[tuple[str, int, str]]
+
+
+def static_checks() -> dict[str, Any]:
+    """Return every check that needs only the project, by its name."""
+    modules = [import_module(".".join(path.with_suffix("").parts)) for path in Path("tests/rules").rglob("test_*.py")]
+    return {
+        name_of(name): check
+        for module in modules
+        for name, check in vars(module).items()
+        if name.startswith("test_") and not getattr(check, "is_running", True)
+        if list(signature(check).parameters) == ["project"]
+    }
+
+
+def find_all(files: dict[str, str]) -> Found:
+    """Return the findings of all static checks in a project with `files`: paths, lines and names of checks."""
+    project = Project(Path.cwd()).planted(files)
+    return {
+        (each.path, each.line, name)
+        for name, check in static_checks().items()
+        for each in vars(check)["__wrapped__"](project) or ()
+    }
+
 
 if __name__ == "__main__":
     workflow = ".github/workflows/ci.yml"

@@ -73,9 +73,8 @@ def test_every_message_of_a_check_is_translated(render: Render) -> None:
 
 def test_a_phrase_in_a_message_is_translated(render: Render) -> None:
     project = render(rules_language="zh")
-    program = "from agent_devtools.rules.project import say\n" + (
-        "print(say('a request with {what} is not refused by 401', what='no token'))"
-    )
+    request = "say('a request with {what} is not refused by 401', what='no token')"
+    program = f"from agent_devtools.rules.project import say; print({request})"
     environment = {**os.environ, "PYTHONPATH": str(project / "devtools"), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, encoding="utf-8", check=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
+from dataclasses import asdict
 
 import pytest
 
 from agent_devtools.rules.check import OUTCOMES, name_of
 from agent_devtools.rules.project import ROOT, Project
-from agent_devtools.rules.run import LAST, Beside, properties, started
+from agent_devtools.rules.run import LAST, PROPERTY, Beside, started
 
 
 @pytest.fixture(scope="session")
@@ -42,5 +44,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.when == "call" and isinstance(item, pytest.Function):
         outcome = OUTCOMES.get(name_of(item.originalname))
-        report.user_properties += properties(outcome) if outcome else []
+        if outcome:
+            report.user_properties.append((PROPERTY, json.dumps(asdict(outcome))))  # processes exchange it
     return report

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from unicodedata import east_asian_width
 
-from agent_devtools.rules.check import Rule
+from agent_devtools.rules.check import Checked, Rule
 from agent_devtools.rules.report import table
-from agent_devtools.rules.run import Checked, Result
+from agent_devtools.rules.run import Result
 
 
 def columns(line: str) -> int:
@@ -16,7 +16,7 @@ def columns(line: str) -> int:
 def test_the_columns_of_the_table_line_up() -> None:
     titles = ("Short", "A title that is longer than the others", "单一代码库", "构建、发布、运行, and English")
     rules = [Rule(f"{number}.1", title, "mandatory", "", "", (), "", "", ()) for number, title in enumerate(titles, 9)]
-    results = [Result(rule, [Checked("it", False)] * 12, 0.5) for rule in rules]
+    results = [Result(rule, [Checked("it", running=False)] * 12, 0.5) for rule in rules]
     rows = table(results).split("\n\n")[0].splitlines()
     assert len(rows) == 1 + len(titles)
     assert len({columns(row) for row in rows}) == 1

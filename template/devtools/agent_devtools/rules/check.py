@@ -22,10 +22,8 @@ from fnmatch import fnmatchcase
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
-from inspect import signature
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
-from types import ModuleType
 from typing import Any, ParamSpec
 
 import yaml
@@ -150,8 +148,8 @@ class Granted:
     owner: str
     expires: date
 
-    def covers(self, check: str, violation: Violation) -> bool:
-        return check == self.check and any(fnmatchcase(violation.path, path) for path in self.paths)
+    def covers(self, violation: Violation) -> bool:
+        return any(fnmatchcase(violation.path, path) for path in self.paths)
 
 
 def today() -> date:
@@ -234,17 +232,27 @@ class Broken(Exception):
 
 
 @dataclass
-class Outcome:
-    """The findings of a check, and the remedy."""
+class Checked:
+    """The result of one check.
 
-    remedy: str
+    `excepted` are violations covered by an exception, with its reason and owner; `warned` fail in CI only.
+    """
+
+    name: str
+    running: bool
+    remedy: str = field(default_factory=lambda: say("Look at the check."))
+    seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
-    excepted: list[tuple[Violation, Granted]] = field(default_factory=list)
+    excepted: list[tuple[Violation, str]] = field(default_factory=list)
     warned: list[Violation] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.violations else "excepted" if self.excepted else "passed"
 
 
 ENDED = "the check did not finish: {error}"
-OUTCOMES: dict[str, Outcome] = {}
+OUTCOMES: dict[str, Checked] = {}
 
 
 def name_of(function: str) -> str:
@@ -265,26 +273,16 @@ def check(
     def decorate(function: Callable[Parameters, Iterable[Violation] | None]) -> Callable[Parameters, None]:
         name = name_of(function.__name__)
 
-        def find(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Outcome:
-            outcome = Outcome(say(remedy))
+        def find(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Checked:
             try:
                 found = list(function(*args, **kwargs) or ())
             except Exception as error:  # any failure of a running check is reported at its place
                 if at is None:
                     raise
                 file = File(ROOT, normpath(f"{Project(ROOT).package}/{at[0]}"))
-                what = str(error) if isinstance(error, Broken) else say(ENDED, error=_first_line(error))
+                what = str(error) if isinstance(error, Broken) else say(ENDED, error=first_line(error))
                 found = [file.at(file.line_of(at[1]) if file.absolute.exists() else 1, what)]
-            exceptions = granted(ROOT)
-            for violation in sorted(set(found), key=lambda each: (each.path, each.line, each.message)):
-                exception = next((each for each in exceptions if each.covers(name, violation)), None)
-                if exception:
-                    outcome.excepted.append((violation, exception))
-                elif isinstance(violation, Unfinished) and not os.environ.get("CI"):
-                    outcome.warned.append(violation)
-                else:
-                    outcome.violations.append(violation)
-            return outcome
+            return _sorted(found, Checked(name, at is not None, say(remedy)))
 
         @wraps(function)
         def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
@@ -293,9 +291,8 @@ def check(
                 import pytest
 
                 rule = rule_of(Path(function.__code__.co_filename), name)
-                pytest.fail(
-                    "\n".join(describe(each, rule, name, say(remedy)) for each in outcome.violations), pytrace=False
-                )
+                lines = (describe(each, rule, name, outcome.remedy) for each in outcome.violations)
+                pytest.fail("\n".join(lines), pytrace=False)
 
         # Not named `running`: pytest treats attributes as keywords.
         checked.__dict__.update(find=find, is_running=at is not None)
@@ -304,7 +301,27 @@ def check(
     return decorate
 
 
-def _first_line(error: Exception) -> str:
+def _sorted(found: list[Violation], checked: Checked) -> Checked:
+    """Sort the violations of a check into those that count, those that an exception covers, and warnings."""
+    exceptions = [each for each in granted(ROOT) if each.check == checked.name]
+    for violation in in_order(found):
+        exception = next((each for each in exceptions if each.covers(violation)), None)
+        if exception:
+            form = "{reason} ({owner}, until {day})"
+            reason = say(form, reason=exception.reason, owner=exception.owner, day=exception.expires)
+            checked.excepted.append((violation, reason))
+        elif isinstance(violation, Unfinished) and not os.environ.get("CI"):
+            checked.warned.append(violation)
+        else:
+            checked.violations.append(violation)
+    return checked
+
+
+def in_order(found: Iterable[Violation]) -> list[Violation]:
+    return sorted(set(found), key=lambda each: (each.path, each.line, each.message))
+
+
+def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
@@ -321,9 +338,6 @@ def describe(violation: Violation, rule: Rule | None, name: str, remedy: str) ->
     return f"{violation.path}:{violation.line}: {law} ({name}): {violation.message}{say('. ')}{remedy}"
 
 
-# Tests of checks
-
-
 @cache
 def _whole() -> Project:
     project = Project(ROOT)
@@ -332,31 +346,5 @@ def _whole() -> Project:
 
 
 def find(check: Check, files: Mapping[str, str | None]) -> list[Violation]:
-    """Return the sorted findings of a check after changing `files` in memory; `None` removes a file."""
-    return _found(check, _whole().planted(files))
-
-
-def find_all(files: Mapping[str, str | None]) -> set[tuple[str, int, str]]:
-    """Return the findings of all static checks: paths, lines and names of checks."""
-    project = _whole().planted(files)
-    return {(each.path, each.line, name) for name, check in static_checks().items() for each in _found(check, project)}
-
-
-def _found(check: Check, project: Project) -> list[Violation]:
-    found: Iterable[Violation] = vars(check)["__wrapped__"](project) or ()
-    return sorted(set(found), key=lambda each: (each.path, each.line, each.message))
-
-
-@cache
-def static_checks() -> dict[str, Check]:
-    """Return every check that needs only the project, by its name."""
-    paths = sorted((ROOT / "tests/rules").rglob("test_*.py"))
-    modules = [import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
-    return {name_of(name): check for module in modules for name, check in _checks(module)}
-
-
-def _checks(module: ModuleType) -> Iterable[tuple[str, Check]]:
-    for name, check in vars(module).items():
-        static = name.startswith("test_") and not getattr(check, "is_running", True)
-        if static and list(signature(check).parameters) == ["project"]:
-            yield name, check
+    """Return the sorted findings of a check after changing `files` in memory, to test it; `None` removes a file."""
+    return in_order(vars(check)["__wrapped__"](_whole().planted(files)) or ())

@@ -14,9 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .check import DocumentError, Rule, describe, rules
+from .check import Checked, DocumentError, Rule, describe, rules
 from .project import ROOT, Project, Violation, say
-from .run import RULEBOOK, Checked, Result, RunFailed, run, run_changed
+from .run import RULEBOOK, Result, RunFailed, run, run_changed
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 HEADINGS = ("RULE", "TITLE", "CHECKS", "PASSED", "FAILED", "EXCEPTED", "TIME")

@@ -20,13 +20,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .check import SHARED, Check, Outcome, Rule, name_of, rules
+from .check import SHARED, Check, Checked, Rule, first_line, name_of, rules
 from .flow import Flow
 from .project import ROOT, File, Module, Project, Violation, say
 
@@ -82,47 +82,10 @@ class RunFailed(Exception):
 
 
 @dataclass
-class Checked:
-    """The result of one check.
-
-    `excepted` are violations covered by an exception, with its reason and owner; `warned` fail in CI only.
-    """
-
-    name: str
-    running: bool
-    seconds: float = 0.0
-    violations: list[Violation] = field(default_factory=list)
-    excepted: list[tuple[Violation, str]] = field(default_factory=list)
-    warned: list[Violation] = field(default_factory=list)
-    remedy: str = field(default_factory=lambda: say("Look at the check."))
-
-    @property
-    def outcome(self) -> str:
-        return "failed" if self.violations else "excepted" if self.excepted else "passed"
-
-
-@dataclass
 class Result:
     rule: Rule
     checks: list[Checked]
     seconds: float
-
-
-def exceptions_of(outcome: Outcome) -> list[tuple[Violation, str]]:
-    """Return the excepted violations, each with the reason, owner and expiry of its exception."""
-    form = "{reason} ({owner}, until {day})"
-    return [
-        (violation, say(form, reason=granted.reason, owner=granted.owner, day=granted.expires))
-        for violation, granted in outcome.excepted
-    ]
-
-
-def properties(outcome: Outcome) -> list[tuple[str, object]]:
-    """Return an outcome as properties of a test report, which processes exchange as JSON."""
-    violations = [asdict(violation) for violation in outcome.violations]
-    excepted = [(asdict(violation), reason) for violation, reason in exceptions_of(outcome)]
-    warned = [asdict(violation) for violation in outcome.warned]
-    return [(PROPERTY, json.dumps([violations, excepted, warned, outcome.remedy]))]
 
 
 def run(wanted: list[str], *, fast: bool) -> list[Result]:
@@ -229,16 +192,15 @@ def checked(rule: Rule, name: str, check: Check, **arguments: Any) -> Checked:
     """Run one check."""
     began = time.perf_counter()
     try:
-        outcome: Outcome = vars(check)["find"](**arguments)
+        found: Checked = vars(check)["find"](**arguments)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - `pytest.skip` raises one that is not an Exception
-        why = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        violation = Violation(rule.tests, 1, say("the check did not finish: {reason}", reason=why))
+        why = say("the check did not finish: {reason}", reason=first_line(error))
         remedy = say("`uv run pytest {module}` shows all of it.", module=rule.tests)
-        return Checked(name, False, time.perf_counter() - began, [violation], remedy=remedy)
-    seconds, excepted = time.perf_counter() - began, exceptions_of(outcome)
-    return Checked(name, False, seconds, outcome.violations, excepted, outcome.warned, outcome.remedy)
+        found = Checked(name, running=False, remedy=remedy, violations=[Violation(rule.tests, 1, why)])
+    found.seconds = time.perf_counter() - began
+    return found
 
 
 # Through pytest
@@ -271,10 +233,11 @@ class _Collector:
         check.seconds += report.duration
         for key, value in report.user_properties if report.when == "call" else ():
             if key == PROPERTY:
-                violations, excepted, warned, check.remedy = json.loads(str(value))
-                check.violations += [Violation(**each) for each in violations]
-                check.excepted += [(Violation(**each), reason) for each, reason in excepted]
-                check.warned += [Violation(**each) for each in warned]
+                found = json.loads(str(value))
+                check.remedy = found["remedy"]
+                check.violations += [Violation(**each) for each in found["violations"]]
+                check.excepted += [(Violation(**each), reason) for each, reason in found["excepted"]]
+                check.warned += [Violation(**each) for each in found["warned"]]
         if not report.passed and not check.violations:
             check.violations.append(Violation(module, 1, _why(report)))
             check.remedy = say("`uv run pytest {module}` shows all of it.", module=module)
