@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -118,20 +119,20 @@ def of_failure(error: Exception) -> Problem:
 
 def install(app: FastAPI, problems: Mapping[type[Exception], Callable[[Any], Problem]] | None = None) -> None:
     """Answer every expected error of `app` with a problem document; `problems` maps exceptions of its own to them."""
+    handled: dict[type[Exception], Callable[[Any], Problem]] = {
+        Problem: lambda problem: problem,
+        HTTPException: _of_http_error,
+        RequestValidationError: _of_invalid_request,
+        ServiceUnavailable: of_failure,
+        **(problems or {}),
+    }
+    for kind, problem_of in handled.items():
+        app.add_exception_handler(kind, partial(_on_error, problem_of))
 
-    def handle(kind: type[Exception], problem_of: Callable[[Any], Problem]) -> None:
-        async def on_error(request: Request, error: Exception) -> Response:
-            problem = problem_of(error)
-            return answer(problem.document, problem.headers)
 
-        app.add_exception_handler(kind, on_error)
-
-    handle(Problem, lambda problem: problem)
-    handle(HTTPException, _of_http_error)
-    handle(RequestValidationError, _of_invalid_request)
-    handle(ServiceUnavailable, of_failure)
-    for kind, problem_of in (problems or {}).items():
-        handle(kind, problem_of)
+async def _on_error(problem_of: Callable[[Any], Problem], _: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    return answer(problem.document, problem.headers)
 
 
 def _of_http_error(error: HTTPException) -> Problem:

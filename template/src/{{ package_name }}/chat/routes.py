@@ -332,17 +332,15 @@ async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
             if not done:
                 yield KEEPALIVE_COMMENT
                 continue
-            try:
-                event = upcoming.result()
-            except Exception as error:  # noqa: BLE001 - the client learns of any error that breaks the stream
-                document = json.dumps(of_failure(error).document)
-                yield format_sse_event(data_str=document, event="problem", retry=RETRY_SECONDS * 1000)
-                return
+            event = upcoming.result()
             if event is None:
                 return
             data = json.dumps(event.data, ensure_ascii=False)
             yield format_sse_event(data_str=data, event=event.type, id=event.id)
             upcoming = asyncio.ensure_future(anext(events, None))
+    except Exception as error:  # noqa: BLE001 - the client learns of any error that breaks the stream
+        document = json.dumps(of_failure(error).document)
+        yield format_sse_event(data_str=document, event="problem", retry=RETRY_SECONDS * 1000)
     finally:
         upcoming.cancel()
 

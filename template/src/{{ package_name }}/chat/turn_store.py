@@ -232,21 +232,20 @@ class TurnStore:
 
     async def past_turns(self, turn: Turn, limit: int) -> list[PastTurn]:
         """The last `limit` successful turns of the session before `turn`, the oldest first."""
-        return await self._executor.fetch_all(
+        newest_first = await self._executor.fetch_all(
             PastTurn,
             """
-            SELECT message, steps FROM (
-                SELECT number, message, ARRAY(
-                    SELECT jsonb_build_object('number', s.number, 'kind', s.kind, 'content', s.content)
-                    FROM turn_steps s WHERE s.session_id = t.session_id AND s.turn = t.number ORDER BY s.number
-                ) AS steps
-                FROM turns t
-                WHERE session_id = %(id)s AND number < %(turn)s AND status = 'succeeded'
-                ORDER BY number DESC LIMIT %(limit)s
-            ) AS latest ORDER BY number
+            SELECT message, ARRAY(
+                SELECT jsonb_build_object('kind', s.kind, 'content', s.content)
+                FROM turn_steps s WHERE s.session_id = t.session_id AND s.turn = t.number ORDER BY s.number
+            ) AS steps
+            FROM turns t
+            WHERE session_id = %(id)s AND number < %(turn)s AND status = 'succeeded'
+            ORDER BY number DESC LIMIT %(limit)s
             """,
             {**_ids(turn), "limit": limit},
         )
+        return newest_first[::-1]
 
     async def steps(self, turn: Turn, after: int = 0) -> list[Step]:
         return await self._executor.fetch_all(
