@@ -48,6 +48,9 @@ class AgentToolbox:
     @cached_property
     def _loaded(self) -> tuple[Toolset, Model]:
         """The toolset, and a model that a `RunContext` requires, although tools do not use it."""
+        # First: a thread that begins with a module of pydantic-ai deadlocks with one that imports the package.
+        import pydantic_ai  # noqa: F401 - only for the order
+
         from .offline_model import build_offline_model
 
         toolset = self._load_toolset()
