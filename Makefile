@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs alerts release
+.PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,9 +66,6 @@ release: $(UV) ## make a release, as in make release VERSION=1.2.0 (docs/releasi
 
 docs: $(UV) ## regenerate docs/questions.md from copier.yml
 	$(RUN) python -m tests.programs.documentation
-
-alerts: $(UV) ## regenerate the alert rules for the Prometheus Operator
-	$(RUN) python -m tests.programs.alerts
 
 .PHONY: lint
 lint: $(UV)

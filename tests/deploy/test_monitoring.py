@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.programs import alerts
 from tests.support.external_programs import program
 
 if TYPE_CHECKING:
@@ -99,10 +98,6 @@ def test_runbooks_are_linked_where_the_host_is_known(render: Render) -> None:
     own = links(repository_url="https://code.example.org/acme/desk/it", ci="gitlab")
     assert own == {"https://code.example.org/acme/desk/it/-/blob/main/docs/runbooks.md"}
     assert links(ci="gitlab") == {"docs/runbooks.md"}
-
-
-def test_the_operators_rules_are_up_to_date() -> None:
-    assert alerts.RESOURCE.read_text("utf-8") == alerts.resource(), "stale: run `make alerts`"
 
 
 # JSON has the values of an enum instead of the enum.
