@@ -1,7 +1,4 @@
-"""Streamed requests to the model, through `pydantic_ai.direct`, and the HTTP client of the provider's SDK.
-
-Imported late: see `language_model`.
-"""
+"""Streamed requests to the model, and the HTTP client of the provider's SDK. Imported late: see `language_model`."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ from pydantic_ai.tools import ToolDefinition as FunctionTool
 
 from ..interfaces import ConversationItem, ModelError, ModelReply, ToolDefinition, Usage
 from .model_messages import finish_reason_of, to_messages, to_reply
-from .model_text import Answer, Discarded, answer_in, starts_in_reasoning
+from .model_text import Answer, Discarded, starts_in_reasoning
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -107,10 +104,9 @@ class ModelClient:
             response = stream.get()
             self._withholds = answer.lacks_opening_tag
             _reject_incomplete(response, answer.text.strip())
-            if self._has_tags:
-                response = _without_reasoning(response)
             used = self._used(stream, messages)
-            reply = to_reply(response, answer.text, used, stream.time_to_first_chunk(started))
+            seconds = stream.time_to_first_chunk(started)
+            reply = to_reply(response, answer.text, used, seconds, has_tags=self._has_tags)
         except (asyncio.CancelledError, GeneratorExit):  # the latter if cancelled while the caller handles a piece
             if stream is not None:
                 on_cancelled(self._used(stream, messages))
@@ -149,15 +145,6 @@ def _text_in(event: ModelResponseStreamEvent, *, begun: bool) -> str:
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
         return event.delta.content_delta
     return ""
-
-
-def _without_reasoning(response: ModelResponse) -> ModelResponse:
-    """The response without reasoning in its texts, to be stored and sent back."""
-    parts = [
-        replace(part, content=answer_in(part.content)) if isinstance(part, TextPart) else part
-        for part in response.parts
-    ]
-    return replace(response, parts=parts)
 
 
 def _tokens(text: bytes) -> int:

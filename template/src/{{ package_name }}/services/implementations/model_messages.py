@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -23,7 +23,7 @@ from pydantic_ai.messages import (
 )
 
 from ..interfaces import ConversationItem, ModelReply, ToolCall, ToolResult, Usage, UserMessage
-from .model_text import sanitize
+from .model_text import answer_in, sanitize
 
 # Finish reasons of services that pydantic-ai does not translate.
 _FINISH_REASONS = {
@@ -66,31 +66,35 @@ def _is_blank(part: ModelResponsePart) -> bool:
     return isinstance(part, TextPart) and not part.content.strip()
 
 
-def to_reply(response: ModelResponse, text: str, used: Usage, first_token_seconds: float | None) -> ModelReply:
-    """The response as a `ModelReply`. The toolbox rejects arguments that are not JSON."""
-    readable = replace(response, parts=[_readable(part) for part in response.parts])
+def to_reply(
+    response: ModelResponse, text: str, used: Usage, first_token_seconds: float | None, *, has_tags: bool
+) -> ModelReply:
+    """The response as a `ModelReply`. The toolbox rejects arguments that are not JSON.
+
+    With `has_tags`, its texts are stored and sent back without the reasoning in them.
+    """
+    readable = replace(response, parts=[_readable(part, has_tags=has_tags) for part in response.parts])
     return ModelReply(
         text=text,
         tool_calls=tuple(
             ToolCall(sanitize(call.tool_call_id), sanitize(call.tool_name), sanitize(call.args_as_dict()))
             for call in readable.tool_calls
         ),
-        input_tokens=used.input_tokens,
-        output_tokens=used.output_tokens,
         model=sanitize(response.model_name or ""),
         payload=sanitize(_RESPONSE.dump_python(readable, mode="json", exclude_none=True)),
-        cost_usd=used.cost_usd,
         first_token_seconds=first_token_seconds,
         finish_reason=finish_reason_of(response) or "stop",
-        estimated=used.estimated,
+        **asdict(used),
     )
 
 
-def _readable(part: ModelResponsePart) -> ModelResponsePart:
+def _readable(part: ModelResponsePart, *, has_tags: bool) -> ModelResponsePart:
     """Sanitize the arguments of a call, so that pydantic-ai can parse them and providers accept them.
 
     Its parser rejects JSON with an unpaired surrogate, and reads too large a number as infinity.
     """
+    if isinstance(part, TextPart) and has_tags:
+        return replace(part, content=answer_in(part.content))
     if isinstance(part, ToolCallPart) and isinstance(part.args, str):
         arguments = sanitize(part.args)
         with suppress(ValueError, RecursionError):
