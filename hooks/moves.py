@@ -28,7 +28,7 @@ src/{package}/management/interruption.py -> devtools/agent_devtools/procfile.py
 tests/support/network_guard/sitecustomize.py -> devtools/agent_devtools/network_guard/sitecustomize.py
 src/{package}/management/own_dashboard.py -> devtools/agent_devtools/own_dashboard.py
 src/{package}/management/procfile.py -> devtools/agent_devtools/procfile.py
-src/{package}/management/dev_process.py -> devtools/agent_devtools/reloader.py
+src/{package}/management/dev_process.py -> devtools/agent_devtools/procfile.py
 tests/support/rules/__init__.py -> devtools/agent_devtools/rules/__init__.py
 tests/support/rules/__main__.py -> devtools/agent_devtools/rules/report.py
 tests/support/rules/catalogue.py -> devtools/agent_devtools/rules/project.py

@@ -1,8 +1,17 @@
-"""Runs the processes of the Procfile until Ctrl-C (rule 9.1); each line of their output has the time and a name."""
+"""Runs the processes of the Procfile until Ctrl-C (rule 9.1); each line of their output has the time and a name.
+
+    python -m agent_devtools.procfile [--reload DIRECTORY] [--listen FD] LOCK COMMAND...
+
+runs one of them. It restarts the command when a file below DIRECTORY changes; after a crash, it waits for a change. It
+ends when LOCK is free, so that the command never outlives `dev`, even if `dev` is killed. The command inherits the open
+socket FD.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import fcntl
 import os
 import re
 import shlex
@@ -13,13 +22,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Lock, Thread
-
-import typer
+from threading import Event, Lock, Thread
 
 LINE = re.compile(r"^([\w-]+):\s*(.+)$", re.MULTILINE)
 COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
-STOP_SECONDS = 8.0  # more than the 4 seconds that the reloader grants its command
+CHECK_SECONDS = 0.25  # also delays the first start of a command
+COMMAND_SECONDS = 4.0  # for a command to stop
+STOP_SECONDS = 2 * COMMAND_SECONDS  # for the process that runs it, which must not end before
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _printing = Lock()
 
@@ -136,6 +145,8 @@ def start(
             descriptors = [listener.fileno()]
         prefix = f"{name.ljust(width)} | "
         if sys.stdout.isatty():
+            import typer  # not needed by the processes
+
             prefix = typer.style(prefix, fg=COLOURS[index % len(COLOURS)])
         process = Process(name, command, wrapper, {**environment, **own}, prefix=prefix, descriptors=descriptors)
         started.append(process)
@@ -149,3 +160,78 @@ def stop(processes: list[Process]) -> None:
     for process in processes:
         process.wait(deadline - time.monotonic())
     processes.clear()
+
+
+# One of the processes, with restarts
+
+
+def main() -> int:
+    """Return the exit code of the command, if it ended without a signal from here."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reload", type=Path)
+    parser.add_argument("--listen", type=int)
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    found = changes(arguments.reload, stop)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(arguments.command, pass_fds=[arguments.listen] if arguments.listen else [])
+
+    process = start()
+    crashed = False
+    for changed in found:
+        if not _is_locked(arguments.lock):
+            break
+        if changed:
+            print(f"{', '.join(sorted(changed))} changed: restarting", flush=True)
+            _end(process)
+            process, crashed = start(), False
+        elif process.poll() is not None and not crashed:
+            if arguments.reload is None:
+                return process.returncode
+            crashed = True
+            print(f"ended with exit code {process.returncode}: waiting for a change of the source", flush=True)
+    _end(process)
+    return 0
+
+
+def changes(directory: Path | None, stop: Event) -> Iterator[set[str]]:
+    """Yield the names of changed files, or an empty set after CHECK_SECONDS, until `stop` is set."""
+    if directory is None:
+        return (set() for _ in iter(lambda: stop.wait(CHECK_SECONDS), True))
+    import watchfiles
+
+    milliseconds = int(CHECK_SECONDS * 1000)
+    watch = watchfiles.watch(directory, stop_event=stop, rust_timeout=milliseconds, yield_on_timeout=True)
+    next(watch, None)  # starts watching before the command starts, so that no change is missed
+    return ({os.path.relpath(path) for _, path in found} for found in watch)
+
+
+def _is_locked(lock: Path) -> bool:
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Stop the process; kill it after COMMAND_SECONDS."""
+    process.terminate()
+    try:
+        process.wait(COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

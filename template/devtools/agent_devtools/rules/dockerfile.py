@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 
 from .project import File, Project
 
@@ -69,24 +70,20 @@ class Dockerfile:
     @cached_property
     def arguments(self) -> dict[str, str]:
         """The defaults of the build arguments before the first stage."""
-        before = [step for step in self.steps if not self._stages or step.line < self._stages[0][0]]
+        before = takewhile(lambda step: step.name != "FROM", self.steps)
         return {name: value for step in before if step.name == "ARG" for name, value in assigned(step.text)}
 
     @cached_property
-    def _stages(self) -> list[tuple[int, Stage]]:
-        found: list[tuple[int, Stage]] = []
+    def stages(self) -> list[Stage]:
+        found: list[Stage] = []
         for step in self.steps:
             if step.name == "FROM":
                 words = [word for word in step.text.split() if not word.startswith("--")] or [""]
                 named = words[2].lower() if len(words) > 2 and words[1].upper() == "AS" else ""
-                found.append((step.line, Stage(named, words[0])))
+                found.append(Stage(named, words[0]))
             if found:
-                found[-1][1].steps.append(step)
+                found[-1].steps.append(step)
         return found
-
-    @property
-    def stages(self) -> list[Stage]:
-        return [stage for _, stage in self._stages]
 
     @property
     def final(self) -> list[Step]:

@@ -14,33 +14,28 @@ LEAST = 80
 # Ruff's families that rules rely on: errors, bugs, security, blocking calls, blind excepts, print, bare noqa.
 FAMILIES = ("ASYNC", "B", "BLE", "E", "F", "PGH", "S", "T20")
 # Ordinary code: a coverage exclusion that matches one of these lines is too broad.
-ORDINARY = (
-    "def planted(value):",
-    "async def planted(value):",
-    "    return value",
-    "    value = 1",
-    "class Planted:",
-    "except ValueError:",
-    "if value:",
-    "for item in values:",
-    '@router.get("/planted")',
-    "@toolset.tool",
-    "    await value()",
-    "    raise ValueError(value)",
-)
+ORDINARY = """\
+@router.get("/planted")
+@toolset.tool
+async def planted(value):
+def planted(value):
+class Planted:
+if value:
+for item in values:
+except ValueError:
+    value = 1
+    await value()
+    return value
+    raise ValueError(value)
+""".splitlines()
 LOOSENED = ("ignore_errors", "ignore_missing_imports")
 STRICT = ("disallow_untyped_defs", "check_untyped_defs", "strict_optional", "disallow_any_generics")
 # Files that tools read instead of pyproject.toml.
 ELSEWHERE = {
-    "pytest.ini": "pytest",
-    ".pytest.ini": "pytest",
-    "pytest.toml": "pytest",
-    ".pytest.toml": "pytest",
+    **dict.fromkeys(("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"), "pytest"),
+    **dict.fromkeys(("mypy.ini", ".mypy.ini"), "mypy"),
+    **dict.fromkeys(("ruff.toml", ".ruff.toml"), "ruff"),
     ".coveragerc": "coverage",
-    "mypy.ini": "mypy",
-    ".mypy.ini": "mypy",
-    "ruff.toml": "ruff",
-    ".ruff.toml": "ruff",
     ".importlinter": "import-linter",
 }
 
@@ -73,12 +68,7 @@ def coverage(project: Project, file: File) -> Iterator[Violation]:
 def _is_of(project: Project, pattern: str) -> bool:
     """Whether a file pattern matches code of the package."""
     forms = {pattern, f"*/{pattern}", f"{pattern.rstrip('/')}/*", f"*/{pattern.rstrip('/')}/*"}
-    return any(
-        fnmatchcase(path, form)
-        for path in project.paths
-        if path.startswith(f"{project.package}/") and path.endswith(".py")
-        for form in forms
-    )
+    return any(fnmatchcase(module.path, form) for module in project.modules() for form in forms)
 
 
 def _line(file: File, key: str, value: str) -> int:
@@ -95,16 +85,10 @@ def other_files(project: Project) -> Iterator[Violation]:
     for path, tool in ELSEWHERE.items():
         if file := project.file(path):
             yield file.at(1, "takes the place of what pyproject.toml says to {tool}", tool=tool)
-    for path in ("setup.cfg", "tox.ini"):
-        file = project.file(path)
-        if file is None:
-            continue
-        for found in re.findall(r"^\[(tool:pytest|pytest|coverage:\w+|mypy)\]", file.text, re.MULTILINE):
-            yield file.at(
-                file.line_of(re.escape(f"[{found}]")),
-                "takes the place of what pyproject.toml says to {tool}",
-                tool=found,
-            )
+    for file in project.files("setup.cfg", "tox.ini"):
+        for number, line in enumerate(file.lines, 1):
+            if found := re.match(r"\[(tool:pytest|pytest|coverage:\w+|mypy)\]", line):
+                yield file.at(number, "takes the place of what pyproject.toml says to {tool}", tool=found[1])
 
 
 def ruff(project: Project, file: File) -> Iterator[Violation]:
@@ -135,13 +119,8 @@ def _per_file(project: Project, file: File, lint: dict[str, Any]) -> Iterator[Vi
 
 def _is_broad(project: Project, pattern: str) -> bool:
     """Whether a pattern matches more than one module of the package."""
-    matching = [
-        path
-        for path in project.paths
-        if path.startswith(f"{project.package}/")
-        and path.endswith(".py")
-        and any(fnmatchcase(path, form) for form in (pattern, f"*/{pattern}"))
-    ]
+    forms = (pattern, f"*/{pattern}")
+    matching = [module.path for module in project.modules() if any(fnmatchcase(module.path, form) for form in forms)]
     return len({path.rpartition("/")[0] for path in matching}) > 2
 
 
@@ -150,16 +129,12 @@ def mypy(project: Project, file: File) -> Iterator[Violation]:
     if not settings.get("strict"):
         line = file.line_of(r"^strict\b.*false" if "strict" in settings else r"^\[tool\.mypy\]")
         yield file.at(line, "mypy is not strict")
-    weaker = [name for name in LOOSENED if settings.get(name)] + [
-        name for name in STRICT if settings.get(name) is False
-    ]
-    for name in weaker:
-        yield file.at(file.line_of(rf"^{name}\b"), "`{name}` makes mypy less strict", name=name)
-    for wanted in {"src", "tests"} - {
-        "src" if name == project.package else name for name in _listed(settings, "files")
-    }:
-        if "." not in _listed(settings, "files"):
-            yield file.at(file.line_of(r"^files\b"), "mypy does not look at {pattern}", pattern=wanted)
+    for name in (*LOOSENED, *STRICT):
+        if settings.get(name) is (name in LOOSENED):
+            yield file.at(file.line_of(rf"^{name}\b"), "`{name}` makes mypy less strict", name=name)
+    checked = {"src" if name == project.package else name for name in _listed(settings, "files")}
+    for wanted in {"src", "tests"} - checked if "." not in checked else ():
+        yield file.at(file.line_of(r"^files\b"), "mypy does not look at {pattern}", pattern=wanted)
     ours = ("src/", "devtools/", "tests/")
     looked_at = [path for path in project.paths if path.endswith(".py") and path.startswith(ours)]
     for pattern in _listed(settings, "exclude"):
@@ -183,26 +158,21 @@ def imports(project: Project, file: File) -> Iterator[Violation]:
     contracts = {contract.get("id"): contract for contract in tools.get("importlinter", {}).get("contracts", [])}
     for name in ("layers", "drivers"):
         if name not in contracts:
-            yield file.at(
-                file.line_of(r"^\[tool\.importlinter"), "the contract {name} of import-linter is gone", name=name
-            )
+            line = file.line_of(r"^\[tool\.importlinter")
+            yield file.at(line, "the contract {name} of import-linter is gone", name=name)
     package = project.package.removeprefix("src/")
     for contract in contracts.values():
         for ignored in contract.get("ignore_imports", []):
             importer = ignored.partition("->")[0].strip()
             if importer in {"*", "**", package, f"{package}.*", f"{package}.**"}:
-                yield file.at(
-                    _line(file, "ignore_imports", ignored),
-                    "import-linter ignores `{text}`, whichever module it is",
-                    text=ignored,
-                )
+                message = "import-linter ignores `{text}`, whichever module it is"
+                yield file.at(_line(file, "ignore_imports", ignored), message, text=ignored)
     for code in tools.get("deptry", {}).get("ignore", []):
         yield file.at(_line(file, "ignore", code), "deptry ignores all of {code}", code=code)
     for pattern in [*tools.get("deptry", {}).get("exclude", []), *tools.get("deptry", {}).get("extend_exclude", [])]:
         if any(re.match(pattern, path) for path in project.paths if path.startswith(f"{project.package}/")):
-            yield file.at(
-                _line(file, "exclude|extend_exclude", pattern), "deptry does not look at {pattern}", pattern=pattern
-            )
+            line = _line(file, "exclude|extend_exclude", pattern)
+            yield file.at(line, "deptry does not look at {pattern}", pattern=pattern)
 
 
 CHECKS = re.compile(
@@ -252,11 +222,8 @@ def is_constant(test: ast.expr) -> bool:
         return bool(test.value)
     if isinstance(test, (ast.Tuple, ast.List, ast.Dict, ast.JoinedStr, ast.Lambda)):
         return bool(getattr(test, "elts", True))
-    if (
-        isinstance(test, ast.Compare)
-        and len(test.ops) == 1
-        and isinstance(test.ops[0], (ast.Eq, ast.Is, ast.GtE, ast.LtE))
-    ):
+    reflexive = (ast.Eq, ast.Is, ast.GtE, ast.LtE)
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], reflexive):
         again = any(isinstance(part, (ast.Call, ast.Await)) for part in ast.walk(test))
         return not again and ast.dump(test.left) == ast.dump(test.comparators[0])
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
