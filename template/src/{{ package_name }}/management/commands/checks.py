@@ -51,15 +51,6 @@ def doctor(
 
 
 @config.command()
-def check() -> None:
-    """Check the settings as a starting process does: exit code 2 and a line for each problem, or 0."""
-    from ...config import Settings, load
-
-    settings = load(Settings)
-    print(f"The {len(Settings.model_fields)} settings are in order for {settings.ENVIRONMENT}.")
-
-
-@config.command()
 def show() -> None:
     """Show every setting, the source of its value, and the value (secrets masked); then what is wrong, if anything."""
     from ...config import Settings, load
@@ -69,6 +60,15 @@ def show() -> None:
     for name, source, value in rows:  # the value last: it alone may be long
         print(f"{name:<{names}}  {source:<{sources}}  {value}")
     load(Settings)
+
+
+@config.command()
+def check() -> None:
+    """Check the settings as a starting process does: exit code 2 and a line for each problem, or 0."""
+    from ...config import Settings, load
+
+    settings = load(Settings)
+    print(f"The {len(Settings.model_fields)} settings are in order for {settings.ENVIRONMENT}.")
 
 
 def _settings() -> list[tuple[str, str, str]]:
