@@ -163,7 +163,16 @@ src/{package}/services/implementations/valkey.py -> src/{package}/services/imple
 src/{package}/services/implementations/valkey_faults.py -> src/{package}/services/implementations/valkey.py
 src/{package}/listening.py -> src/{package}/sockets.py
 src/{package}/correlation.py -> src/{package}/trace_context.py
-tests/e2e/test_vitals.py -> tests/e2e/test_health_server.py
+tests/e2e/test_conversation.py -> tests/e2e/test_conversation.py
+tests/e2e/test_extensions.py -> tests/e2e/test_conversation.py
+tests/e2e/test_addresses.py -> tests/e2e/test_http.py
+tests/e2e/test_slow_senders.py -> tests/e2e/test_http.py
+tests/e2e/test_replicas.py -> tests/e2e/test_http.py
+tests/e2e/test_docs.py -> tests/e2e/test_http.py
+tests/e2e/test_smoke.py -> tests/e2e/test_http.py
+tests/e2e/test_logs.py -> tests/e2e/test_logs.py
+tests/e2e/test_log_collection.py -> tests/e2e/test_logs.py
+tests/e2e/test_vitals.py -> tests/e2e/test_processes.py
 tests/e2e/test_processes.py -> tests/e2e/test_processes.py
 tests/unit/test_restart.py -> tests/e2e/test_processes.py
 tests/integration/test_admin.py -> tests/integration/test_admin.py

@@ -15,7 +15,7 @@ from tests.support.template import render
 if TYPE_CHECKING:
     from pathlib import Path
 
-TESTS = "tests/agent tests/unit tests/integration tests/e2e/test_conversation.py tests/e2e/test_extensions.py"
+TESTS = "tests/agent tests/unit tests/integration tests/e2e/test_conversation.py"
 AGENT = {
     "tools.py": '''"""What the desk can do."""
 

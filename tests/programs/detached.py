@@ -38,11 +38,11 @@ COUNTS = re.compile(
 )
 # The tests of the metrics of each module.
 COUNTED = {
-    "observability/instrumentation.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
+    "observability/instrumentation.py": f"{INTEGRATION}metrics.py tests/e2e/test_processes.py",
     "observability/access_log.py": f"{INTEGRATION}metrics.py",
-    "observability/metrics.py": f"{INTEGRATION}metrics.py tests/e2e/test_health_server.py",
-    "observability/queue_metrics.py": "tests/e2e/test_health_server.py::test_the_scheduler_exports_the_queues",
-    "processes/scheduler.py": f"{INTEGRATION}scheduler.py tests/e2e/test_health_server.py",
+    "observability/metrics.py": f"{INTEGRATION}metrics.py tests/e2e/test_processes.py",
+    "observability/queue_metrics.py": "tests/e2e/test_processes.py::test_the_scheduler_exports_the_queues",
+    "processes/scheduler.py": f"{INTEGRATION}scheduler.py tests/e2e/test_processes.py",
     "chat/budgets.py": f"{INTEGRATION}budgets.py",
     "chat/runner.py": f"{INTEGRATION}budgets.py",
     "security/rate_limit.py": f"{INTEGRATION}rate_limits.py",
@@ -55,7 +55,7 @@ LIMITS = {
     "RATE_LIMIT_WITHOUT_VALKEY": ("'open'", f"{INTEGRATION}rate_limits.py"),
     "REQUEST_MAX_BYTES": (HUGE, f"{INTEGRATION}requests.py"),
     "REQUEST_MAX_HEADER_BYTES": (HUGE, f"{INTEGRATION}requests.py"),
-    "REQUEST_TIMEOUT_SECONDS": (HUGE, "tests/e2e/test_slow_senders.py"),
+    "REQUEST_TIMEOUT_SECONDS": (HUGE, "tests/e2e/test_http.py"),
     "JSON_MAX_DEPTH": (HUGE, f"{INTEGRATION}requests.py"),
     "HSTS_SECONDS": ("0", f"{INTEGRATION}requests.py"),
     "MESSAGE_MAX_CHARACTERS": (HUGE, f"{INTEGRATION}chat_api.py"),
@@ -135,7 +135,7 @@ HEADERS = [
     ("security/authentication.py", r'\{"WWW-Authenticate": "Bearer"\}', "{}", f"{INTEGRATION}requests.py"),
     ("security/request_limits.py", r"title, detail, headers=_CLOSE", "title, detail", f"{INTEGRATION}requests.py"),
     ("security/request_limits.py", r'large\.", detail, headers=_CLOSE', 'large.", detail', f"{INTEGRATION}requests.py"),
-    ("processes/health_server.py", r"^    app\.add_middleware\(Security.*\n", "", "tests/e2e/test_health_server.py"),
+    ("processes/health_server.py", r"^    app\.add_middleware\(Security.*\n", "", "tests/e2e/test_processes.py"),
     ("processes/http_protocol.py", r"\*\*HEADERS, ", "", COUNTED["processes/http_protocol.py"]),
     (
         "security/request_limits.py",
