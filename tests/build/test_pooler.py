@@ -24,7 +24,7 @@ def test_a_project_works_behind_a_pooler(task_queue: str, copier_template: Path,
     log = tmp_path / "log.txt"
     for command in (
         "uv sync --locked --quiet",
-        "uv run pytest --no-cov -rs tests/integration/test_pooler.py tests/integration/test_unreachable.py",
+        "uv run pytest --no-cov -rs tests/integration/test_pooler.py tests/integration/test_diagnostics.py",
     ):
         run(command, project, log, environment())
     assert "pgbouncer is missing" not in log.read_text("utf-8")
