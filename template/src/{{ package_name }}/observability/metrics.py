@@ -34,7 +34,6 @@ LLM_ERRORS = Counter("llm_errors_total", "Failed requests to the model, by kind 
 TOOL_CALLS = Counter("tool_calls_total", "Tool calls; outcome is ok, failed or cancelled.", ("tool", "outcome"))
 TOOL_DURATION = Histogram("tool_duration_seconds", "How long tool calls took.", ("tool",), buckets=SECONDS)
 TURNS = Counter("turns_total", "Turns that ended, by final status.", ("status",))
-TURN_STATUSES = ("succeeded", "failed", "cancelled")
 TURN_DURATION = Histogram(
     "turn_duration_seconds", "How long turns took, from message to end.", ("status",), buckets=SECONDS
 )
@@ -43,7 +42,6 @@ TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks to
 RATE_LIMITED_REQUESTS = Counter(
     "rate_limited_requests_total", "Requests refused by a rate limit; scope is subject or address.", ("scope",)
 )
-BUDGETS = ("day_tokens", "day_cost", "turn_tokens", "turn_cost")
 BUDGET_REFUSALS = Counter(
     "budget_refusals_total",
     "Model calls refused; budget is day_tokens, day_cost, turn_tokens or turn_cost.",
@@ -74,9 +72,9 @@ BUILD_INFO = Gauge(
 )
 
 # Exported at 0 from the start: from nothing to 1, Prometheus sees no increase, and no alert fires.
-for _status in TURN_STATUSES:
+for _status in ("succeeded", "failed", "cancelled"):
     TURNS.labels(_status)
-for _budget in BUDGETS:
+for _budget in ("day_tokens", "day_cost", "turn_tokens", "turn_cost"):
     BUDGET_REFUSALS.labels(_budget)
 
 _BEGAN = time.perf_counter()  # this import runs within a few hundredths of a second of the program's start

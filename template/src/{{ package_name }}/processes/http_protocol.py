@@ -59,10 +59,6 @@ class Protocol(HttpToolsProtocol):
         self._expect_nothing()
         super().on_message_complete()
 
-    def handle_websocket_upgrade(self) -> None:
-        self._expect_nothing()
-        super().handle_websocket_upgrade()
-
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
         log.info("request_unreadable", client=self.client[0] if self.client else None)

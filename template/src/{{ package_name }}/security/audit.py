@@ -28,10 +28,6 @@ MOST_AT_ONCE: Final = 100
 client_address: ContextVar[str | None] = ContextVar("client_address", default=None)
 
 
-def _request_id() -> str | None:
-    return get_contextvars().get("request_id")
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry to record. `request_id` and `address` are those of the current request, if there is one."""
@@ -41,7 +37,7 @@ class Entry:
     object: str | None = None
     outcome: str = "done"
     detail: dict[str, Any] = field(default_factory=dict)
-    request_id: str | None = field(default_factory=_request_id)
+    request_id: str | None = field(default_factory=lambda: get_contextvars().get("request_id"))
     address: str | None = field(default_factory=client_address.get)
 
 

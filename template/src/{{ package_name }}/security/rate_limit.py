@@ -31,8 +31,6 @@ log = structlog.get_logger()
 
 RETRY_SECONDS = 1.0  # before Valkey is asked again after a failure
 
-Identity = Principal | InvalidToken | ServiceUnavailable | None
-
 
 def rate_limit_address(host: str) -> str:
     """The part of an address that identifies one client: for IPv6, its /64 network."""
@@ -60,14 +58,11 @@ class RateLimitMiddleware:
         self._retry_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_probe(scope):
             await self.app(scope, receive, send)
             return
         host: str = (scope.get("client") or ("unknown",))[0]
         client_address.set(host)
-        if is_probe(scope):
-            await self.app(scope, receive, send)
-            return
         try:
             quota_headers = await self._admit(scope, host)
         except Problem as problem:
@@ -120,7 +115,7 @@ class RateLimitMiddleware:
             log.warning("rate_limit_unavailable", requests=requests, reason=error.reason)
 
 
-async def _identity(scope: Scope) -> Identity:
+async def _identity(scope: Scope) -> Principal | InvalidToken | ServiceUnavailable | None:
     credentials = bearer(Headers(scope=scope).get("authorization", ""))
     if credentials is None:
         return None
