@@ -92,9 +92,8 @@ docs/runbooks/RateLimitUnavailable.md -> docs/runbooks.md
 docs/runbooks/BudgetSpent.md -> docs/runbooks.md
 docs/runbooks/AlertsUndelivered.md -> docs/runbooks.md
 src/{package}/management/conversations.py -> src/{package}/chat/conversation_archive.py
-src/{package}/chat/conversation.py -> src/{package}/chat/message_history.py
 src/{package}/chat/admin.py + src/{package}/chat/routes.py -> src/{package}/chat/routes.py
-src/{package}/chat/models.py + src/{package}/chat/schemas.py -> src/{package}/chat/models.py
+src/{package}/chat/models.py + src/{package}/chat/schemas.py + src/{package}/chat/conversation.py -> src/{package}/chat/models.py
 src/{package}/chat/repository.py -> src/{package}/chat/session_store.py
 src/{package}/chat/turns.py -> src/{package}/chat/supervisor.py
 src/{package}/chat/leases.py -> src/{package}/chat/turn_store.py

@@ -215,7 +215,7 @@ STATIC = {
     "no-state-in-modules": code(
         "chat/models.py", "    PLANTED[key] = 1", "PLANTED: dict[str, int] = {}\n\n\ndef planted(key: str) -> None:\n"
     ),
-    "no-file-written": code("chat/message_history.py", "    path.write_text('planted')", "def planted(path):\n"),
+    "no-file-written": code("chat/runner.py", "    path.write_text('planted')", "def planted(path):\n"),
     "no-port-in-code": code("processes/lifecycle.py", "PLANTED_PORT = 9100"),
     "process-types-agree": Plant("compose.planted.yaml", "web:", COMPOSE),
     "connections-fit-the-database": Plant("compose.planted.yaml", "worker:", ""),
@@ -258,7 +258,7 @@ STATIC = {
     "every-route-asks-who-is-there": Plant("openapi.json", '"/chat/sessions"', ""),
     "http-goes-through-the-guard": code("problems.py", "    httpx2.get(url)", "import httpx2\n\n\ndef planted(url):\n"),
     "sql-is-constant": code(
-        "chat/message_history.py", "    return f'DELETE FROM turns WHERE id = {planted}'", "def planted_sql(planted):\n"
+        "chat/runner.py", "    return f'DELETE FROM turns WHERE id = {planted}'", "def planted_sql(planted):\n"
     ),
     "tables-of-owners-are-exported-and-erased": Plant(
         "migrations/agent/0001_notes.py",

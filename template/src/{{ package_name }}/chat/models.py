@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -18,6 +19,10 @@ from pydantic import (
     StringConstraints,
     dataclasses,
 )
+
+from ..services.interfaces import ConversationItem, ModelReply, ToolCall, ToolOutcome, ToolResult, UserMessage
+
+STORED_WITH_THE_TURN = {"finish_reason", "estimated"}  # processes of older releases cannot read them in a step
 
 
 class Status(StrEnum):
@@ -143,11 +148,39 @@ class Step:
     kind: str
     content: dict[str, Any]
 
+    @classmethod
+    def of(cls, number: int, item: ModelReply | ToolResult) -> Step:
+        content = asdict(item)
+        if isinstance(item, ModelReply):
+            return cls(number, "model", {name: content[name] for name in content.keys() - STORED_WITH_THE_TURN})
+        outcome = item.outcome
+        return cls(number, "tool", {"call": content["call"], "content": outcome.content, "failed": outcome.failed})
 
-@dataclass(frozen=True, slots=True)
+    @property
+    def item(self) -> ModelReply | ToolResult:
+        content = self.content
+        if self.kind == "tool":
+            return ToolResult(ToolCall(**content["call"]), ToolOutcome(content["content"], content["failed"]))
+        return ModelReply(**{**content, "tool_calls": tuple(ToolCall(**call) for call in content["tool_calls"])})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class PastTurn:
     message: str
-    steps: list[dict[str, Any]]
+    steps: list[Step]
+
+    @property
+    def items(self) -> list[ConversationItem]:
+        return [UserMessage(self.message), *(step.item for step in self.steps)]
+
+    @property
+    def size(self) -> int:
+        """The approximate number of bytes that the model reads."""
+        texts = [self.message]
+        for step in self.steps:
+            texts.append(step.content["content"] if step.kind == "tool" else step.content["text"])
+            texts += [json.dumps(call["arguments"], ensure_ascii=False) for call in step.content.get("tool_calls", ())]
+        return sum(len(text.encode()) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -34,8 +35,7 @@ from ..services.interfaces import (
 from . import budgets, events
 from .errors import LeaseLost
 from .events import Publisher
-from .message_history import item_of, items_of_past, latest, model_step, tool_step
-from .models import Approval, Turn, TurnError, TurnErrorType, TurnFailed
+from .models import Approval, PastTurn, Step, Turn, TurnError, TurnErrorType, TurnFailed
 from .turn_store import TurnStore
 
 if TYPE_CHECKING:
@@ -128,11 +128,12 @@ class RunningTurn:
         await self._services.toolbox.load()
         if turn.number > 1:
             past = await self._store.past_turns(turn, self._settings.HISTORY_MAX_TURNS)
-            self._conversation.extend(items_of_past(latest(past, self._settings.HISTORY_MAX_BYTES)))
+            for earlier in latest(past, self._settings.HISTORY_MAX_BYTES):
+                self._conversation.extend(earlier.items)
         self._conversation.append(UserMessage(turn.message))
         if turn.fence > 1:
             for step in await self._store.steps(turn):
-                self._advance(step.number, item_of(step.kind, step.content))
+                self._advance(step.number, step.item)
                 self.publisher.publish(*events.whole_step(step))
 
     def _advance(self, number: int, item: ModelReply | ToolResult) -> None:
@@ -182,7 +183,7 @@ class RunningTurn:
             except asyncio.CancelledError:
                 await self._add_usage(request.cancelled)
                 raise
-        step = model_step(number, reply)
+        step = Step.of(number, reply)
         ended = None
         try:
             if reply.tool_calls:
@@ -281,10 +282,23 @@ class RunningTurn:
     async def _commit_result(self, call: ToolCall, outcome: ToolOutcome) -> None:
         result = ToolResult(call, outcome)
         async with self._committing:
-            step = tool_step(self._number + 1, result)
+            step = Step.of(self._number + 1, result)
             await self._store.commit_step(self.turn, step)
             self.publisher.publish(*events.end_of_step(step))
             self._advance(step.number, result)
+
+
+def latest(turns: Sequence[PastTurn], max_bytes: int) -> list[PastTurn]:
+    """The last turns that fit into `max_bytes`. A larger one is cut to its message and answer, if those fit."""
+    kept: list[PastTurn] = []
+    for turn in reversed(turns):
+        answered = replace(turn, steps=turn.steps[-1:])
+        fitting = next((part for part in (turn, answered) if part.size <= max_bytes), None)
+        if fitting is None:
+            break
+        max_bytes -= fitting.size
+        kept.append(fitting)
+    return kept[::-1]
 
 
 def _turn_budget_spent(type_: TurnErrorType, budget: str, used: str) -> TurnFailed:

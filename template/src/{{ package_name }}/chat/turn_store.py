@@ -236,7 +236,7 @@ class TurnStore:
             PastTurn,
             """
             SELECT message, ARRAY(
-                SELECT jsonb_build_object('kind', s.kind, 'content', s.content)
+                SELECT jsonb_build_object('number', s.number, 'kind', s.kind, 'content', s.content)
                 FROM turn_steps s WHERE s.session_id = t.session_id AND s.turn = t.number ORDER BY s.number
             ) AS steps
             FROM turns t
