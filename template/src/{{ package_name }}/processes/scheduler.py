@@ -7,7 +7,7 @@ tick of each task runs once; a new task waits for its next time.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -40,24 +40,23 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         ServiceContainer(settings, with_model=False) as services,
         Authenticator(settings, services.database) as authenticator,
-        AsyncExitStack() as stack,
     ):
         health = ProcessHealth(services, stop, authenticator.may_read_metrics, queue_metrics.refresh)
-        stack.enter_context(serve(settings, LoopHealth(health)))
-        seconds = metrics.record_startup(settings, "scheduler")
-        log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
-        while not stop.is_set():
-            now = datetime.now(zone)
-            pause = min([MAX_PAUSE_SECONDS, *(seconds_to_next(item, now) for item in SCHEDULES)])
-            try:
-                await record_heartbeat(services.database, "scheduler")
-                for item in SCHEDULES:
-                    await tick(services, item, now)
-            except ServiceUnavailable as error:
-                log.warning("tick_failed", reason=str(error))
-                pause = RETRY_SECONDS
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), max(0.05, pause))
+        with serve(settings, LoopHealth(health)):
+            seconds = metrics.record_startup(settings, "scheduler")
+            log.info("started", seconds=seconds, schedules={item.task.name: item.cron for item in SCHEDULES})
+            while not stop.is_set():
+                now = datetime.now(zone)
+                pause = min([MAX_PAUSE_SECONDS, *(seconds_to_next(item, now) for item in SCHEDULES)])
+                try:
+                    await record_heartbeat(services.database, "scheduler")
+                    for item in SCHEDULES:
+                        await tick(services, item, now)
+                except ServiceUnavailable as error:
+                    log.warning("tick_failed", reason=str(error))
+                    pause = RETRY_SECONDS
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), max(0.05, pause))
 
 
 async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> bool:
