@@ -148,7 +148,6 @@ class PostgresDatabase(_Statements):
         self._failure = error
 
     def _unavailable(self) -> ServiceUnavailable:
-        """The error to raise if no connection is available."""
         return ServiceUnavailable("database", failure_reason(str(self._failure or "timeout")))
 
     def _repair_pool(self) -> None:
