@@ -199,6 +199,7 @@ tests/integration/test_doctor.py -> tests/integration/test_diagnostics.py
 tests/integration/test_unreachable.py -> tests/integration/test_diagnostics.py
 tests/support/api.py -> tests/support/api.py
 tests/support/app.py -> tests/support/api.py
+tests/support/metrics.py -> tests/support/api.py
 tests/support/databases.py -> tests/support/databases.py
 tests/support/pgbouncer.py -> tests/support/databases.py
 tests/support/leftovers.py -> tests/support/databases.py
