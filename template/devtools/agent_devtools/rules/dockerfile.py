@@ -12,6 +12,18 @@ from itertools import takewhile
 from .project import File, Project
 
 HEREDOC = re.compile(r"<<-?[\"']?(\w+)[\"']?")
+Fault = tuple[str, dict[str, object]]
+# Tools that build or install a project. A project cannot lock them, but needs an exact version of each.
+NEWEST = "installs {name} in whatever version is the newest"
+BUILDERS = {"build", "hatch", "hatchling", "pdm", "pip", "pipx", "poetry", "setuptools", "uv", "wheel"}
+FROM_FILES = {"-r", "--requirement", "-c", "--constraint", "--require-hashes", "-e", "--editable"}
+TAKES_VALUE = re.compile(r"-[itpf]|--(?:index-url|extra-index-url|target|prefix|python|find-links|root|src|platform)")
+
+
+PIPED = re.compile(
+    r"\b(?:curl|wget)\b[^;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|z|da)?sh\b"
+    r"|\b(?:ba|z)?sh\s+(?:-c\s+)?[\"']?(?:<\(|\$\()\s*(?:curl|wget)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +135,6 @@ def dockerfiles(project: Project) -> list[Dockerfile]:
     """Return every Dockerfile of the project, under any name."""
     files = project.files("*Dockerfile", "*Dockerfile.*", "*.Dockerfile", "*Containerfile", "*Containerfile.*")
     return [Dockerfile(file) for file in files if not file.name.endswith((".dockerignore", ".md"))]
-
-
-Fault = tuple[str, dict[str, object]]
-# Tools that build or install a project. A project cannot lock them, but needs an exact version of each.
-NEWEST = "installs {name} in whatever version is the newest"
-BUILDERS = {"build", "hatch", "hatchling", "pdm", "pip", "pipx", "poetry", "setuptools", "uv", "wheel"}
-FROM_FILES = {"-r", "--requirement", "-c", "--constraint", "--require-hashes", "-e", "--editable"}
-TAKES_VALUE = re.compile(r"-[itpf]|--(?:index-url|extra-index-url|target|prefix|python|find-links|root|src|platform)")
-
-
-PIPED = re.compile(
-    r"\b(?:curl|wget)\b[^;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|z|da)?sh\b"
-    r"|\b(?:ba|z)?sh\s+(?:-c\s+)?[\"']?(?:<\(|\$\()\s*(?:curl|wget)"
-)
 
 
 def unsaid(text: str, declared: set[str], *, where: str) -> Iterator[Fault]:

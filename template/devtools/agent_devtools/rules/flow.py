@@ -6,8 +6,8 @@ import ast
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from itertools import islice, product
+from typing import TYPE_CHECKING
 
 from .origins import DEEPEST, HOLE, IMPORTERS, MOST, Origins, followed
 from .scopes import FUNCTIONS, Binding, Scope, scope_at
@@ -15,12 +15,13 @@ from .scopes import FUNCTIONS, Binding, Scope, scope_at
 if TYPE_CHECKING:
     from .project import Module
 
-
-ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Mult: operator.mul,
-    ast.Sub: operator.sub,
-}
+__all__ = ["HOLE", "Call", "Flow"]
+# Functions that call another one with its arguments, and how many of their own come first.
+THREADS = ("asyncio.to_thread", "anyio.to_thread.run_sync")
+POOLS = ("starlette.concurrency.run_in_threadpool", "fastapi.concurrency.run_in_threadpool")
+PASSING = dict.fromkeys((*THREADS, *POOLS, "functools.partial", "map", "submit", "call_soon"), 0)
+PASSING |= {"run_in_executor": 1, "call_later": 1}
+ARITHMETIC = {ast.Add: operator.add, ast.Mult: operator.mul, ast.Sub: operator.sub}
 SAME_TEXT = {"lower", "upper", "strip", "lstrip", "rstrip", "casefold", "title", "encode", "decode", "removesuffix"}
 
 
@@ -114,18 +115,15 @@ class Values(Origins):
                 yield from self.given(scope, binding)
 
     def _joined(self, parts: Sequence[ast.expr], between: str = "") -> Iterator[str]:
-        choices = [list(map(str, self.values(part))) or [HOLE] for part in parts]
-        for index, chosen in enumerate(product(*choices)):
-            if index == MOST:
-                return
-            yield between.join(chosen)
+        return map(between.join, self._choices(parts))
 
     def _computed(self, node: ast.BinOp) -> Iterator[object]:
         numbers = [
             [value for value in self.values(side) if type(value) in {int, float}] for side in (node.left, node.right)
         ]
         if all(numbers):
-            yield from (ARITHMETIC[type(node.op)](*pair) for pair in product(*numbers) if type(node.op) in ARITHMETIC)
+            compute = ARITHMETIC.get(type(node.op))
+            yield from (compute(*pair) for pair in product(*numbers) if compute)
         elif isinstance(node.op, ast.Add):
             if self.texts(node.left) or self.texts(node.right):
                 yield from self._joined([node.left, node.right])
@@ -136,11 +134,9 @@ class Values(Origins):
             for text in self.texts(node.left):
                 yield from (_filled(text, "%s", parts) for parts in self._choices(given))
 
-    def _choices(self, given: Sequence[ast.expr]) -> Iterator[tuple[str, ...]]:
-        choices = [list(map(str, self.values(part))) or [HOLE] for part in given]
-        for index, chosen in enumerate(product(*choices)):
-            if index < MOST:
-                yield chosen
+    def _choices(self, parts: Sequence[ast.expr]) -> Iterator[tuple[str, ...]]:
+        choices = [list(map(str, self.values(part))) or [HOLE] for part in parts]
+        return islice(product(*choices), MOST)
 
     def _result(self, node: ast.Call) -> Iterator[object]:
         function = node.func
@@ -168,13 +164,6 @@ def _filled(text: str, mark: str, parts: Sequence[str]) -> str:
     for part in parts:
         text = text.replace(mark, part, 1)
     return text.replace(mark, HOLE)
-
-
-__all__ = ["HOLE", "Call", "Flow"]
-# Functions that call another one with its arguments, and how many of their own come first.
-TO_THREAD = ("asyncio.to_thread", "anyio.to_thread.run_sync", "run_in_threadpool")
-PASSING = dict.fromkeys((*TO_THREAD, "functools.partial", "map", "submit", "call_soon"), 0)
-PASSING |= {"run_in_executor": 1, "call_later": 1}
 
 
 @dataclass(frozen=True, slots=True)

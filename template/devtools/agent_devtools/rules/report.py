@@ -24,6 +24,7 @@ LEFT = (True, True, False, False, False, False, False)  # text columns; numbers 
 CHINESE = 0x2E7F  # the last code point before Chinese characters
 SEVERITIES = {"mandatory": "major", "forbidden": "major", "advised": "minor"}
 LEVELS = {"mandatory": "error", "forbidden": "error", "advised": "warning"}
+LASTS = timedelta(days=90)  # a suggested exception
 
 
 def main(asked: list[str], wanted: list[str], *, fast: bool, changed: bool, form: str) -> int:
@@ -226,7 +227,6 @@ def as_code_quality(results: list[Result]) -> list[dict[str, Any]]:
 
 
 _FORMS = {"json": as_json, "sarif": as_sarif, "code-quality": as_code_quality}
-LASTS = timedelta(days=90)
 
 
 def explain(asked: str) -> str:

@@ -25,6 +25,12 @@ LISTED = {
     "fastapi.routing.APIRoute",
 }
 GUARD = ".security.authentication."
+# Arguments that switch a protection off.
+OF_TOKENS = ("verify_signature", "verify_exp", "verify_aud")
+OFF = dict.fromkeys(("verify", "verify_ssl", "ssl", "check_hostname", "autoescape", *OF_TOKENS), False)
+OFF["debug"] = True
+OPEN_TO_ALL = {"allow_origins", "allow_origin_regex", "allowed_hosts", "trusted_hosts", "forwarded_allow_ips"}
+SWITCHES_OFF = {"ssl._create_unverified_context", "ssl.CERT_NONE", "jwt.api_jwt.decode_complete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,22 +194,6 @@ def _is_error(project: Project, node: ast.AST) -> bool:
         return False
     own = project.package.removeprefix("src/") + "."
     return not all(origin.startswith(own) for origin in project.flow.origins(shown))
-
-
-# Arguments that switch a protection off.
-OFF = {
-    "verify": False,
-    "verify_ssl": False,
-    "ssl": False,
-    "check_hostname": False,
-    "verify_signature": False,
-    "verify_exp": False,
-    "verify_aud": False,
-    "autoescape": False,
-    "debug": True,
-}
-OPEN_TO_ALL = {"allow_origins", "allow_origin_regex", "allowed_hosts", "trusted_hosts", "forwarded_allow_ips"}
-SWITCHES_OFF = {"ssl._create_unverified_context", "ssl.CERT_NONE", "jwt.api_jwt.decode_complete"}
 
 
 def switched_off(project: Project, module: Module) -> Iterator[tuple[ast.AST, str]]:

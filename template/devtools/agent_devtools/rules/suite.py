@@ -38,6 +38,12 @@ ELSEWHERE = {
     ".coveragerc": "coverage",
     ".importlinter": "import-linter",
 }
+# Names of functions that may fail a test.
+CHECKS = re.compile(
+    r"(?i)^_?(assert|skip$|xfail$|check|expect|verify|raises|warns|fail|wait|validate|must|compare|ensure|see|deprecated)"
+)
+SKIPS = ("skip", "skipif", "xfail")
+NO_RUN = {"collect_ignore", "collect_ignore_glob", "__test__"}
 
 
 def coverage(project: Project, file: File) -> Iterator[Violation]:
@@ -173,13 +179,6 @@ def imports(project: Project, file: File) -> Iterator[Violation]:
         if any(re.match(pattern, path) for path in project.paths if path.startswith(f"{project.package}/")):
             line = _line(file, "exclude|extend_exclude", pattern)
             yield file.at(line, "deptry does not look at {pattern}", pattern=pattern)
-
-
-CHECKS = re.compile(
-    r"(?i)^_?(assert|skip$|xfail$|check|expect|verify|raises|warns|fail|wait|validate|must|compare|ensure|see|deprecated)"
-)
-SKIPS = ("skip", "skipif", "xfail")
-NO_RUN = {"collect_ignore", "collect_ignore_glob", "__test__"}
 
 
 def written(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
