@@ -65,6 +65,20 @@ NEW_COMMENT = (
     b"# Components from ../../components that suit this cluster: docs/kubernetes.md describes what each needs."
 )
 
+# Lines of `dependencies` that have other words: an owner's own dependency next to one would conflict.
+DEPENDENCIES = {
+    b'"psycopg[binary,pool]>=3.3,<4"': b'"psycopg[binary,pool]>=3.3.9,<4"',
+    b"# without its extras, which bring 12 MB": b"# without its extras, 12 MB",
+}
+
+
+def reword(path: str, data: bytes, rendered: Collection[str]) -> bytes:
+    """Give the dependencies and the overlays of Kubernetes their new words."""
+    if path == "pyproject.toml":
+        for old, new in DEPENDENCIES.items():
+            data = data.replace(old, new)
+    return list_as_resources(path, data, rendered)
+
 
 def list_as_resources(path: str, data: bytes, rendered: Collection[str]) -> bytes:
     """Move the template's components that became files from the list `components` of an overlay to `resources`."""
@@ -102,4 +116,4 @@ def amend(path: str, data: bytes | None) -> bytes | None:
 
 
 if __name__ == "__main__":
-    main("3.0.0", amend, added=["src/{package}/agent/exports.py"], reword=list_as_resources)
+    main("3.0.0", amend, added=["src/{package}/agent/exports.py"], reword=reword)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import v3_0_0
+from tests.support.template import FILES
 
 OVERLAY = "deploy/kubernetes/overlays/staging/kustomization.yaml"
 RENDERED = [f"deploy/kubernetes/components/{name}/kustomization.yaml" for name in ("model", "stores", "gateway")]
@@ -59,3 +60,13 @@ def test_an_overlay_lists_components_that_became_files_as_resources(before: str,
 )
 def test_any_other_text_stays(path: str, text: str) -> None:
     assert v3_0_0.list_as_resources(path, text.encode(), RENDERED) == text.encode()
+
+
+def test_dependencies_get_the_words_of_the_release() -> None:
+    """So a dependency of the owner's beside them does not conflict."""
+    new = (FILES / "pyproject.toml.jinja").read_bytes()
+    for words in v3_0_0.DEPENDENCIES.values():
+        assert words in new
+    old = b"\r\n".join(v3_0_0.DEPENDENCIES)
+    assert v3_0_0.reword("pyproject.toml", old, RENDERED) == b"\r\n".join(v3_0_0.DEPENDENCIES.values())
+    assert v3_0_0.reword("docs/pyproject.toml", old, RENDERED) == old
