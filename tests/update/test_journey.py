@@ -153,9 +153,7 @@ def work(project: Path) -> None:
     agent = project / PACKAGE / "agent"
     (agent / "instructions.md").write_text("You are the desk of Acme.\n", "utf-8")
     append(agent / "tools.py", TOOL)
-    replace(
-        agent / "tools.py", "from pydantic_ai import", "from markdown_it import MarkdownIt\nfrom pydantic_ai import"
-    )
+    replace(agent / "tools.py", "from ..extensions", "from markdown_it import MarkdownIt\n\nfrom ..extensions")
     append(agent / "routes.py", ROUTE)
     append(agent / "settings.py", '    GREETING: str = Field("Hello", description="How callers are greeted.")\n')
     (project / "migrations" / "agent" / "0002_colour.py").write_text(MIGRATION, "utf-8")
