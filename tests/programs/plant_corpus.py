@@ -12,6 +12,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path.cwd()), str(Path(__file__).parents[1] / "rules")]  # `tests` is the project's package here
 
+# After the path is set; mypy checks this file without the packages of a project.
 import corpus  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 from agent_devtools.rules.check import name_of  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 from agent_devtools.rules.project import Project  # type: ignore[import-not-found, unused-ignore]  # noqa: E402

@@ -130,7 +130,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
 
 def targets_of(node: ast.AST) -> list[ast.expr]:
     """Return what an assignment or `del` binds or changes."""
-    targets: list[ast.expr] = getattr(node, "targets", None) or [getattr(node, "target")]  # noqa: B009
+    targets: list[ast.expr] = getattr(node, "targets", None) or [getattr(node, "target")]  # noqa: B009 - not in ast.AST
     return targets
 
 

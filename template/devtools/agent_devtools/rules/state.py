@@ -56,7 +56,7 @@ class State:
         if self.is_shared(target, whole=whole):
             yield place, ast.unparse(target)
 
-    def is_shared(self, node: ast.AST, *, whole: bool = False, depth: int = 0) -> bool:  # noqa: PLR0911
+    def is_shared(self, node: ast.AST, *, whole: bool = False, depth: int = 0) -> bool:  # noqa: PLR0911 - one per kind
         """Whether an expression is a mutable object of a module or class; with `whole`, any object of one."""
         if depth > 4:
             return False
@@ -113,7 +113,7 @@ class State:
         value = parameters(function).get(argument)
         return value is not None and self._makes_keeper(value)
 
-    def _is_kept(self, scope: Scope, binding: Binding, *, whole: bool) -> bool:  # noqa: PLR0911
+    def _is_kept(self, scope: Scope, binding: Binding, *, whole: bool) -> bool:  # noqa: PLR0911 - one per kind
         if binding.kind == "import":
             if whole and self._flow.is_module(binding.origin):
                 return True

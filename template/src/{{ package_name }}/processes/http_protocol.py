@@ -33,7 +33,7 @@ class Protocol(HttpToolsProtocol):
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # before the first request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn asks for a narrower type
         if self.client is not None:
             self.client = (plain(self.client[0]), self.client[1])
         self._expect_headers()
