@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs release
+.PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs site release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,6 +66,9 @@ release: $(UV) ## make a release, as in make release VERSION=1.2.0 (docs/releasi
 
 docs: $(UV) ## regenerate docs/questions.md from copier.yml
 	$(RUN) python -m tests.programs.documentation
+
+site: $(UV) ## build the documentation site, with its reference from the sources, and check every link
+	$(RUN) python -m tests.programs.site
 
 .PHONY: lint
 lint: $(UV)
