@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs site release
+.PHONY: help demo test rest check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs site release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,8 +12,11 @@ help: ## list the targets
 demo: $(UV) ## scaffold an agent, start it, chat with it, stop it
 	$(RUN) python -m tests.programs.demo
 
-test: $(UV) lint ## lint; render, update, build and run the archetypes, in containers as well
-	$(PYTEST)
+test: $(UV) lint ## lint; render every variant; build and test the default one; update an owner's project; plant violations
+	$(PYTEST) --no-loadscope-reorder -m "((not agent and not container and not update and not mutation and not slow) or essential) and not long and not matrix"
+
+rest: $(UV) ## what `make test` leaves out: the other archetypes, most updates, containers, mutations, fuzzing
+	$(PYTEST) --no-loadscope-reorder -m "(agent or container or update or mutation or slow) and not essential and not long and not matrix"
 
 check: $(UV) lint ## the quick tests: nothing that builds or updates variants
 	$(PYTEST) -m "not agent and not container and not update and not mutation and not long and not slow"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from tests.programs import releases
-from tests.support import fast_copier, summary
+from tests.support import fast_copier, progress, summary
 from tests.support.git import git
 from tests.support.template import FILES, INCLUDED, ROOT, SUFFIX, asking, export, working_tree
 from tests.support.template import render as render_template
@@ -27,6 +27,11 @@ class Render(Protocol):
 
 
 fast_copier.install()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Print what is running."""
+    progress.show(session.config)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import variants
 from tests.support.git import git
-from tests.support.projects import ROWS, each_row, environment, run, share
+from tests.support.projects import ROWS, each_row_with, environment, essential, run, share
 from tests.support.template import answers, questions, render
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ print(*(path.name.removesuffix(".exe") for path in Path(sys.executable).parent.i
 """
 
 
-@each_row
+@each_row_with(essential)
 def test_a_fresh_project_passes_its_own_checks(
     row: str,
     copier_template: Path,

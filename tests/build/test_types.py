@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import variants
-from tests.support.projects import environment, run, variant_marks
+from tests.support.projects import environment, essential, run, variant_marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.agent, *variant_marks(name)] if name in ROWS else pytest.mark.slow)
+        pytest.param(
+            name,
+            marks=[pytest.mark.agent, *variant_marks(name), *essential(name)] if name in ROWS else pytest.mark.slow,
+        )
         for name in sorted(EVERY, key=python_version)  # each version needs its own environment
     ],
 )

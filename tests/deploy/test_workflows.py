@@ -18,7 +18,7 @@ from _pytest.mark.expression import Expression, ExpressionMatcher
 from tests.support.template import ROOT, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.conftest import Render
 
@@ -353,16 +353,37 @@ def marked(marks: tuple[str, ...]) -> ExpressionMatcher:
     return has_mark
 
 
-def test_every_test_is_part_of_a_job() -> None:
-    """Some target of the template's workflow selects a test, whatever its marks."""
+def targets(made: Iterable[str]) -> list[Expression]:
+    """Return the selections of these targets of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    selections = re.findall(r'^([a-z]+):.*\n\t\$\(PYTEST\) -m (?:"([^"]+)"|(\w+))', makefile, re.MULTILINE)
-    made = {shlex.split(line)[1] for line in commands(ROOT) if line.startswith("make ")}
-    texts = {name: re.sub(r"\$\(if .*\)$", "", several or one) for name, several, one in selections if name in made}
+    selections = re.findall(r'^([a-z]+):.*\n\t\$\(PYTEST\).* -m (?:"([^"]+)"|(\w+))', makefile, re.MULTILINE)
+    texts = {name: re.sub(r"\$\(if .*\)$", "", several or one) for name, several, one in selections}
     texts["agent"] += " and variant"  # a machine for each
-    jobs = [Expression.compile(text) for text in texts.values()]
+    return [Expression.compile(texts[name]) for name in made if name in texts]
+
+
+def combined_marks() -> Iterator[tuple[str, ...]]:
+    """Return every combination of marks that a test may have."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["markers"]
     marks = [line.partition(":")[0] for line in declared]
     for size in range(len(marks) + 1):
-        for chosen in combinations(marks, size):
-            assert any(job.evaluate(marked(chosen)) for job in jobs), chosen
+        yield from combinations(marks, size)
+
+
+def test_every_test_is_part_of_a_job() -> None:
+    """Some target of the template's workflow selects a test, whatever its marks."""
+    jobs = targets({shlex.split(line)[1] for line in commands(ROOT) if line.startswith("make ")})
+    for chosen in combined_marks():
+        assert any(job.evaluate(marked(chosen)) for job in jobs), chosen
+
+
+def test_one_machine_runs_every_test_once_but_those_of_a_matrix() -> None:
+    """`.ci/run` begins with the README's command. Of the long tests, those that need Docker have their own machine."""
+    made = re.findall(r"^make ([a-z]+)", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
+    assert made[0] == "test"
+    assert "\nmake test " in (ROOT / "README.md").read_text("utf-8")
+    jobs = targets(made)
+    assert len(jobs) == len(made)
+    for chosen in combined_marks():
+        elsewhere = "matrix" in chosen or {"long", "container"} <= set(chosen)
+        assert elsewhere or sum(job.evaluate(marked(chosen)) for job in jobs) == 1, chosen

@@ -34,11 +34,12 @@ def project(render: Render, row: str) -> Path:
 
 
 QUICK = {*variants.ARCHETYPES, *NAMES}
+SLOW = {False: [pytest.mark.slow], True: [pytest.mark.slow, pytest.mark.essential]}  # by whether it is built somewhere
 # One process of pytest-xdist runs the tests of one variant, and renders it once.
 each_variant = pytest.mark.parametrize(
     "row",
     [
-        pytest.param(row, marks=[pytest.mark.xdist_group(row), *([] if row in QUICK else [pytest.mark.slow])])
+        pytest.param(row, marks=[pytest.mark.xdist_group(row), *([] if row in QUICK else SLOW[row in variants.rows()])])
         for row in ROWS
     ],
 )

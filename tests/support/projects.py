@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import variants
+from tests.support import progress, variants
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # Longest first, so that no processor waits for the last variant.
@@ -18,13 +19,24 @@ ROWS = dict(sorted(variants.rows().items(), key=lambda row: row[1].get("task_que
 
 
 def variant_marks(row: str) -> list[pytest.MarkDecorator]:
-    """Mark a variant: `make test` runs the archetypes, `make agent` all, and CI each on its own machine."""
+    """Mark a variant: `make rest` runs the archetypes, `make agent` all, and CI each on its own machine."""
     return [pytest.mark.variant] if row in variants.ARCHETYPES else [pytest.mark.variant, pytest.mark.matrix]
 
 
-each_row = pytest.mark.parametrize(
-    "row", [pytest.param(row, marks=[*variant_marks(row), pytest.mark.xdist_group(row)]) for row in ROWS]
-)
+def essential(row: str) -> list[pytest.MarkDecorator]:
+    """Mark the default variant, which `make test` builds and tests."""
+    return [pytest.mark.essential] if row == "default" else []
+
+
+def each_row_with(
+    more: Callable[[str], list[pytest.MarkDecorator]] = lambda _: [],
+) -> pytest.MarkDecorator:
+    """Parametrize a test by variant, with further marks of each."""
+    marks = {row: [*variant_marks(row), *more(row), pytest.mark.xdist_group(row)] for row in ROWS}
+    return pytest.mark.parametrize("row", [pytest.param(row, marks=marks[row]) for row in ROWS])
+
+
+each_row = each_row_with()
 
 
 def environment() -> dict[str, str]:
@@ -44,7 +56,7 @@ def share() -> dict[str, str]:
 
 def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> None:
     """Run a command in a project and append its output to a log, which is shown if the command fails."""
-    with log.open("a", encoding="utf-8") as output:
+    with log.open("a", encoding="utf-8") as output, progress.running(command, log):
         print("$", command, file=output, flush=True)
         ran = subprocess.run(
             command.split(), cwd=project, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False

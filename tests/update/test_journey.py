@@ -18,7 +18,7 @@ from tests.support.updating import release, update
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.agent
+pytestmark = [pytest.mark.agent, pytest.mark.essential]
 
 PACKAGE = "src/my_agent"
 # The tests of what the owner and the release changed.
