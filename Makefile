@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test rest check agent once containers tools mutation long bench fuzz detached middleware matrix covering lock upgrade docs site release
+.PHONY: help demo test rest check agent once containers tools mutation long bench rendering fuzz detached middleware matrix covering lock upgrade docs site release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,14 +39,17 @@ containers: $(UV) ## build the image and run the service on Docker; ROWS=1 build
 long: $(UV) ## the long tests of a rendered project, which kill processes at random
 	$(PYTEST) -m "long and not container"
 
-bench: $(UV) ## measure rendering and write docs/speed.md
-	$(RUN) python -m tests.programs.bench --write
+bench: $(UV) ## measure the default agent against services written by hand, and write docs/benchmarks.md
+	$(RUN) python -m benchmarks --write
+
+rendering: $(UV) ## measure rendering and write docs/speed.md
+	$(RUN) python -m benchmarks.rendering --write
 
 detached: $(UV) ## remove each metric, header and limit of a project in turn, and list those that no test misses
 	$(RUN) python -m tests.programs.detached $(WORDS)
 
 middleware: $(UV) ## measure the middleware, whole and without each part: the figures of docs/testing.md
-	$(RUN) python -m tests.programs.middleware
+	$(RUN) python -m benchmarks.middleware
 
 fuzz: $(UV) ## schemathesis over the API of a rendered project: as a user, as an administrator, without a token
 	$(PYTEST) tests/build/test_fuzz.py

@@ -1,4 +1,4 @@
-"""Measure how long a project takes to render: `make bench` writes docs/speed.md.
+"""Measure how long a project takes to render: `make rendering` writes docs/speed.md.
 
 Compared, with the same questions: five files; the default project's files without Jinja, which is the cost of Copier
 itself; the default project; the same if Copier called git once and compiled each text once; and the command
@@ -100,7 +100,7 @@ def page(found: Mapping[str, float], circumstances: str) -> str:
     return f"""\
 # How long a project takes to render
 
-<!-- Written by `make bench`. -->
+<!-- Written by `make rendering`. -->
 
 Seconds of processor time, medians of {RUNS} runs, warm, with the same questions each time; {circumstances}.
 
@@ -129,7 +129,7 @@ def figures(text: str) -> tuple[dict[str, float], str]:
     rows = re.findall(r"^\| .* \| ([\d.]+) \| [\d.]+ \|$", text, re.MULTILINE)
     counted, circumstances = re.search(r"project's (\d+) files", text), re.search(r"each time; (.*)\.\n", text)
     if not counted or not circumstances or len(rows) != len(ROWS):
-        raise ValueError(f"{PAGE.name} is not what `make bench` writes")
+        raise ValueError(f"{PAGE.name} is not what `make rendering` writes")
     found = dict(zip(ROWS, map(float, rows), strict=True))
     return found | {"files": int(counted[1])}, circumstances[1]
 

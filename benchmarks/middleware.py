@@ -1,6 +1,6 @@
 """Measure a rendered project's middleware: processor time per request with all of it, without each part, with none.
 
-    python -m tests.programs.middleware [ROUNDS]
+    python -m benchmarks.middleware [ROUNDS]
 
 Renders the default project, starts its servers, and calls the application in one process, sequentially and 20 at once,
 with an authenticated GET of a route that does nothing. Each figure is the minimum of all rounds, in microseconds.
