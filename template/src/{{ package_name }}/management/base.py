@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CommandFailed", "open_database"]  # for the commands, besides what is defined here
 
 # They change nobody's data, and most of them run without a database.
-NOT_AUDITED = frozenset({"config", "dev", "doctor", "migrations", "openapi", "rules", "sync", "template"})
+NOT_AUDITED = frozenset({"chat", "config", "dev", "doctor", "migrations", "openapi", "rules", "sync", "template"})
 
 Result = TypeVar("Result")
 

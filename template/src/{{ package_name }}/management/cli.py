@@ -17,7 +17,7 @@ import typer
 from ..agent.commands import app as agent_app
 from ..constants import PACKAGE, SLUG, VERSION
 from .base import CommandFailed, DatabaseUnreachable, HelpGroup, record_command, start_command
-from .commands import checks, data, migrate, owners, reports, seed, smoke
+from .commands import chat, checks, data, migrate, owners, reports, seed, smoke
 
 RUN, DATABASE, CONVERSATIONS, CONFIGURATION = "Run", "Database", "Conversations and users", "Configuration"
 
@@ -48,6 +48,7 @@ def _root(
 
 for installed in entry_points(group=f"{PACKAGE}.commands"):  # the development tools, which no image contains
     app.add_typer(installed.load())
+app.command(rich_help_panel=RUN)(chat.chat)
 app.command(rich_help_panel=RUN)(checks.doctor)
 app.command(rich_help_panel=RUN)(smoke.smoke)
 app.command(rich_help_panel=DATABASE)(migrate.migrate)
