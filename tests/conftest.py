@@ -34,6 +34,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     progress.show(session.config)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that build a project, so that no processor waits for one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("agent") is None)
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Print the time of each stage of each variant."""
     summary.write(terminalreporter)
