@@ -47,6 +47,16 @@ PROJECT_PAGES = {
     "README.md": "project/readme.md",
     "AGENTS.md": "project/agents.md",
 }
+# Pages of this repository link sources of generated pages, so that these links work on GitHub too.
+GENERATED = {
+    "template/docs/api.md": "reference/api.md",
+    "template/docs/databases.md.jinja": "project/databases.md",
+    "template/docs/deployment.md.jinja": "project/deployment.md",
+    "template/docs/{% if 'kubernetes' in layers %}kubernetes.md{% endif %}.jinja": "project/kubernetes.md",
+    "template/docs/{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja": "reference/runbooks.md",
+    "template/src/{{ package_name }}/extensions.py": "reference/extensions.md",
+    "template/{% if rules_language == 'en' %}rules{% endif %}/README.md.jinja": "reference/rules/index.md",
+}
 CHINESE_PAGES = {"README.md": "zh/project/readme.md", "AGENTS.md": "zh/project/agents.md"}
 NAME = "My Agent"
 LINK = re.compile(r"(?P<image>!?)\[(?P<label>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<target>[^()\s]+)\)")
@@ -81,8 +91,8 @@ class Source:
         wanted = Path(os.path.normpath(Path(page).parent / unquote(path))).as_posix()
         if (self.root / wanted / "README.md").is_file():
             wanted += "/README.md"
-        if wanted in self.pages:
-            relative = os.path.relpath(self.pages[wanted], Path(self.pages[page]).parent)
+        if place := self.pages.get(wanted) or GENERATED.get(wanted):
+            relative = os.path.relpath(place, Path(self.pages[page]).parent)
             return f"[{label}]({relative}{'#' if fragment else ''}{fragment})"
         if wanted.startswith("..") or not (self.root / wanted).exists():
             self.errors.append(f"{page}: {target} does not exist")

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import PurePosixPath
 from symtable import symtable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -260,7 +261,7 @@ def dead_links(texts: dict[str, str]) -> list[str]:
                 continue
             parts: list[str] = []
             for part in (
-                [*PurePosixPath(path).parent.parts, *PurePosixPath(target).parts]
+                [*PurePosixPath(path).parent.parts, *PurePosixPath(unquote(target)).parts]
                 if target
                 else [*PurePosixPath(path).parts]
             ):
