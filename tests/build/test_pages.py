@@ -81,7 +81,7 @@ def test_blocks_share_variables_folder_and_files(tmp_path: Path) -> None:
     )
     with Run(tmp_path, environment()) as run:
         run.page(page)
-    assert (tmp_path / "a" / "x.py").read_text("utf-8") == "X = 1\nY = 2\n"
+    assert (tmp_path / "a" / "x.py").read_text("utf-8") == "X = 1\n\n\nY = 2\n"
 
 
 def test_the_chinese_tutorial_has_the_blocks_of_the_english_one() -> None:

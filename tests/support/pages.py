@@ -1,6 +1,7 @@
 """Pages of the documentation as programs: their files are written, and their commands run, in order.
 
-- A block of code with a title is a file: `title="src/x.py"` writes it, `title="Add to src/x.py"` appends to it.
+- A block of code with a title is a file: `title="src/x.py"` writes it, `title="Add to src/x.py"` appends to it,
+  after two blank lines unless the block is indented.
 - A block `sh` runs; variables and the folder last until the end of the page. The block `text` after it is what the
   commands print, where `…` matches anything.
 - A comment before a block changes this: `<!-- exits: 1 -->`, `<!-- background until: words -->`, or, for commands that
@@ -109,8 +110,9 @@ class Run:
             return
         if not path.is_file():
             raise PageError(f"{title} does not exist, so nothing can be added to it")
+        before = "\n\n" if block.language == "python" and not block.text[0].isspace() else ""
         with path.open("a", encoding="utf-8") as file:
-            file.write(block.text)
+            file.write(before + block.text)
 
     def run(self, block: Block) -> None:
         """Run commands, and compare their output and exit code."""
