@@ -7,8 +7,9 @@ nothing back. Days are in UTC.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..observability.metrics import BUDGET_REFUSALS
 from .models import Spending, TurnError, TurnErrorType, TurnFailed
@@ -16,6 +17,18 @@ from .models import Spending, TurnError, TurnErrorType, TurnFailed
 if TYPE_CHECKING:
     from ..config import Settings
     from ..services.interfaces import Executor
+
+
+NO_LIMITS: Final[Mapping[str, float]] = {"day_tokens": 0, "day_usd": 0}
+# The usage of today of `owner` and their limits, by default `day_tokens` and `day_usd`.
+SPENDING: Final = """
+    SELECT coalesce(used.tokens, 0) AS tokens, coalesce(used.cost_usd, 0)::float8 AS usd,
+           nullif(coalesce(own.tokens_per_day, %(day_tokens)s), 0) AS tokens_per_day,
+           nullif(coalesce(own.usd_per_day::float8, %(day_usd)s), 0) AS usd_per_day
+    FROM (SELECT %(owner)s::text AS owner) AS asked
+    LEFT JOIN owner_usage used ON used.owner = asked.owner AND used.day = (now() AT TIME ZONE 'UTC')::date
+    LEFT JOIN owner_budgets own ON own.owner = asked.owner
+"""
 
 
 class BudgetSpent(TurnFailed):
@@ -31,20 +44,14 @@ class BudgetSpent(TurnFailed):
         BUDGET_REFUSALS.labels(budget).inc()
 
 
+def default_limits(settings: Settings) -> Mapping[str, float]:
+    """Return the daily limits of owners without their own, as parameters of SPENDING."""
+    return {"day_tokens": settings.BUDGET_TOKENS_PER_DAY, "day_usd": settings.BUDGET_USD_PER_DAY}
+
+
 async def find_spending(executor: Executor, settings: Settings, owner: str) -> Spending:
     """Return the owner's usage of today and their limits."""
-    found = await executor.fetch_one(
-        Spending,
-        """
-        SELECT coalesce(used.tokens, 0) AS tokens, coalesce(used.cost_usd, 0)::float8 AS usd,
-               nullif(coalesce(own.tokens_per_day, %(tokens)s), 0) AS tokens_per_day,
-               nullif(coalesce(own.usd_per_day::float8, %(usd)s), 0) AS usd_per_day
-        FROM (SELECT %(owner)s::text AS owner) AS asked
-        LEFT JOIN owner_usage used ON used.owner = asked.owner AND used.day = (now() AT TIME ZONE 'UTC')::date
-        LEFT JOIN owner_budgets own ON own.owner = asked.owner
-        """,
-        {"owner": owner, "tokens": settings.BUDGET_TOKENS_PER_DAY, "usd": settings.BUDGET_USD_PER_DAY},
-    )
+    found = await executor.fetch_one(Spending, SPENDING, {"owner": owner, **default_limits(settings)})
     assert found is not None  # noqa: S101 - the query always returns a row
     return found
 

@@ -26,7 +26,8 @@ log = structlog.get_logger()
 
 READ_SECONDS = 1.0
 POLL_SECONDS = 0.3
-FLUSH_SECONDS = 3.0
+JOIN_SECONDS = 0.05
+CLOSE_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
 
@@ -85,45 +86,111 @@ def whole_step(step: Step) -> Iterator[Content]:
 
 
 class Publisher:
-    """Sends the events of one attempt at a turn to a reader in this process and to the event stream.
+    """Sends the events of one attempt at a turn to the readers in this process and to the event stream.
 
-    While the stream is down, the turn continues, its events wait, and readers use the database.
+    Readers here get them from memory. The text of a step is joined into an event every JOIN_SECONDS, except for its
+    first piece, and the stream takes the new events at most as often. So a fast model costs no more than a slow one.
+    While the stream is down, the turn continues, its events wait, and readers elsewhere use the database.
     """
 
     def __init__(self, stream: EventStream, turn: Turn) -> None:
         self._stream = stream
         self._name = turn.key.stream
         self._fence = turn.fence
-        self._sequence = 0
-        self._local: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._waiting: list[Event] = []
+        self._events: list[Event] = []  # all of them: the position of each is its sequence
+        self._appended = 0  # how many of them the stream has
+        self._step = 0  # of the text that is not an event yet
+        self._text: list[str] = []
+        self._begins = True  # the next piece of text is the first after another event
+        self._closed = False
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
     def publish(self, *contents: Content) -> None:
+        self._join()
         for content in contents:
-            self._sequence += 1
-            event = Event(f"{self._fence}-{self._sequence}", *content)
-            self._local.put_nowait(event)
-            self._waiting.append(event)
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush())
+            self._add(content)
+        self._begins = True
+        self._notify()
+        self._send_later()
 
-    async def events(self) -> AsyncIterator[Event]:
-        """The events as they are published, until `close`. For one reader."""
-        while (event := await self._local.get()) is not None:
-            yield event
+    def publish_text(self, step: int, piece: str) -> None:
+        """Publish a piece of the text of a step, at once if it is the first, else within JOIN_SECONDS."""
+        self._step = step
+        self._text.append(piece)
+        if self._begins:
+            self._begins = False
+            self._join()
+            self._notify()
+        if self._timer is None:
+            self._send_later()
+
+    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """The events after the sequence `after` as they are published, until `close`. For any number of readers."""
+        while True:
+            news = self._news
+            for event in self._events[after:]:
+                yield event
+                after += 1
+            if news is self._news:
+                if self._closed:
+                    return
+                await news.wait()
+
+    def sequence(self, after: str | None) -> int | None:
+        """The position of the event with the id `after`; `None` when it belongs to another attempt."""
+        if after is None:
+            return 0
+        fence, _, sequence = after.partition("-")
+        return int(sequence) if fence == str(self._fence) else None
 
     async def close(self) -> None:
-        """End `events`, and wait up to FLUSH_SECONDS for the stream to take the last ones."""
-        self._local.put_nowait(None)
+        """End `events`, and wait up to CLOSE_SECONDS for the stream to take the last ones."""
+        self._closed = True
+        self._send()
+        self._notify()
         if self._flushing is not None:
-            await asyncio.wait({self._flushing}, timeout=FLUSH_SECONDS)
+            await asyncio.wait({self._flushing}, timeout=CLOSE_SECONDS)
             self._flushing.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _add(self, content: Content) -> None:
+        self._events.append(Event(f"{self._fence}-{len(self._events) + 1}", *content))
+
+    def _join(self) -> None:
+        """Make one event of the text so far."""
+        if self._text:
+            self._add(text(self._step, "".join(self._text)))
+            self._text.clear()
+
+    def _notify(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _send_later(self) -> None:
+        if self._timer is None:
+            wait = self._sent_at + JOIN_SECONDS - self._loop.time()
+            self._timer = self._loop.call_later(max(0.0, wait), self._send)
+
+    def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._sent_at = self._loop.time()
+        if self._text:
+            self._join()
+            self._notify()
+        if self._appended < len(self._events) and (self._flushing is None or self._flushing.done()):
+            self._flushing = asyncio.create_task(self._flush())
 
     async def _flush(self) -> None:
         pause = FIRST_PAUSE_SECONDS
-        while self._waiting:
-            batch = list(self._waiting)
+        while self._appended < len(self._events):
+            batch = self._events[self._appended :]
             try:
                 await self._stream.append(self._name, batch)
             except ServiceUnavailable:
@@ -132,7 +199,11 @@ class Publisher:
                 await asyncio.sleep(pause)
                 pause = min(MAX_PAUSE_SECONDS, pause * 2)
             else:
-                del self._waiting[: len(batch)]
+                self._appended += len(batch)
+                if not self._closed:
+                    break
+        if self._appended < len(self._events):
+            self._send_later()
 
 
 @dataclass(slots=True)

@@ -114,7 +114,7 @@ turns = APIRouter(prefix="/{session_id}/turns/{number}", responses=responses(404
 admin = APIRouter(prefix="/admin/budgets/{owner}", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
 
 
-def _chat(request: Request) -> ChatService:
+async def _chat(request: Request) -> ChatService:  # a function without `async` would run in a thread
     chat: ChatService = request.app.state.chat
     return chat
 

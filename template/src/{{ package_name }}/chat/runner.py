@@ -160,7 +160,7 @@ class RunningTurn:
         self.publisher.publish(events.step_started(number))
 
         async def on_text(text: str) -> None:
-            self.publisher.publish(events.text(number, text))
+            self.publisher.publish_text(number, text)
 
         async def on_discard() -> None:
             self.publisher.publish(events.step_started(number))  # voids the text so far

@@ -75,6 +75,10 @@ class TurnSupervisor:
         self._running[turn.key] = running
         return running
 
+    def running(self, key: TurnKey) -> RunningTurn | None:
+        """The turn, if it runs in this process."""
+        return self._running.get(key)
+
     def stop(self, key: TurnKey) -> None:
         """Stop running a turn that was cancelled or deleted, if it runs here."""
         if key in self._running:

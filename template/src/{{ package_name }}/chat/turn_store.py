@@ -5,12 +5,13 @@ No other module has SQL on these tables, except for `maintenance` and `conversat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from ..services.interfaces import UniqueConflict
+from . import budgets
 from .errors import IdempotencyKeyReused, LeaseLost, SessionNotFound, TurnInProgress
 from .models import Approval, IdempotencyKey, PastTurn, Spending, Status, Step, Turn, TurnError, TurnKey
 
@@ -56,6 +57,16 @@ ALL_DECIDED: Final = """
 Row = TypeVar("Row")
 
 
+class _Begun:
+    """The owner's spending, and the turn, unless a budget is spent or the session is unknown."""
+
+    def __init__(
+        self, tokens: int, usd: float, tokens_per_day: int | None, usd_per_day: float | None, **turn: Any
+    ) -> None:
+        self.spending = Spending(tokens, usd, tokens_per_day, usd_per_day)
+        self.turn = None if turn["number"] is None else Turn(**turn)
+
+
 class TurnStore:
     """Each method is one statement, and so one round trip."""
 
@@ -72,27 +83,34 @@ class TurnStore:
         *,
         lease_seconds: float | None,
         idempotency: IdempotencyKey | None = None,
-    ) -> Turn:
+        limits: Mapping[str, float] = budgets.NO_LIMITS,
+    ) -> tuple[Turn, Spending]:
         """Store the message as the session's next turn: running under a lease, or queued when that is `None`.
 
-        Raises `SessionNotFound`, `TurnInProgress`, and `UniqueConflict` when the idempotency key is in use.
+        Returns the owner's spending with it. Raises `BudgetSpent`, `SessionNotFound`, `TurnInProgress`, and
+        `UniqueConflict` when the idempotency key is in use.
         """
         queued = lease_seconds is None
         try:
-            turn = await self._executor.fetch_one(
-                Turn,
+            begun = await self._executor.fetch_one(
+                _Begun,
                 f"""
-                WITH session AS (
+                WITH spending AS ({budgets.SPENDING}), session AS (
                     UPDATE chat_sessions SET turn_count = turn_count + 1, updated_at = now()
-                    WHERE id = %(session_id)s AND owner = %(owner)s RETURNING id, turn_count
+                    WHERE id = %(session_id)s AND owner = %(owner)s
+                      AND (SELECT tokens >= tokens_per_day OR usd >= usd_per_day FROM spending) IS NOT TRUE
+                    RETURNING id, turn_count
+                ), turn AS (
+                    INSERT INTO turns (session_id, number, owner, status, message, idempotency_key, request_digest,
+                                       fence, started_at, lease_until)
+                    SELECT id, turn_count, %(owner)s, %(status)s, %(message)s, %(key)s, %(digest)s,
+                           %(fence)s, CASE WHEN %(fence)s = 1 THEN now() END, now() + make_interval(secs => %(lease)s)
+                    FROM session RETURNING {TURN}
                 )
-                INSERT INTO turns (session_id, number, owner, status, message, idempotency_key, request_digest,
-                                   fence, started_at, lease_until)
-                SELECT id, turn_count, %(owner)s, %(status)s, %(message)s, %(key)s, %(digest)s,
-                       %(fence)s, CASE WHEN %(fence)s = 1 THEN now() END, now() + make_interval(secs => %(lease)s)
-                FROM session RETURNING {TURN}
+                SELECT * FROM spending LEFT JOIN turn ON true
                 """,
                 {
+                    **limits,
                     "session_id": session_id,
                     "owner": owner,
                     "status": Status.QUEUED if queued else Status.RUNNING,
@@ -107,9 +125,11 @@ class TurnStore:
             if conflict.constraint == "one_live_turn_per_session":
                 raise TurnInProgress from conflict
             raise
-        if turn is None:
+        assert begun is not None  # noqa: S101 - the query always returns a row
+        if begun.turn is None:
+            budgets.check(begun.spending)
             raise SessionNotFound
-        return turn
+        return begun.turn, begun.spending
 
     async def find_by_idempotency_key(self, owner: str, key: IdempotencyKey) -> Turn | None:
         """The turn that began under the key; a key that has expired is removed from its turn.

@@ -53,6 +53,28 @@ end
 return quotas
 """
 
+# Appends to each key as many entries as the first of its arguments says, and returns the first error of each. Valkey
+# rejects an id that is not above the last one: a repeated event, or a writer that is out of date.
+_APPEND = """
+local results = {}
+local at = 3
+for number, key in ipairs(KEYS) do
+    local count = tonumber(ARGV[at])
+    results[number] = ''
+    for entry = at + 1, at + 3 * count, 3 do
+        local added = redis.pcall('XADD', key, 'MAXLEN', '~', ARGV[1], ARGV[entry],
+                                  'type', ARGV[entry + 1], 'data', ARGV[entry + 2])
+        if added.err and not string.find(added.err, 'equal or smaller', 1, true) then
+            results[number] = added.err
+            break
+        end
+    end
+    redis.call('EXPIRE', key, ARGV[2])
+    at = at + 3 * count + 1
+end
+return results
+"""
+
 # Faults that only another setting or server can fix: the service does not start.
 _PERMANENT_FAULTS = {
     r"^MOVED|^ASK |CROSSSLOT|hash to the same slot|CLUSTERDOWN|cluster mode": (
@@ -133,6 +155,7 @@ class ValkeyService:
             retry=Retry(NoBackoff(), 1),  # one new connection to replace one that a server restart broke
         )
         self._count_hits = self._client.register_script(_HIT)
+        self._append = self._client.register_script(_APPEND)
 
     async def open(self) -> None:
         """Connect on first use: a process must start while Valkey is down."""
@@ -202,20 +225,23 @@ class ValkeyEventStream(ValkeyService):
 
     service = "event stream"
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._batcher = Batcher(self._append_all)
+
     async def append(self, stream: str, events: Sequence[Event]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        maximum = self._settings.EVENTS_MAX_LENGTH
-        for event in events:
-            fields: dict[Any, Any] = {"type": event.type, "data": json.dumps(event.data, ensure_ascii=False)}
-            pipeline.xadd(stream, fields, id=event.id, maxlen=maximum, approximate=True)
-        pipeline.expire(stream, self._settings.EVENTS_TTL_SECONDS)
+        if error := await self._batcher.call((stream, events)):
+            raise _fault(self.service, ResponseError(error))
+
+    async def _append_all(self, batches: list[tuple[str, Sequence[Event]]]) -> list[str]:
+        """Append to several streams in one round trip; returns the error of each, or an empty text."""
+        arguments: list[Any] = [self._settings.EVENTS_MAX_LENGTH, self._settings.EVENTS_TTL_SECONDS]
+        for _, events in batches:
+            arguments.append(len(events))
+            for event in events:
+                arguments += (event.id, event.type, json.dumps(event.data, ensure_ascii=False))
         with self._errors():
-            results = await pipeline.execute(raise_on_error=False)
-        for result in results:
-            # Valkey rejects an id that is not above the last one: a repeated event, or a writer that is out of date.
-            passed = isinstance(result, ResponseError) and "equal or smaller" in str(result)
-            if isinstance(result, Exception) and not passed:
-                raise _fault(self.service, result) from result
+            return cast("list[str]", await self._append([stream for stream, _ in batches], arguments))
 
     async def remove(self, streams: Sequence[str]) -> None:
         pipeline = self._client.pipeline(transaction=False)
