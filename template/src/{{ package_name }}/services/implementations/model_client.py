@@ -60,6 +60,8 @@ class ModelClient:
         # Compatible services may run a model that writes its reasoning into the text.
         self._has_tags = settings.LLM_BASE_URL is not None
         self._withholds = self._has_tags and starts_in_reasoning(settings.LLM_MODEL)
+        self._tools: Sequence[ToolDefinition] = ()
+        self._parameters = ModelRequestParameters()  # for these tools
         self._request: ModelSettings = {"max_tokens": settings.LLM_MAX_OUTPUT_TOKENS}
         if settings.LLM_TEMPERATURE is not None:
             self._request["temperature"] = settings.LLM_TEMPERATURE
@@ -77,10 +79,6 @@ class ModelClient:
     ) -> AsyncGenerator[str | Discarded | ModelReply, None]:
         """Yield the text in pieces, then the complete reply. Raises `ModelError`."""
         messages = to_messages(instructions, conversation)
-        functions = [
-            FunctionTool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters)
-            for tool in tools
-        ]
         answer = Answer(tags=self._has_tags, withhold=self._withholds)
         begun = False
         stream: StreamedResponse | None = None
@@ -90,7 +88,7 @@ class ModelClient:
                 self._model,
                 messages,
                 model_settings=self._request,
-                model_request_parameters=ModelRequestParameters(function_tools=functions),
+                model_request_parameters=self._parameters_for(tools),
             ) as stream:
                 async for event in stream:
                     if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
@@ -116,6 +114,15 @@ class ModelClient:
             failure.used = self._used(stream, messages)
             raise failure from None
         yield reply
+
+    def _parameters_for(self, tools: Sequence[ToolDefinition]) -> ModelRequestParameters:
+        if tools is not self._tools:  # they rarely change
+            functions = [
+                FunctionTool(name=tool.name, description=tool.description, parameters_json_schema=tool.parameters)
+                for tool in tools
+            ]
+            self._tools, self._parameters = tools, ModelRequestParameters(function_tools=functions)
+        return self._parameters
 
     def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> Usage:
         """The reported tokens, and an estimate of unreported ones. Rejected and cancelled responses are billed too."""

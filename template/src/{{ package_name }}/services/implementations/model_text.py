@@ -21,12 +21,17 @@ def sanitize(value: Any) -> Any:
     represent but Python reads from 1e999, becomes its name, such as `inf`, which tools can parse as a float.
     """
     if isinstance(value, str):
-        return _utf_16(value).decode("utf-16-le", "replace")
+        return value if _is_plain(value) else _utf_16(value).decode("utf-16-le", "replace")
     if isinstance(value, dict):
         return {sanitize(key): sanitize(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return [sanitize(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_plain(text: str) -> bool:
+    """Whether there is nothing to sanitize, by a check that costs less than to do so."""
+    return text.isascii() and "\0" not in text
 
 
 def _utf_16(text: str) -> bytes:
@@ -70,7 +75,8 @@ class Answer:
         """Return the text that is no reasoning; with the `last` piece, also withheld text, if no tag followed."""
         found: list[str | Discarded] = []
         answer = ""
-        self._pending += self._decoder.decode(_utf_16(text), last)
+        joined = _is_plain(text) and not self._decoder.getstate()[0]  # not after the first half of a pair
+        self._pending += text if joined else self._decoder.decode(_utf_16(text), last)
         while self._tags and (tag := _TAG.search(self._pending)):
             before, self._pending = self._pending[: tag.start()], self._pending[tag.end() :]
             answer += self._visible(before)

@@ -15,14 +15,29 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 from zoneinfo import available_timezones
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart, UserPromptPart
-from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponseStreamEvent,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
 LONGEST_WAIT_SECONDS = 60.0
+REQUEST_TOKENS = 50  # reported for each request
 
 _REMEMBER = re.compile(r"(?:please\s+)?remember that\s+(.+)|note:\s*(.+)", re.IGNORECASE | re.DOTALL)
 _RECALL = re.compile(r"what do you remember|list my notes", re.IGNORECASE)
@@ -32,18 +47,60 @@ _WAIT = re.compile(r"\bwait\s+(\d+(?:\.\d+)?)\s+seconds?\b", re.IGNORECASE)
 
 
 def build_offline_model() -> FunctionModel:
-    return FunctionModel(stream_function=_respond, model_name="offline")
+    return _OfflineModel(_no_whole_response, model_name="offline")
 
 
-async def _respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+async def _no_whole_response(*_: object) -> Any:
+    raise NotImplementedError("the offline model only streams")
+
+
+class _OfflineModel(FunctionModel):
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,  # noqa: ARG002 - the signature of `Model`
+        model_request_parameters: ModelRequestParameters,
+        run_context: Any = None,  # noqa: ARG002 - as above
+    ) -> AsyncGenerator[StreamedResponse]:
+        tools = {tool.name for tool in model_request_parameters.function_tools}
+        async with aclosing(_respond(messages, tools)) as pieces:
+            yield _OfflineResponse(model_request_parameters, pieces)
+
+
+@dataclass
+class _OfflineResponse(StreamedResponse):
+    """The pieces as events. `FunctionModel` has a response too, which takes a lock and counts tokens for each piece."""
+
+    _pieces: AsyncIterator[str | ToolCallPart]
+    model_name: str = "offline"
+    provider_name: None = None
+    provider_url: None = None
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def timestamp(self) -> datetime:
+        return self._began
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        self._usage = RequestUsage(input_tokens=REQUEST_TOKENS)
+        async for piece in self._pieces:
+            self._usage.output_tokens += 1  # about a word
+            if isinstance(piece, str):
+                for event in self._parts_manager.handle_text_delta(vendor_part_id="text", content=piece):
+                    yield event
+            else:
+                yield self._parts_manager.handle_part(vendor_part_id=None, part=piece)
+
+
+async def _respond(messages: list[ModelMessage], available: set[str]) -> AsyncGenerator[str | ToolCallPart]:
     texts = [str(part.content) for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
     results = [part for part in _request_parts(messages[-1:]) if isinstance(part, ToolReturnPart)]
-    available = {tool.name for tool in info.function_tools}
     calls = [] if results else _calls(texts[-1])
     missing = [tool for tool, _ in calls if tool not in available]
     if calls and not missing:
         for index, (tool, arguments) in enumerate(calls):
-            yield {index: DeltaToolCall(tool, arguments, tool_call_id=f"call_{len(messages)}_{index}")}
+            yield ToolCallPart(tool, arguments, f"call_{len(messages)}_{index}")
         return
     if results:
         reply = "\n".join(f"{part.tool_name}: {part.model_response_str(wrap_if_error=False)}" for part in results)
