@@ -9,7 +9,7 @@ PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist load
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(UV) ## scaffold an agent, start it, chat with it, stop it
+demo: $(UV) ## scaffold an agent, start it, chat with it, stop it; DEMO=stay keeps it running
 	$(RUN) python -m tests.programs.demo
 
 test: $(UV) lint ## lint; render every variant; build and test the default one; update an owner's project; plant violations

@@ -1,6 +1,7 @@
 """`make demo`: scaffold an agent from the working tree, start it, chat with it, and remove everything.
 
-The demo does what a user does: default answers, no `--trust`, no key, no Docker, requests over HTTP.
+The demo does what a user does: default answers, no `--trust`, no key, no Docker, requests over HTTP. With DEMO=stay the
+agent runs on after the conversation, its page opens in the browser of a desktop, and Ctrl-C removes everything.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import tempfile
 import textwrap
 import time
 import tomllib
-from contextlib import ExitStack, contextmanager
+import webbrowser
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,8 @@ LOG_LINES = 25
 LABEL = 12
 
 TTY = sys.stdout.isatty()
+COLOR = not os.environ.get("NO_COLOR") and (TTY or os.environ.get("FORCE_COLOR", "0") != "0")
+STAY = os.environ.get("DEMO") == "stay"
 BOLD, DIM, RED, GREEN = ("1", "2", "31", "32")
 
 
@@ -51,8 +55,8 @@ class DemoError(Exception):
 
 
 def style(text: str, code: str) -> str:
-    """Style a text, on a terminal only."""
-    return f"\033[{code}m{text}\033[0m" if TTY else text
+    """Style a text: on a terminal, unless NO_COLOR is set, or where FORCE_COLOR is."""
+    return f"\033[{code}m{text}\033[0m" if COLOR else text
 
 
 def say(label: str, text: str, code: str = BOLD) -> None:
@@ -170,6 +174,10 @@ class Agent:
                 raise DemoError(f"{what}: not within {seconds} seconds")
             time.sleep(0.05)
         return found
+
+    def wait(self) -> None:
+        """Wait until the agent ends."""
+        self._process.wait()
 
     def stop(self) -> None:
         """Press Ctrl-C, then check that no started process is left. May be called twice."""
@@ -312,7 +320,8 @@ def run(stack: ExitStack) -> None:
             result.append("PostgreSQL, Valkey, web, worker and scheduler")
         except DemoError as error:
             raise DemoError(str(error), agent.log) from None
-    say("", url)
+    page = f"{url}/#token={token}" if has_page(url) else ""
+    say("", f"chat page: {page}" if page else url)
     print(flush=True)
     try:
         talk(agent, Conversation(url, token), project / "src" / package)
@@ -320,6 +329,9 @@ def run(stack: ExitStack) -> None:
         raise DemoError(str(error), agent.log) from None
     except httpx2.HTTPError as error:
         raise DemoError(f"the agent could not be reached: {error}", agent.log) from error
+
+    if STAY:
+        stay(agent, project, page or f"{url}/docs", slug)
 
     with step("stop", "Ctrl-C") as result:
         agent.stop()
@@ -331,6 +343,26 @@ def run(stack: ExitStack) -> None:
     print(f"  uvx copier copy {shlex.quote(str(ROOT))} my-agent")
     print("  cd my-agent && uv run my-agent dev\n")
     print("Then read its README.md; src/my_agent/agent/ holds what is yours: instructions, tools, routes, tasks.\n")
+
+
+def has_page(url: str) -> bool:
+    """Return whether the agent serves a page at its root: only with the layer `chat_page`."""
+    found = httpx2.get(url, timeout=TURN_SECONDS)
+    return found.is_success and found.headers.get("Content-Type", "").startswith("text/html")
+
+
+def stay(agent: Agent, project: Path, address: str, slug: str) -> None:
+    """Open the page on a desktop, and wait for Ctrl-C or the end of the agent."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+        webbrowser.open(address)
+    say("page", address)
+    say("chat", f"cd {project} && uv run {slug} chat")
+    say("stop", "Ctrl-C")
+    print(flush=True)
+    with suppress(KeyboardInterrupt):
+        agent.wait()
+        raise DemoError("the agent ended by itself", agent.log)
+    print()
 
 
 def talk(agent: Agent, conversation: Conversation, source: Path) -> None:

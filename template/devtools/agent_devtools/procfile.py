@@ -144,7 +144,7 @@ def start(
             wrapper[-1:-1] = ["--listen", own["LISTEN_FD"]]  # before the lock
             descriptors = [listener.fileno()]
         prefix = f"{name.ljust(width)} | "
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
             import typer  # not needed by the processes
 
             prefix = typer.style(prefix, fg=COLOURS[index % len(COLOURS)])

@@ -88,8 +88,11 @@ class Result:
     seconds: float
 
 
-def run(wanted: list[str], *, fast: bool) -> list[Result]:
-    """Run the checks of the rules in `wanted`, or of all rules. Raises `RunFailed`, `DocumentError`."""
+def run(wanted: list[str], *, fast: bool, on_check: Callable[[str], None]) -> list[Result]:
+    """Run the checks of the rules in `wanted`, or of all rules. Raises `RunFailed`, `DocumentError`.
+
+    `on_check` is called with the name of each check before it runs.
+    """
     rules.cache_clear()
     chosen = [rule for rule in rules(ROOT) if not wanted or any(map(rule.matches, wanted))]
     for name in wanted:
@@ -98,9 +101,9 @@ def run(wanted: list[str], *, fast: bool) -> list[Result]:
             raise RunFailed(say("There is no rule {name}: rules/ has {known}.", name=name, known=known))
     if fast:
         with suppress(NeedsPytest):
-            return run_static([RULEBOOK, *chosen])
+            return run_static([RULEBOOK, *chosen], on_check)
     modules = dict.fromkeys(rule.tests for rule in chosen if (ROOT / rule.tests).exists())
-    found = run_through_pytest([RULEBOOK.tests, *modules], fast=fast)
+    found = run_through_pytest([RULEBOOK.tests, *modules], on_check, fast=fast)
     return list(_results(chosen, found))
 
 
@@ -119,7 +122,7 @@ class NeedsPytest(Exception):
     """A check uses fixtures or marks of pytest."""
 
 
-def run_static(chosen: list[Rule]) -> list[Result]:
+def run_static(chosen: list[Rule], on_check: Callable[[str], None]) -> list[Result]:
     """Run the static checks of these rules. Raises `NeedsPytest`."""
     results = [Result(rule, [], 0.0) for rule in chosen]
     checks = [(result, name, check) for result in results for name, check in _plain_checks(result.rule)]
@@ -130,6 +133,7 @@ def run_static(chosen: list[Rule]) -> list[Result]:
             given[LAST] = stack.enter_context(started(given["project"]))
         stack.enter_context(quiet())
         for result, name, check in checks:
+            on_check(name)
             arguments = {each: given[each] for each in parameters(check)}
             result.checks.append(checked(result.rule, name, check, **arguments))
     for result in results:
@@ -219,15 +223,18 @@ FAST = (
 class _Collector:
     """A pytest plugin that collects the findings of each check."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_check: Callable[[str], None]) -> None:
+        self._on_check = on_check
         self.by_module: dict[str, dict[str, Checked]] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: LAST in getattr(item, "fixturenames", ()))
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._on_check(_name_in(nodeid))
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        module, _, function = report.nodeid.partition("::")
-        name = name_of(function.partition("[")[0])
+        module, name = report.nodeid.partition("::")[0], _name_in(report.nodeid)
         checks = self.by_module.setdefault(module, {})
         check = checks.setdefault(name, Checked(name, "running" in report.keywords))
         check.seconds += report.duration
@@ -243,6 +250,10 @@ class _Collector:
             check.remedy = say("`uv run pytest {module}` shows all of it.", module=module)
 
 
+def _name_in(nodeid: str) -> str:
+    return name_of(nodeid.partition("::")[2].partition("[")[0])
+
+
 def _why(report: pytest.TestReport) -> str:
     """Return one line about a check that did not finish."""
     if isinstance(report.longrepr, tuple):
@@ -254,11 +265,13 @@ def _why(report: pytest.TestReport) -> str:
     return say("the check did not finish: {reason}", reason=why)
 
 
-def run_through_pytest(modules: list[str], *, fast: bool) -> dict[str, dict[str, Checked]]:
+def run_through_pytest(
+    modules: list[str], on_check: Callable[[str], None], *, fast: bool
+) -> dict[str, dict[str, Checked]]:
     """Run the checks of these modules; return the results by module and name. Raises `RunFailed`."""
     import pytest
 
-    collector, said = _Collector(), io.StringIO()
+    collector, said = _Collector(on_check), io.StringIO()
     with redirect_stdout(said):
         code = pytest.main([*QUIET, *(FAST if fast else WHOLE), *modules], plugins=[collector])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ..base import run
+from ..terminal import BOLD, GREEN, RED, YELLOW, Progress, padded, styled
 
 config = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
 
-SIGNS = {True: ("ok", typer.colors.GREEN), False: ("fail", typer.colors.RED), None: ("skip", typer.colors.YELLOW)}
+SIGNS = {True: ("ok", GREEN), False: ("fail", RED), None: ("skip", YELLOW)}
 WIDTH = 16
 MASK = "********"
 NOT_SET = "(not set)"
@@ -36,17 +37,23 @@ def doctor(
 
     from ..diagnostics import run_checks
 
-    findings = run(run_checks(call_model=call_model))
+    with Progress("checking") as progress:
+
+        def announce(check: str) -> None:
+            progress.doing = f"checking: {check}"
+
+        findings = run(run_checks(call_model=call_model, on_check=announce))
     failures = sum(finding.ok is False for finding in findings)
     if as_json:
         print(json.dumps({"ok": not failures, "checks": [asdict(finding) for finding in findings]}, indent=2))
     else:
         for finding in findings:
             sign, color = SIGNS[finding.ok]
-            typer.echo(f"{typer.style(f'{sign:<4}', fg=color)}  {finding.check:<{WIDTH}}  {finding.detail}")
+            print(f"{padded(styled(sign, color), 4)}  {padded(finding.check, WIDTH)}  {finding.detail}")
             if finding.remedy:
-                typer.echo(f"{'':<4}  {'':<{WIDTH}}  → {finding.remedy}")
-        typer.echo(f"\n{failures or 'No'} {'problem' if failures == 1 else 'problems'} found.")
+                print(f"{'':<4}  {'':<{WIDTH}}  → {finding.remedy}")
+        summary = f"{failures or 'No'} {'problem' if failures == 1 else 'problems'} found."
+        print(f"\n{styled(summary, BOLD, RED if failures else GREEN)}")
     raise typer.Exit(1 if failures else 0)
 
 
