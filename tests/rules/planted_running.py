@@ -63,8 +63,8 @@ RUNNING = {
         1,
         7,
         "observability/health.py",
-        '@health_router.get("/health", ',
-        '@health_router.get("/health", response_model_exclude={"timestamp"}, ',
+        "document.model_dump_json()",
+        'document.model_dump_json(exclude={"timestamp"})',
     ),
     "alive-but-not-ready-without-its-database": Edit(
         2, 7, "observability/health.py", 'NEEDED = ("database", "cache")', 'NEEDED = ("cache",)'

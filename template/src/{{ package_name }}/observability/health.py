@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client import REGISTRY, generate_latest
 from pydantic import BaseModel
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
     from typing import Any
 
+    from starlette.types import Receive, Scope, Send
+
     from ..services.container import ServiceContainer
     from ..services.interfaces import Database, Service
 
@@ -30,7 +33,23 @@ if TYPE_CHECKING:
     Refresh = Callable[[ServiceContainer], Awaitable[None]]
 
 log = structlog.get_logger()
-health_router = APIRouter(tags=["health"])
+
+
+class DirectRoute(APIRoute):
+    """Calls its endpoint with the request, and sends the response that it returns.
+
+    FastAPI's dependencies and its check of the response would take a third of the time of a probe.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            await super().handle(scope, receive, send)  # 405
+            return
+        response = await self.endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+health_router = APIRouter(tags=["health"], route_class=DirectRoute)
 metrics_router = APIRouter(tags=["health"])
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
@@ -96,24 +115,29 @@ class Readiness(BaseModel):
     checks: dict[str, str]
 
 
-@health_router.get("/health", response_description="The process is alive.")
-async def health(request: Request) -> Health:
+@health_router.get("/health", response_model=Health, response_description="The process is alive.")
+async def health(request: Request) -> Response:
     """The process runs and answers."""
     await request.app.state.health.check_alive()
-    return Health(status="healthy", version=request.app.state.settings.APP_VERSION, timestamp=datetime.now(UTC))
+    version = request.app.state.settings.APP_VERSION
+    return _answer(Health(status="healthy", version=version, timestamp=datetime.now(UTC)))
 
 
 @health_router.get(
     "/ready",
+    response_model=Readiness,
     response_description="Requests can be sent here.",
     responses={503: {"model": Readiness, "description": "Send no requests here now."}},
 )
-async def ready(request: Request, response: Response) -> Readiness:
+async def ready(request: Request) -> Response:
     """The process can do its work: it is not about to stop, and the database and the cache answer."""
     checks: dict[str, str] = await request.app.state.health.checks()
     good = all(result == "ok" for result in checks.values())
-    response.status_code = 200 if good else 503
-    return Readiness(status="ready" if good else "not ready", checks=checks)
+    return _answer(Readiness(status="ready" if good else "not ready", checks=checks), 200 if good else 503)
+
+
+def _answer(document: Health | Readiness, status: int = 200) -> Response:
+    return Response(document.model_dump_json(), status, media_type="application/json")
 
 
 @metrics_router.get(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.datastructures import MutableHeaders
-
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,19 +22,21 @@ class SecurityHeadersMiddleware:
 
     def __init__(self, app: ASGIApp, hsts_seconds: int) -> None:
         self.app = app
-        self._hsts = {"strict-transport-security": f"max-age={hsts_seconds}"} if hsts_seconds else {}
+        self._plain = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+        hsts = (b"strict-transport-security", f"max-age={hsts_seconds}".encode())
+        self._secure = [*self._plain, hsts] if hsts_seconds else self._plain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        added = HEADERS | self._hsts if scope["scheme"] == "https" else HEADERS
+        added = self._secure if scope["scheme"] == "https" else self._plain
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in added.items():
-                    headers.setdefault(name, value)
+                given = message["headers"]
+                names = {name for name, _ in given}
+                message["headers"] = [*given, *(header for header in added if header[0] not in names)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

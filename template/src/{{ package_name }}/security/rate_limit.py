@@ -13,7 +13,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 
 from ..observability.health import is_probe
 from ..observability.metrics import RATE_LIMIT_UNAVAILABLE, RATE_LIMITED_REQUESTS
@@ -69,9 +69,11 @@ class RateLimitMiddleware:
             await answer(problem.document, problem.headers)(scope, receive, send)
             return
 
+        added = [(name.lower().encode(), value.encode()) for name, value in quota_headers.items()]
+
         async def send_with_quota(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(quota_headers)
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         await self.app(scope, receive, send_with_quota)

@@ -41,8 +41,10 @@ class RequestLimitsMiddleware:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        sizes = [len(name) + len(value) for name, value in scope["headers"]]
-        if len(scope["raw_path"]) + len(scope["query_string"]) + sum(sizes) > self._max_header_bytes:
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        if size > self._max_header_bytes:
             problem = self._headers_too_large()
         elif int(headers.get(b"content-length", b"0")) > self._max_bytes:
             problem = self._too_large()
