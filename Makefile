@@ -76,6 +76,11 @@ docs: $(UV) ## regenerate docs/questions.md from copier.yml
 site: $(UV) ## build the documentation site, with its reference from the sources, and check every link
 	$(RUN) python -m tests.programs.site
 
+.PHONY: dashboards
+dashboards: $(UV) ## draw the dashboards of an agent under load into docs/images, by a real Prometheus
+	.ci/prometheus
+	$(RUN) --group dashboards python -m tests.programs.dashboards
+
 .PHONY: lint
 lint: $(UV)
 	$(RUN) ruff check
