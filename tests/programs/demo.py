@@ -207,7 +207,8 @@ class Conversation:
                         say("", f"→ {data['content']}", DIM)
                     case "text.delta":
                         speaker = speaker or Speaker("agent", GREEN)
-                        speaker.add(data["text"])
+                        for word in re.findall(r"\s*\S+\s*|\s+", data["text"]):
+                            speaker.add(word)
                     case "turn.finished":
                         finished = data
         print("\n" if speaker else "", flush=True)
