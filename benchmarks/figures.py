@@ -103,7 +103,7 @@ def read(path: Path) -> Run:
     except OSError as error:
         raise UnreadableRunError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise UnreadableRunError(f"{path} is not a file that `python -m benchmarks --write` made.") from None
+        raise UnreadableRunError(f"{path} is not a run that `python -m benchmarks` wrote.") from None
 
 
 def worse(now: Run, then: Run) -> list[str]:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from benchmarks.stack import BenchmarkError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
 CONNECTIONS = 16
 TURNS_PER_SESSION = 4
 MESSAGE = "What should I see in Lisbon in two days?"
 HOST = "127.0.0.1"
+LONGEST_SECONDS = 600
 BUFFER_BYTES = 2**20
+BODY_BYTES = 1000  # of an error, to show
 
 
-class UnexpectedAnswerError(Exception):
+T = TypeVar("T")
+
+
+class UnexpectedAnswerError(BenchmarkError):
     """A service answered with another status than a success."""
 
 
@@ -38,7 +45,9 @@ async def head(reader: asyncio.StreamReader) -> bytes:
     """Read status and headers of a response. Raises `UnexpectedAnswerError` if it is no success."""
     found = await reader.readuntil(b"\r\n\r\n")
     if not found.startswith(b"HTTP/1.1 2"):
-        raise UnexpectedAnswerError(found.decode(errors="replace"))
+        status, _, _ = found.decode(errors="replace").partition("\r\n")
+        body = (await reader.read(BODY_BYTES)).decode(errors="replace")
+        raise UnexpectedAnswerError(f"a service answered {status}: {body}")
     return found
 
 
@@ -55,6 +64,16 @@ async def converse(port: int, requests: Sequence[bytes]) -> list[bytes]:
     finally:
         writer.close()
     return bodies
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine for at most LONGEST_SECONDS. Raises `BenchmarkError`."""
+    try:
+        return asyncio.run(asyncio.wait_for(work, LONGEST_SECONDS))
+    except TimeoutError:
+        raise BenchmarkError(f"the service did not answer all requests within {LONGEST_SECONDS} seconds") from None
+    except (OSError, EOFError) as error:
+        raise BenchmarkError(f"the service closed a connection: {error!r}") from None
 
 
 async def at_once(port: int, plans: Sequence[Sequence[bytes]]) -> list[list[bytes]]:

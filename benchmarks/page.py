@@ -72,21 +72,26 @@ def verdict(figure: Figure, found: Spread) -> str:
 
 
 def tables(run: Run) -> str:
-    """Return the figures that a run has, as Markdown."""
+    """Return the figures and the profile that a run has, as Markdown."""
+    return "\n\n".join(table for table in (figure_table(run), profile_table(run.profile)) if table)
+
+
+def figure_table(run: Run) -> str:
+    """Return the figures beside those of 2.2.0 and the goals; nothing if there are none."""
     rows = ["| what | unit | 2.2.0 | now | goal |", "|---|---|---|---|---|"]
     for name, figure in FIGURES.items():
         if found := run.figures.get(name):
             rows.append(f"| {figure.title} | {figure.unit} | {figure.before} | {found} | {verdict(figure, found)} |")
-    return "\n".join([*rows, "", profile_table(run.profile)] if run.profile else rows)
+    return "\n".join(rows) if run.figures else ""
 
 
 def profile_table(shares: Mapping[str, float]) -> str:
-    """Return the shares of a turn's processor time, the largest first."""
+    """Return the shares of a turn's processor time, the largest first; nothing if there are none."""
     rows = ["| part of a turn | 2.2.0 | now |", "|---|---|---|"]
     for part, share in sorted(shares.items(), key=lambda each: -each[1]):
         before = f"{PROFILE_BEFORE[part]} %" if part in PROFILE_BEFORE else ""
         rows.append(f"| {part} | {before} | {share:.0f} % |")
-    return "\n".join(rows)
+    return "\n".join(rows) if shares else ""
 
 
 def page(run: Run) -> str:
@@ -104,7 +109,7 @@ machine, the least and the greatest in brackets; one process each, the same Post
 {made["date"]}, revision {made["revision"]}; {made["machine"]}, on which {made["load"]} processes ran at a time;
 {made["versions"]}.
 
-{tables(run).partition(chr(10) * 2)[0]}
+{figure_table(run)}
 
 Ratios and memory compare between machines, times do not. The figures of 2.2.0 are from another machine: those of the
 issue that asked for this page.
@@ -120,11 +125,12 @@ worker runs. Resident memory includes what processes share.
 Percent of the processor time of full turns on 16 connections, sampled by py-spy. A sample counts for the part of its
 innermost frame; the event loop and the standard library count for their callers.
 
-{profile_table(run.profile)}
+{profile_table(run.profile) or "Not measured."}
 
 ## Again
 
-`make bench` measures in under five minutes. `python -m benchmarks turn health` measures parts, `--project PATH` a
-project that is already rendered, and `--against docs/benchmarks.json` compares: it fails if a ratio or the memory is
-worse in every sample than in any of the earlier run, or {NOISE:.0%} around it.
+`make bench` measures all in under five minutes on two idle processors. `python -m benchmarks turn health` measures
+parts, `--project PATH` measures a rendered project, `--json FILE` keeps a run, and `--against FILE` compares with one:
+it fails if a ratio or the memory is worse in every sample than in any of the earlier run, where each spread is at least
+{NOISE:.0%} wide to both sides.
 """

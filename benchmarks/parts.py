@@ -33,7 +33,7 @@ def measured(process: Process, plans: list[list[bytes]]) -> tuple[float, float, 
     """Return milliseconds of processor time per request, requests per second, and the bodies of the responses."""
     count = sum(map(len, plans))
     cpu, began = process.cpu(), time.perf_counter()
-    bodies = asyncio.run(load.at_once(process.port, plans))
+    bodies = load.run(load.at_once(process.port, plans))
     elapsed = time.perf_counter() - began
     return (process.cpu() - cpu) * 1000 / count, count / elapsed, bodies
 
@@ -42,7 +42,7 @@ def plans_of_turns(stack: Stack, name: str, process: Process, sessions: int) -> 
     """Return messages to new sessions, which the agent has to create first."""
     if name != "turn":
         return load.messages(load.own_sessions(sessions))
-    opened = asyncio.run(load.open_sessions(process.port, stack.tokens, sessions))
+    opened = load.run(load.open_sessions(process.port, stack.tokens, sessions))
     return load.messages(opened, stack.tokens)
 
 
@@ -69,7 +69,7 @@ def turn(stack: Stack) -> Samples:
 def converse(stack: Stack, name: str, process: Process) -> list[str]:
     """Return the answers of a service in one session."""
     plan = plans_of_turns(stack, name, process, 1)[0]
-    return [json.loads(body)["response"] for body in asyncio.run(load.converse(process.port, plan))]
+    return [json.loads(body)["response"] for body in load.run(load.converse(process.port, plan))]
 
 
 def check_answers(answers: Mapping[str, list[str]]) -> None:
@@ -116,7 +116,7 @@ def streams(stack: Stack) -> Samples:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else hard, hard))
     with stack.agent() as agent:
-        return asyncio.run(_streams(stack, agent))
+        return load.run(_streams(stack, agent))
 
 
 async def _streams(stack: Stack, agent: Process) -> Samples:
@@ -128,10 +128,13 @@ async def _streams(stack: Stack, agent: Process) -> Samples:
     _, before = agent.memory()
     asking = [
         load.request("GET", f"/chat/sessions/{session}/turns/1/events", owner, accept="text/event-stream")
-        for those, owner in zip(opened, load.owners(stack.tokens), strict=True)
-        for session in those
+        for sessions, owner in zip(opened, load.owners(stack.tokens), strict=True)
+        for session in sessions
     ][:STREAMS]
-    waiting = [await load.Stream.open(port, each) for each in asking]
+    waiting: list[load.Stream] = []
+    for first in range(0, STREAMS, load.CONNECTIONS):
+        those = asking[first : first + load.CONNECTIONS]
+        waiting += await asyncio.gather(*(load.Stream.open(port, each) for each in those))
     await asyncio.sleep(SETTLE_SECONDS)
     _, after = agent.memory()
     beside = [await load.seconds_to_first_token(port, token) for _ in range(FIRST_TOKENS)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,5 +74,12 @@ def main(package: str, only: str = "") -> None:
         sys.stdin.read()
 
 
+def exit_once(number: int, _: object) -> None:
+    """Exit on the first signal, so that the servers stop even if the whole group gets it, and ignore others."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, exit_once)
     main(*sys.argv[1:])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks import __main__, load, parts, profiling
+from benchmarks import page as page_of
 from benchmarks.figures import FIGURES, Run, Spread, UnreadableRunError, read, worse
-from benchmarks.page import tables
+from benchmarks.page import JSON, PAGE, page, tables
 from benchmarks.stack import BenchmarkError, running
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def test_a_run_survives_its_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_run_gets_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(
-        UnreadableRunError, match=r"run\.json is not a file that `python -m benchmarks --write` made\.$"
-    ):
+    with pytest.raises(UnreadableRunError, match=r"run\.json is not a run that `python -m benchmarks` wrote\.$"):
         read(path)
     with pytest.raises(UnreadableRunError, match=r"missing\.json cannot be read: No such file or directory\.$"):
         read(tmp_path / "missing.json")
@@ -84,10 +83,27 @@ def test_the_command_fails_for_a_worse_run_alone(
     assert __main__.main(["turn", "--against", str(earlier)]) == 1
     assert "worse: a full turn" in capsys.readouterr().err
     monkeypatch.setattr(__main__, "measure", lambda *_: RUN)
-    assert __main__.main(["turn", "--against", str(earlier)]) == 0
+    assert __main__.main(["turn", "--against", str(earlier), "--json", str(tmp_path / "now.json")]) == 0
+    assert read(tmp_path / "now.json") == RUN
     earlier.write_text("{}", "utf-8")
     assert __main__.main(["turn", "--against", str(earlier)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_part_that_fails_loses_its_own_figures_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> parts.Samples:
+        raise BenchmarkError("a service answered HTTP/1.1 503")
+
+    monkeypatch.setattr(__main__, "PARTS", {"turn": fail, "health": lambda _: {"health_ms": [2.0, 1.0, 4.0]}})
+    monkeypatch.setattr(__main__, "running", nullcontext)
+    monkeypatch.setattr(page_of, "circumstances", lambda _: MADE)
+    assert __main__.main(["turn", "health"]) == 2
+    said = capsys.readouterr()
+    assert "turn failed: a service answered HTTP/1.1 503" in said.err
+    assert f"| {FIGURES['health_ms'].title} | ms |  | 2 (1-4) |" in said.out
+    assert FIGURES["turn"].title not in said.out
 
 
 @pytest.mark.parametrize(
@@ -106,6 +122,10 @@ def test_the_table_states_which_goals_are_missed() -> None:
     assert rows[FIGURES["token_500_ms"].title].endswith("| 51 | 30 (10-40) | at most 20: missed |")
     assert rows["SQL"] == "| SQL | 14 % | 60 % |"
     assert "`my-agent --help`" not in rows, "it was not measured"
+
+
+def test_the_page_follows_from_its_run() -> None:
+    assert PAGE.read_text("utf-8") == page(read(JSON)), "nobody edits it by hand: run `make bench`"
 
 
 def test_every_figure_belongs_to_a_part() -> None:
@@ -142,5 +162,5 @@ def test_the_floors_answer_as_the_agent_does() -> None:
         with stack.floor("sql") as floor:
             assert parts.converse(stack, "sql", floor)[-1] == "This is message 4."
         with stack.floor("health") as floor:
-            bodies = asyncio.run(load.converse(floor.port, [load.request("GET", "/health")]))
+            bodies = load.run(load.converse(floor.port, [load.request("GET", "/health")]))
             assert [json.loads(body) for body in bodies] == [{"status": "alive"}]
