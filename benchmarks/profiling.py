@@ -37,6 +37,8 @@ PARTS = {
     "FastAPI": r"/fastapi/|/starlette/|/pydantic/",
     "uvicorn": r"/uvicorn/",
 }
+# A thread of a pool that waits for work, which py-spy takes for a busy one.
+IDLE = re.compile(r"(^|;)_worker \([^;]*/concurrent/futures/thread\.py:\d+\)$")
 FILE = re.compile(r"\(([^()]+?)(?::\d+)?\)$")
 
 
@@ -60,7 +62,8 @@ def shares(samples: Iterable[str]) -> dict[str, float]:
     counted: Counter[str] = Counter()
     for line in samples:
         stack, _, count = line.rpartition(" ")
-        counted[part_of(stack)] += int(count)
+        if not IDLE.search(stack):
+            counted[part_of(stack)] += int(count)
     total = counted.total()
     if not total:
         raise BenchmarkError("py-spy took no samples of the web process.")

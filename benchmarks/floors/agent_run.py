@@ -9,10 +9,10 @@ from pydantic_ai import Agent
 
 from benchmarks.floors import serve
 from benchmarks.floors.conversation import PATH, Message, Reply, add, earlier, lifespan
-from benchmarks.floors.model import INSTRUCTIONS, history, model
+from benchmarks.floors.model import INSTRUCTIONS, answering, history
 
 app = FastAPI(lifespan=lifespan)
-agent = Agent(model, instructions=INSTRUCTIONS)
+agent = Agent(answering(), instructions=INSTRUCTIONS)
 
 
 @app.post(PATH)

@@ -10,9 +10,10 @@ from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from benchmarks.floors import serve
 from benchmarks.floors.conversation import PATH, Message, Reply, add, earlier, lifespan
-from benchmarks.floors.model import INSTRUCTIONS, history, model
+from benchmarks.floors.model import INSTRUCTIONS, history, streaming
 
 app = FastAPI(lifespan=lifespan)
+model = streaming()
 
 
 @app.post(PATH)

@@ -1,9 +1,8 @@
-"""The model of the floors: answers at once, in the words and pieces of the rendered project's offline model."""
+"""The models of the floors, which answer at once: the project's own, which only streams, and its words in one piece."""
 
 from __future__ import annotations
 
-import asyncio
-import re
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pydantic_ai.messages import (
@@ -16,7 +15,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from pydantic_ai.models import Model
 
 INSTRUCTIONS = (
     "You are a helpful assistant. Answer in the user's language, be concise, and say so when you do not know."
@@ -42,10 +41,12 @@ async def whole(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     return ModelResponse([TextPart(reply(messages))])
 
 
-async def in_pieces(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[str]:
-    for word in re.findall(r"\s*\S+\s*", reply(messages)):
-        await asyncio.sleep(0)
-        yield word
+def streaming() -> Model:
+    """Return the offline model of the project whose Python runs this."""
+    built: Model = import_module("my_agent.services.implementations.offline_model").build_offline_model()
+    return built
 
 
-model = FunctionModel(whole, stream_function=in_pieces, model_name="offline")
+def answering() -> Model:
+    """Return a model that answers whole."""
+    return FunctionModel(whole, model_name="offline")

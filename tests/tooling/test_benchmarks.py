@@ -140,6 +140,7 @@ def test_a_sample_counts_for_its_innermost_known_frame() -> None:
         f"{turn};flush (/p/src/my_agent/chat/events.py:9);send ({packages}/redis/connection.py:1) 2",
         f"allow (/p/src/my_agent/security/rate_limit.py:3);send ({packages}/redis/connection.py:1) 1",
         "run (/usr/lib/python3.14/asyncio/runners.py:1) 1",
+        "run (/lib/python3.14/threading.py:1);_worker (/lib/python3.14/concurrent/futures/thread.py:9) 90",
     ]
     assert profiling.shares(samples) == {"SQL": 60, "Valkey events": 20, "middleware": 10, profiling.OTHERS: 10}
     with pytest.raises(BenchmarkError, match="took no samples"):
