@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.template import ROOT
 TEMPLATE = "gh:owner/copier-twelve-factor-agent"
 PORT = "127.0.0.1:8000"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
 GUIDES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 
 
@@ -26,18 +28,22 @@ def free_port() -> int:
     return port & ~1
 
 
-@pytest.mark.agent
-def test_the_tutorial_and_the_guides_are_real(copier_template: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def start(copier_template: Path, tmp_path: Path) -> Callable[[], Run]:
+    """Runs pages with the working tree's template, this Copier, and ports that are free."""
     web, servers = free_port(), free_port()
 
     def adapt(commands: str) -> str:
-        """Use the working tree's template, this Copier, and ports that are free."""
         commands = commands.replace(TEMPLATE, str(copier_template)).replace(PORT, f"127.0.0.1:{web}")
-        copy = f"{sys.executable} -m copier copy --quiet -d development_port={servers}"
-        return commands.replace("uvx copier copy", copy)
+        commands = commands.replace("copier copy", f"copier copy --quiet -d development_port={servers}")
+        return commands.replace("uvx copier", f"{sys.executable} -m copier")
 
-    variables = environment() | {"PORT": str(web), "COLUMNS": "240", "NO_COLOR": "1"}
-    with Run(tmp_path, variables, adapt) as run:
+    return lambda: Run(tmp_path, environment() | {"PORT": str(web), "COLUMNS": "240", "NO_COLOR": "1"}, adapt)
+
+
+@pytest.mark.agent
+def test_the_tutorial_and_the_guides_are_real(start: Callable[[], Run]) -> None:
+    with start() as run:
         run.page(TUTORIAL.read_text("utf-8"))
         for guide in GUIDES:
             run.page(
@@ -45,7 +51,15 @@ def test_the_tutorial_and_the_guides_are_real(copier_template: Path, tmp_path: P
             )
 
 
-@pytest.mark.parametrize("page", [TUTORIAL, *GUIDES], ids=lambda page: page.stem)
+@pytest.mark.agent
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
+def test_the_readme_is_real(start: Callable[[], Run], page: Path) -> None:
+    with start() as run:
+        run.page(page.read_text("utf-8"))
+        assert (run.folder / "uv.lock").is_file()
+
+
+@pytest.mark.parametrize("page", [*READMES, TUTORIAL, *GUIDES], ids=lambda page: page.name)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     text = page.read_text("utf-8")
     found = list(pages.blocks(text))
