@@ -121,8 +121,9 @@ def _union(parsed: list[dict[str, Any]]) -> str:
         f"dependencies = {every([document['project']['dependencies'] for document in parsed])}",
         "[dependency-groups]",
     ]
-    for group in first.get("dependency-groups", {}):
-        lines += [f"{group} = {every([document['dependency-groups'][group] for document in parsed])}"]
+    groups = [document.get("dependency-groups", {}) for document in parsed]
+    for group in dict.fromkeys(chain.from_iterable(groups)):
+        lines += [f"{group} = {every([each.get(group, []) for each in groups])}"]
     lines += ["[tool.uv.sources]", *(f"{name} = {{ workspace = true }}" for name in tool["sources"])]
     if "workspace" in tool:
         lines += ["[tool.uv.workspace]", f"members = {json.dumps(tool['workspace']['members'])}"]

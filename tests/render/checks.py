@@ -37,6 +37,7 @@ FOREIGN = {
     ("layers=monitoring", "no"): "grafana|alertmanager|promtool|with `monitoring`",
     ("layers=logging", "no"): "filebeat|elasticsearch|kibana",
     ("layers=tracing", "no"): "otel_|opentelemetry-sdk|opentelemetry\\.(?:sdk|trace)",
+    ("layers=chat_page", "no"): "chat page|chat_page|dompurify|playwright",
     ("ci", "github"): "gitlab",
     ("ci", "gitlab"): "github actions|\\.github/workflows|dependencies, actions",
     ("ci", "none"): "github actions|\\.github/workflows|gitlab|renovate",
@@ -164,8 +165,12 @@ class Rendering:
 
     @property
     def written(self) -> Iterable[tuple[str, str]]:
-        """Files that people write and read: all but the answers and the lock."""
-        return ((path, text) for path, text in self.texts.items() if path not in {ANSWERS_FILE, LOCK})
+        """Files that people write and read: all but the answers, the lock, and files of other projects."""
+        return (
+            (path, text)
+            for path, text in self.texts.items()
+            if path not in {ANSWERS_FILE, LOCK} and "/vendor/" not in path
+        )
 
 
 def unparsed(rendering: Rendering) -> list[str]:
@@ -203,6 +208,8 @@ def untidy(rendering: Rendering) -> list[str]:
     """Return misplaced white space, and empty files or folders."""
     found = []
     for path, text in rendering.texts.items():
+        if "/vendor/" in path:
+            continue  # the bytes that its project publishes
         if not text:
             found += [f"{path}: is empty"] if path.rsplit("/", 1)[-1] not in MAY_BE_EMPTY else []
             continue

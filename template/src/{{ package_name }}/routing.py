@@ -70,7 +70,7 @@ def serve_either_slash(router: Router) -> None:
     not_found = router.default
 
     async def default(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or "other_slash" in scope or route_path(scope) == "/":
+        if scope["type"] != "http" or "other_slash" in scope or scope["path"] == "/":
             await not_found(scope, receive, send)
             return
         path = scope["path"]

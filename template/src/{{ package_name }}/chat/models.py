@@ -183,6 +183,12 @@ class PastTurn:
         return sum(len(text.encode()) for text in texts)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepsOfTurn:
+    turn: int
+    steps: list[Step]
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """A person's decision on a tool call of the model response in step `step`."""
@@ -232,6 +238,7 @@ class SessionCreated(BaseModel):
 
 
 class SessionView(SessionCreated):
+    title: str | None = Field(description="The beginning of the first message; null without one.")
     turn_count: int
     created_at: datetime
     updated_at: datetime
@@ -272,8 +279,19 @@ class TurnView(View):
     finished_at: datetime | None
 
 
+class StepEvent(BaseModel):
+    event: str
+    data: dict[str, Any]
+
+
+class TurnInHistory(TurnView):
+    steps: list[StepEvent] | None = Field(
+        None, description="With `steps=true`: the events of the stored steps, each text in one piece."
+    )
+
+
 class History(View):
-    history: list[TurnView]
+    history: list[TurnInHistory]
 
 
 class DecisionIn(BaseModel):

@@ -33,10 +33,12 @@ from .models import (
     SessionView,
     Spending,
     Status,
+    StepEvent,
     Turn,
     TurnError,
     TurnErrorType,
     TurnFailed,
+    TurnInHistory,
     TurnView,
 )
 from .service import ChatService
@@ -219,17 +221,28 @@ async def send_message(
     return _json(200, turn) if turn.status is Status.SUCCEEDED else _json(202, turn, {"Location": address})
 
 
-@router.get("/{session_id}/history", response_description="The turns of the session.", responses=responses(404, 422))
+@router.get(
+    "/{session_id}/history",
+    response_description="The turns of the session.",
+    response_model_exclude_unset=True,
+    responses=responses(404, 422),
+)
 async def get_history(
     owner: Owner,
     chat: Chat,
     session_id: SessionId,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only turns with a higher number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="The maximum number of turns.")] = 1000,
+    steps: Annotated[bool, Query(description="Whether to add the events of the stored steps.")] = False,
 ) -> History:
     """List the session's turns, the oldest first."""
     turns = await chat.history(owner, session_id, limit, after)
-    return History(history=[TurnView.model_validate(turn) for turn in turns])
+    history = [TurnInHistory.model_validate(turn) for turn in turns]
+    if steps:
+        events = await chat.events_of_steps(turns)
+        for turn in history:
+            turn.steps = [StepEvent(event=event, data=data) for event, data in events.get(turn.turn, [])]
+    return History(history=history)
 
 
 @turns.get("", response_description="The current state of the turn.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from .errors import SessionNotFound
-from .models import SessionView
+from .models import SessionView, StepsOfTurn
 
 if TYPE_CHECKING:
     from ..services.interfaces import Executor
@@ -25,7 +25,7 @@ class SessionStore:
                 INSERT INTO users (subject, name) VALUES (%(owner)s, %(owner)s) ON CONFLICT (subject) DO NOTHING
             )
             INSERT INTO chat_sessions (id, owner) VALUES (%(id)s, %(owner)s)
-            RETURNING id AS session_id, turn_count, created_at, updated_at
+            RETURNING id AS session_id, NULL AS title, turn_count, created_at, updated_at
             """,
             {"id": uuid4(), "owner": owner},
         )
@@ -33,11 +33,18 @@ class SessionStore:
         return session
 
     async def page(self, owner: str, limit: int, before: tuple[datetime, UUID] | None = None) -> list[SessionView]:
-        """The newest sessions first; `before` is the creation time and id of the last one on the previous page."""
+        """The newest sessions first; `before` is the creation time and id of the last one on the previous page.
+
+        The title is the beginning of the first message, on one line.
+        """
         return await self._executor.fetch_all(
             SessionView,
             """
-            SELECT id AS session_id, turn_count, created_at, updated_at FROM chat_sessions
+            SELECT id AS session_id, turn_count, created_at, updated_at, (
+                SELECT left(regexp_replace(btrim(left(message, 500), E' \\n\\r\\t'), '\\s+', ' ', 'g'), 80)
+                FROM turns WHERE session_id = chat_sessions.id AND number = 1
+            ) AS title
+            FROM chat_sessions
             WHERE owner = %(owner)s AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s
             """,
@@ -49,6 +56,19 @@ class SessionStore:
             "SELECT 1 FROM chat_sessions WHERE id = %(id)s AND owner = %(owner)s", {"id": session_id, "owner": owner}
         )
         return found is not None
+
+    async def steps(self, session_id: UUID, first: int, last: int) -> list[StepsOfTurn]:
+        """The stored steps of the turns `first` to `last` that have any."""
+        return await self._executor.fetch_all(
+            StepsOfTurn,
+            """
+            SELECT turn, jsonb_agg(
+                jsonb_build_object('number', number, 'kind', kind, 'content', content) ORDER BY number
+            ) AS steps
+            FROM turn_steps WHERE session_id = %(id)s AND turn BETWEEN %(first)s AND %(last)s GROUP BY turn
+            """,
+            {"id": session_id, "first": first, "last": last},
+        )
 
     async def delete(self, owner: str, session_id: UUID) -> int:
         """Delete the session with its turns; returns their number. Raises `SessionNotFound`."""

@@ -1,0 +1,1 @@
+"""The chat page at `/`: a client of the API that runs in the browser."""

@@ -1,0 +1,45 @@
+/** The page before somebody has signed in. */
+
+import { h, icon } from "./dom.js";
+import { t } from "./i18n.js";
+
+/**
+ * @param {string} name of the service
+ * @param {(token: string) => Promise<string | null>} enter tries a token; returns why it was refused
+ * @param {string} [message]
+ */
+export function signInView(name, enter, message = "") {
+  const problem = h("p", { id: "problem", class: "problem", role: "alert" }, message);
+  const field = h("input", {
+    id: "token",
+    name: "token",
+    type: "password",
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-describedby": "token-hint problem",
+  });
+  const button = h("button", { class: "primary wide" }, t("signIn"));
+  const form = h(
+    "form",
+    {
+      onsubmit: async (/** @type {SubmitEvent} */ event) => {
+        event.preventDefault();
+        button.disabled = true;
+        problem.textContent = (await enter(field.value.trim())) || "";
+        button.disabled = false;
+        field.select();
+        field.focus();
+      },
+    },
+    h("label", { for: "token" }, t("token")),
+    field,
+    h("p", { id: "token-hint", class: "fine" }, `${t("tokenHint")} ${t("tokenKept")}`),
+    problem,
+    button,
+  );
+  return {
+    element: h("main", { class: "sign-in" }, h("div", { class: "card" }, h("span", { class: "logo" }, icon("chat")), h("h1", {}, name), h("p", { class: "lead" }, t("signInText", { name })), form)),
+    focus: () => field.focus(),
+  };
+}
