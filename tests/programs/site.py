@@ -82,8 +82,11 @@ class Source:
     def link(self, page: str, found: re.Match[str]) -> str:
         """Return a link as the site needs it."""
         label, target = found["label"], found["target"]
-        if found["image"]:
-            return found[0]
+        if found["image"]:  # pictures of docs/ have the same place on the site
+            picture = Path(os.path.normpath(Path(page).parent / target))
+            if picture.parts[0] != "docs":
+                return found[0]
+            return f"![{label}]({os.path.relpath(picture.relative_to('docs'), Path(self.pages[page]).parent)})"
         label = LINK.sub(lambda inner: self.link(page, inner), label)
         if urlsplit(target).scheme or target.startswith("#"):
             return f"[{label}]({target})"

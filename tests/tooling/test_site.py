@@ -90,6 +90,7 @@ def test_links_lead_to_pages_and_to_the_repository(tmp_path: Path) -> None:
         "(Makefile)", "(https://example.com/Makefile)"
     )
     assert source.errors == []
+    assert source.converted("README.md", "![a](docs/images/a.png)") == "![a](images/a.png)"
     source.address = ""
     assert source.converted("docs/questions.md", "[b](../Makefile) [a](../README.md)") == "b [a](index.md)"
     source.converted("README.md", "[f](docs/gone.md)")
