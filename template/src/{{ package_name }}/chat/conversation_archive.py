@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Final, Literal, LiteralString
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, LiteralString
 from uuid import UUID
 
 from pydantic import (
@@ -41,6 +41,22 @@ STEPS: Final = """
         FROM turn_steps WHERE session_id = t.session_id AND turn = t.number ORDER BY number
     ) AS steps
 """
+SESSIONS: Final = f"""
+    SELECT s.id, s.owner, u.name AS owner_name, s.created_at, s.updated_at, ARRAY(
+        SELECT to_jsonb(turn) FROM (
+            SELECT {TURN}, {STEPS} FROM turns t
+            WHERE session_id = s.id AND status IN ('succeeded', 'failed', 'cancelled')
+        ) AS turn ORDER BY number
+    ) AS turns
+    FROM chat_sessions s JOIN users u ON u.subject = s.owner
+"""
+# Each page follows an index: one query for all of them would read every session again for each page.
+BY_ID: Final = "ORDER BY s.id LIMIT %(page)s"
+BY_AGE: Final = "ORDER BY s.created_at, s.id LIMIT %(page)s"
+FIRST_PAGE: Final = f"{SESSIONS} {BY_ID}"
+NEXT_PAGE: Final = f"{SESSIONS} WHERE s.id > %(after)s {BY_ID}"
+FIRST_OF_OWNER: Final = f"{SESSIONS} WHERE s.owner = %(owner)s {BY_AGE}"
+NEXT_OF_OWNER: Final = f"{SESSIONS} WHERE s.owner = %(owner)s AND (s.created_at, s.id) > (%(at)s, %(after)s) {BY_AGE}"
 # Queries for the export of an owner's other records. Sessions with finished turns are exported by `read`.
 PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
     "live_turn": f"""
@@ -50,8 +66,9 @@ PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
         ORDER BY session_id
     """,
     "approval": """
-        SELECT a.* FROM turn_approvals a JOIN chat_sessions s ON s.id = a.session_id
-        WHERE s.owner = %(owner)s ORDER BY a.session_id, a.turn, a.step, a.call_id
+        SELECT * FROM turn_approvals
+        WHERE session_id = ANY (ARRAY(SELECT id FROM chat_sessions WHERE owner = %(owner)s))
+        ORDER BY session_id, turn, step, call_id
     """,
     "idempotency_key": """
         SELECT session_id, number AS turn, idempotency_key AS key
@@ -166,33 +183,20 @@ def parse(line: bytes) -> SessionRecord:
 
 async def count(database: Database, owner: str | None) -> int:
     """Return the number of sessions that `read` yields."""
-    found: int = await database.fetch_value(
-        "SELECT count(*) FROM chat_sessions WHERE %(owner)s::text IS NULL OR owner = %(owner)s", {"owner": owner}
-    )
+    of_owner = "WHERE owner = %(owner)s" if owner is not None else ""
+    found: int = await database.fetch_value(f"SELECT count(*) FROM chat_sessions {of_owner}", {"owner": owner})
     return found
 
 
 async def read(database: Database, owner: str | None) -> AsyncIterator[SessionRecord]:
-    """Yield every session (of `owner`, if given), ordered by id."""
-    after: UUID | None = None
-    while page := await database.fetch_all(
-        SessionRecord,
-        f"""
-        SELECT s.id, s.owner, u.name AS owner_name, s.created_at, s.updated_at, ARRAY(
-            SELECT to_jsonb(turn) FROM (
-                SELECT {TURN}, {STEPS} FROM turns t
-                WHERE session_id = s.id AND status IN ('succeeded', 'failed', 'cancelled')
-            ) AS turn ORDER BY number
-        ) AS turns
-        FROM chat_sessions s JOIN users u ON u.subject = s.owner
-        WHERE (%(after)s::uuid IS NULL OR s.id > %(after)s) AND (%(owner)s::text IS NULL OR s.owner = %(owner)s)
-        ORDER BY s.id LIMIT %(page)s
-        """,
-        {"after": after, "owner": owner, "page": PAGE},
-    ):
+    """Yield every session, ordered by id, or those of `owner`, the oldest first."""
+    query, next_query = (FIRST_PAGE, NEXT_PAGE) if owner is None else (FIRST_OF_OWNER, NEXT_OF_OWNER)
+    given: dict[str, Any] = {"owner": owner, "page": PAGE}
+    while page := await database.fetch_all(SessionRecord, query, given):
         for session in page:
             yield session
-        after = page[-1].id
+        query = next_query
+        given |= {"after": page[-1].id, "at": page[-1].created_at}
 
 
 async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 registry = TaskRegistry()
 
 BATCH = 500
+SESSIONS = 20  # per batch: their turns and steps are deleted with them
 TICK_DAYS = 7
 # For the synchronous connection of `doctor`.
 COUNT_QUEUED_FOR: Final = (
@@ -35,26 +36,29 @@ async def cleanup_old_data(context: TaskContext) -> None:
     sessions = await _in_batches(
         database,
         """
-        DELETE FROM chat_sessions WHERE id IN (
+        -- an array, since the planner may read all sessions to join a subquery
+        DELETE FROM chat_sessions WHERE id = ANY (ARRAY(
             SELECT id FROM chat_sessions s WHERE updated_at < now() - make_interval(days => %(days)s)
             AND NOT EXISTS (
                 SELECT FROM turns t WHERE t.session_id = s.id
                 AND t.status IN ('queued', 'running', 'waiting_for_approval'))
             ORDER BY updated_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-        )
+        ))
         """,
         {"days": days},
+        SESSIONS,
     )
     keys = await _in_batches(
         database,
         """
-        UPDATE turns SET idempotency_key = NULL, request_digest = NULL WHERE (session_id, number) IN (
-            SELECT session_id, number FROM turns
+        UPDATE turns SET idempotency_key = NULL, request_digest = NULL WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM turns
             WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => %(hours)s)
-            ORDER BY created_at LIMIT %(limit)s
-        )
+            ORDER BY created_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+        ))
         """,
         {"hours": IDEMPOTENCY_KEY_HOURS},
+        BATCH,
     )
     await database.execute(
         """
@@ -73,9 +77,9 @@ async def cleanup_old_data(context: TaskContext) -> None:
     log.info("old_data_deleted", sessions=sessions, idempotency_keys=keys, audit_entries=entries)
 
 
-async def _in_batches(executor: Executor, statement: LiteralString, parameters: dict[str, Any]) -> int:
+async def _in_batches(executor: Executor, statement: LiteralString, parameters: dict[str, Any], limit: int) -> int:
     """Repeat the statement until it finds nothing, with smaller limits after a timeout; returns the total."""
-    total, limit = 0, BATCH
+    total = 0
     while True:
         try:
             changed = await executor.execute(statement, {**parameters, "limit": limit})

@@ -45,10 +45,10 @@ class SessionStore:
                 FROM turns WHERE session_id = chat_sessions.id AND number = 1
             ) AS title
             FROM chat_sessions
-            WHERE owner = %(owner)s AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
+            WHERE owner = %(owner)s AND (created_at, id) < (coalesce(%(at)s::timestamptz, 'infinity'), %(id)s::uuid)
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s
             """,
-            {"owner": owner, "limit": limit, "at": before and before[0], "id": before and before[1]},
+            {"owner": owner, "limit": limit, "at": before and before[0], "id": before[1] if before else UUID(int=0)},
         )
 
     async def exists(self, owner: str, session_id: UUID) -> bool:
@@ -84,9 +84,9 @@ class SessionStore:
         """Delete up to `limit` sessions of the owner; returns their number."""
         return await self._executor.execute(
             """
-            DELETE FROM chat_sessions WHERE id IN (
+            DELETE FROM chat_sessions WHERE id = ANY (ARRAY(
                 SELECT id FROM chat_sessions WHERE owner = %(owner)s LIMIT %(limit)s
-            )
+            ))
             """,
             {"owner": owner, "limit": limit},
         )

@@ -1,6 +1,6 @@
 """Reads and writes turns, their steps and approvals.
 
-No other module has SQL on these tables, except for `maintenance` and `conversation_archive`.
+No other module has SQL on these tables, except for `watching`, `maintenance` and `conversation_archive`.
 """
 
 from __future__ import annotations
@@ -167,7 +167,10 @@ class TurnStore:
             Turn,
             f"""
             SELECT {TURN} FROM turns WHERE session_id = %(id)s AND owner = %(owner)s AND number > %(after)s
-            ORDER BY number LIMIT %(limit)s
+              AND number <= (SELECT max(number) FROM (  -- else the rest of the session is read and sorted, too
+                SELECT number FROM turns WHERE session_id = %(id)s AND number > %(after)s
+                ORDER BY number LIMIT %(limit)s
+            ) AS page) ORDER BY number
             """,
             {"id": session_id, "owner": owner, "limit": limit, "after": after},
         )

@@ -31,11 +31,14 @@ RECORDS: Final[dict[str, LiteralString]] = {
     "budget": "SELECT tokens_per_day, usd_per_day, updated_at FROM owner_budgets WHERE owner = %(owner)s",
     # Actions of the owner, by token or by key, and actions on the owner.
     "audit_entry": """
-        SELECT * FROM audit_log
-        WHERE actor = %(owner)s OR object = %(owner)s OR detail ->> 'owner' = %(owner)s
-           OR detail -> 'arguments' ? %(owner)s
-           OR actor IN (SELECT owner || ' (key ' || id || ')' FROM api_keys WHERE owner = %(owner)s)
-        ORDER BY id
+        WITH found AS MATERIALIZED (  -- or else a cursor may read the whole log in the order of its ids
+            SELECT * FROM audit_log
+            WHERE actor = %(owner)s OR object = %(owner)s
+               OR detail @> jsonb_build_object('owner', %(owner)s::text)
+               OR detail @> jsonb_build_object('arguments', jsonb_build_array(%(owner)s::text))
+               OR actor = ANY (ARRAY(SELECT owner || ' (key ' || id || ')' FROM api_keys WHERE owner = %(owner)s))
+        )
+        SELECT * FROM found ORDER BY id
     """,
 }
 

@@ -69,8 +69,11 @@ class QueueMetrics(Collector):
                 ticks = await services.database.fetch_all(
                     LastTick,
                     """
-                    SELECT task, extract(epoch FROM max(due_at))::float AS due FROM scheduler_ticks
-                    WHERE task = ANY(%(tasks)s) GROUP BY task
+                    SELECT task, extract(epoch FROM due_at)::float AS due
+                    FROM unnest(%(tasks)s::text[]) AS task, LATERAL (
+                        SELECT due_at FROM scheduler_ticks WHERE scheduler_ticks.task = task.task
+                        ORDER BY due_at DESC LIMIT 1
+                    ) AS latest
                     """,
                     {"tasks": self._tasks},
                 )

@@ -64,11 +64,13 @@ async def tick(services: ServiceContainer, item: Schedule, now: datetime) -> boo
     due = latest(item, now)
     parameters = {"task": item.task.name, "due": due}
     async with services.database.transaction() as transaction:
-        is_new = not await transaction.fetch_value("SELECT 1 FROM scheduler_ticks WHERE task = %(task)s", parameters)
+        before = await transaction.fetch_value(
+            "SELECT max(due_at) FROM scheduler_ticks WHERE task = %(task)s", parameters
+        )
         ticked = await transaction.execute(
             "INSERT INTO scheduler_ticks (task, due_at) VALUES (%(task)s, %(due)s) ON CONFLICT DO NOTHING", parameters
         )
-        if not ticked or is_new:
+        if not ticked or before is None:
             return False
         await services.task_queue.enqueue(item.task.name, {}, executor=transaction)
     metrics.SCHEDULER_TICKS.labels(item.task.name).inc()
