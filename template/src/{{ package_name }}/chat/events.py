@@ -21,6 +21,7 @@ from .models import Approval, Status, Step, Turn, TurnView
 if TYPE_CHECKING:
     from ..services.interfaces import EventStream
     from .turn_store import TurnStore
+    from .watching import TurnState, TurnWatch
 
 log = structlog.get_logger()
 
@@ -228,7 +229,7 @@ class _Progress:
 
 
 async def follow(
-    store: TurnStore, stream: EventStream, turn: Turn, after: str | None, draining: asyncio.Event
+    store: TurnStore, watch: TurnWatch, stream: EventStream, turn: Turn, after: str | None, draining: asyncio.Event
 ) -> AsyncIterator[Event]:
     """The events of `turn` after the id `after`, until the turn finishes or this process drains.
 
@@ -261,14 +262,14 @@ async def follow(
             if admitted is None or (not events and idle):
                 break
             # An idle stream is read once more, for events written between the last read and the query.
-            idle = not events and await _is_idle(store, turn, begun=position is not None)
-    async for event in _from_database(store, turn, seen_part or (progress.step, inf), draining):
+            idle = not events and await _is_idle(watch, turn, begun=position is not None)
+    async for event in _from_database(store, watch, turn, seen_part or (progress.step, inf), draining):
         yield event
 
 
-async def _is_idle(store: TurnStore, turn: Turn, *, begun: bool) -> bool:
+async def _is_idle(watch: TurnWatch, turn: Turn, *, begun: bool) -> bool:
     """Whether no event will follow: the turn has finished, or it waits for an approval and its events have expired."""
-    now = await store.get(turn.owner, turn.session_id, turn.number)
+    now = await watch.state(turn.key)
     return now is None or now.status.is_final or (now.status is Status.WAITING and not begun)
 
 
@@ -278,7 +279,7 @@ def _unseen(step: int, contents: Iterable[tuple[int, Content]], seen: tuple[int,
 
 
 async def _from_database(
-    store: TurnStore, turn: Turn, seen: tuple[int, float], draining: asyncio.Event
+    store: TurnStore, watch: TurnWatch, turn: Turn, seen: tuple[int, float], draining: asyncio.Event
 ) -> AsyncIterator[Event]:
     """The events after the part `seen` of a step, made from the committed steps as they appear.
 
@@ -286,6 +287,7 @@ async def _from_database(
     the last. So an id has the same meaning whenever the events are made.
     """
     step, parts = max(0, seen[0] - 1), 0  # the reader may have seen a part of the next step
+    state: TurnState | None = None
     while not draining.is_set():
         now = await store.get(turn.owner, turn.session_id, turn.number)
         if now is None:
@@ -307,4 +309,6 @@ async def _from_database(
             for event in _unseen(step, ((part, approval_required(each)) for part, each in pending), seen):
                 yield event
             seen = max(seen, (step, parts + len(latest)))
-        await asyncio.sleep(POLL_SECONDS)
+        read = state
+        while (state := await watch.state(turn.key)) == read and not draining.is_set():  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(POLL_SECONDS)

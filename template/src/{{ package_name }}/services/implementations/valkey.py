@@ -16,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ..batching import Batcher
 from ..interfaces import Event, Quota, ServiceUnavailable, ServiceUnusable
+from .valkey_reads import SharedReads
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -149,7 +150,7 @@ class ValkeyService:
         self._client = Redis.from_url(
             settings.REDIS_URL.get_secret_value(),
             decode_responses=True,
-            max_connections=UNLIMITED,  # each reader that waits for events holds one
+            max_connections=UNLIMITED,  # as many as there are requests at once
             socket_timeout=settings.REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=settings.REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 1),  # one new connection to replace one that a server restart broke
@@ -228,6 +229,11 @@ class ValkeyEventStream(ValkeyService):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._batcher = Batcher(self._append_all)
+        self._reads = SharedReads(self._client, settings.REDIS_TIMEOUT_SECONDS / 2)
+
+    async def close(self) -> None:
+        await self._reads.close()
+        await super().close()
 
     async def append(self, stream: str, events: Sequence[Event]) -> None:
         if error := await self._batcher.call((stream, events)):
@@ -253,14 +259,9 @@ class ValkeyEventStream(ValkeyService):
             await pipeline.execute()
 
     async def read(self, stream: str, after: str | None, block_seconds: float) -> list[Event]:
-        block = min(block_seconds, self._settings.REDIS_TIMEOUT_SECONDS / 2)
         with self._errors():
-            found: Any = await self._client.xread({stream: after or "0"}, block=max(1, round(block * 1000)))
-        return [
-            Event(entry_id, fields["type"], json.loads(fields["data"]))
-            for _, entries in found or ()
-            for entry_id, fields in entries
-        ]
+            entries = await self._reads.read(stream, after or "0", block_seconds)
+        return [Event(entry_id, fields["type"], json.loads(fields["data"])) for entry_id, fields in entries]
 
 
 class ValkeyRateLimiter(ValkeyService):
