@@ -46,14 +46,14 @@ export function render(container, shown, text) {
 function elementsOf(token) {
   walkTokens([token], (each) => {
     if (each.type === "html") {
-      Object.assign(each, { type: each.block ? "paragraph" : "text", tokens: undefined, escaped: false, text: each.raw });
-      if (each.type === "paragraph") each.tokens = [{ type: "text", raw: each.raw, text: each.raw, escaped: false }];
+      const text = { type: "text", raw: each.raw, text: each.raw, escaped: false };
+      Object.assign(each, each.block ? { type: "paragraph", tokens: [text] } : { ...text, tokens: undefined });
     } else if (each.type === "image") {
       const text = each.text || each.href;
       Object.assign(each, { type: "link", tokens: [{ type: "text", raw: text, text, escaped: false }] });
     }
   });
-  const fragment = /** @type {DocumentFragment} */ (DOMPurify.sanitize(Parser.parse([token]), ALLOWED));
+  const fragment = /** @type {DocumentFragment} */ (/** @type {unknown} */ (DOMPurify.sanitize(Parser.parse([token]), ALLOWED)));
   for (const link of fragment.querySelectorAll("a")) {
     link.target = "_blank";
     link.rel = "noopener noreferrer nofollow";
