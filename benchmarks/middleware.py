@@ -107,6 +107,6 @@ def main(rounds: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["measure"]:
-        asyncio.run(measure(int(sys.argv[2])))
+        import_module("uvloop").run(measure(int(sys.argv[2])))  # the loop of the web process
     else:
         main(*sys.argv[1:2] or ["20"])

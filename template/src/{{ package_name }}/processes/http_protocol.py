@@ -28,7 +28,9 @@ class Protocol(HttpToolsProtocol):
     """
 
     read_seconds: float
-    _deadline: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _deadline = 0.0
+    _on_timeout: Callable[[], None] | None = None
     _has_data = False
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # before the first request
 
@@ -40,6 +42,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -64,17 +68,32 @@ class Protocol(HttpToolsProtocol):
         log.info("request_unreadable", client=self.client[0] if self.client else None)
 
     def _expect_headers(self) -> None:
-        if self._deadline is None:
+        if self._on_timeout is None:
             self._expect(self.read_seconds, self._refuse_late_headers)
 
     def _expect(self, seconds: float, on_timeout: Callable[[], None]) -> None:
-        self._expect_nothing()
-        self._deadline = self.loop.call_later(seconds, on_timeout)
+        """Call `on_timeout` after `seconds`, unless something else is expected by then.
+
+        A timer that runs keeps running and looks at the latest deadline: two new ones per request would take 5 µs.
+        """
+        self._deadline = self.loop.time() + seconds
+        self._on_timeout = on_timeout
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
 
     def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._on_timeout = None
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if (on_timeout := self._on_timeout) is None:
+            return
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+        else:
+            on_timeout()
 
     def _refuse_late_headers(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
