@@ -56,7 +56,7 @@ class Page {
       stop: () => this.conversation.stop(),
     });
     this.status = h("p", { class: "hidden", role: "status" });
-    this.title = h("h2", { class: "title" });
+    this.title = h("h1", { class: "title" });
     this.turns = h("div", { class: "turns" });
     this.welcome = this.welcomeView();
     this.problem = h("div", { class: "column", role: "alert" });
@@ -102,7 +102,7 @@ class Page {
       "div",
       { class: "welcome" },
       h("span", { class: "logo large" }, icon("chat")),
-      h("h3", {}, t("welcome")),
+      h("h2", {}, t("welcome")),
       h("p", { class: "lead" }, t("welcomeText")),
       h(
         "ul",

@@ -63,13 +63,13 @@ function elementsOf(token) {
     else box.remove();
   }
   for (const heading of fragment.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
-    // Below the heading of the message (h3), so that the outline of the page stays one tree.
-    const level = Math.min(6, Number(heading.tagName[1]) + 3);
-    heading.replaceWith(h(/** @type {"h4"} */ (`h${level}`), {}, ...heading.childNodes));
+    // Below the heading of the message (h2), so that the outline of the page stays one tree.
+    const level = Math.min(6, Number(heading.tagName[1]) + 2);
+    heading.replaceWith(h(/** @type {"h3"} */ (`h${level}`), {}, ...heading.childNodes));
   }
   for (const pre of fragment.querySelectorAll("pre")) pre.replaceWith(codeBlock(pre));
   for (const table of fragment.querySelectorAll("table")) {
-    const frame = h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("table") });
+    const frame = h("div", { class: "table", tabindex: 0, role: "group", "aria-label": t("table") });
     table.replaceWith(frame);
     frame.append(table);
   }
@@ -93,6 +93,6 @@ function codeBlock(pre) {
     "figure",
     { class: "code" },
     h("figcaption", {}, h("span", {}, name || t("code")), button),
-    h("pre", { tabindex: 0, role: "region", "aria-label": name || t("code") }, h("code", {}, text)),
+    h("pre", { tabindex: 0, role: "group", "aria-label": name || t("code") }, h("code", {}, text)),
   );
 }

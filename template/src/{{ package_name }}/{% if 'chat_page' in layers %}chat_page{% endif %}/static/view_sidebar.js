@@ -33,7 +33,7 @@ export class Sidebar {
         "div",
         { class: "brand" },
         h("span", { class: "logo" }, icon("chat")),
-        h("h1", {}, name),
+        h("p", {}, name),
         iconButton("close", t("closeMenu"), actions.close, { class: "icon-button on-phone" }),
       ),
       this.create,

@@ -58,7 +58,7 @@ class CallView {
         "details",
         {},
         h("summary", {}, icon("tool"), h("code", {}, call.name), this.state),
-        h("div", { class: "call-body" }, h("h4", {}, t("arguments")), this.pre(shown(call.arguments), t("arguments")), this.result),
+        h("div", { class: "call-body" }, h("h3", {}, t("arguments")), this.pre(shown(call.arguments), t("arguments")), this.result),
       ),
       this.asked,
     );
@@ -69,7 +69,7 @@ class CallView {
    * @param {string} label
    */
   pre(text, label) {
-    return h("pre", { tabindex: 0, role: "region", "aria-label": label }, text);
+    return h("pre", { tabindex: 0, role: "group", "aria-label": label }, text);
   }
 
   /**
@@ -94,7 +94,7 @@ class CallView {
     this.state.className = `state ${kind}`;
     this.state.textContent = t(key);
     if (call.result !== null && !this.result.hasChildNodes()) {
-      this.result.append(h("h4", {}, t("result")), this.pre(call.result, t("result")));
+      this.result.append(h("h3", {}, t("result")), this.pre(call.result, t("result")));
     }
     if (waits && call.approval && !this.asked.hasChildNodes()) this.asked.append(this.question(call, call.approval.expires));
     if (!waits) this.asked.replaceChildren();
@@ -140,11 +140,11 @@ export class TurnView {
     this.thinking = h("p", { class: "thinking" }, h("span", { class: "dots", "aria-hidden": "true" }), h("span", { class: "hidden" }, t("thinking")));
     this.notice = h("div", {});
     this.foot = h("div", { class: "foot" });
-    this.answer = h("div", { class: "answer" }, h("h3", { class: "hidden" }, t("agentSaid")), this.parts, this.thinking, this.notice, this.foot);
+    this.answer = h("div", { class: "answer" }, h("h2", { class: "hidden" }, t("agentSaid")), this.parts, this.thinking, this.notice, this.foot);
     this.element = h(
       "article",
       { class: "turn" },
-      h("div", { class: "question" }, h("h3", { class: "hidden" }, t("youSaid")), h("p", { dir: "auto" }, turn.message)),
+      h("div", { class: "question" }, h("h2", { class: "hidden" }, t("youSaid")), h("p", { dir: "auto" }, turn.message)),
       this.answer,
     );
     this.closed = "";
