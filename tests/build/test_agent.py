@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.agent
 
 STAGES = {
-    "sync": ["uv sync --locked --quiet --all-groups"],
+    "sync": ["uv sync --locked --quiet"],
     "lint": ["uv run ruff check", "uv run ruff format --check"],
     "contracts": ["uv run lint-imports", "uv run deptry ."],
     "rules": ["uv run {project_slug} rules --fast"],

@@ -40,9 +40,13 @@ each_row = each_row_with()
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a user's shell, without variables of this test run or that disable bytecode caches."""
+    """Return the environment of a user's shell, without variables of this test run or that disable bytecode caches.
+
+    In CI, tests of the chat page fail without a browser.
+    """
     inherited = ("VIRTUAL_ENV", "PYTEST_", "COV", "UV_PYTHON=", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE")
-    return {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
+    kept = {key: value for key, value in os.environ.items() if not f"{key}=".startswith(inherited)}
+    return kept | ({"BROWSER_TESTS": "required"} if os.environ.get("CI") else {})
 
 
 def share() -> dict[str, str]:
