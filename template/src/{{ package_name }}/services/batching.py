@@ -29,11 +29,21 @@ class Batcher(Generic[Argument, Result]):
             self._sending = asyncio.create_task(self._send_all())
         return await future
 
+    async def close(self) -> None:
+        """Cancel the round trip under way, and the calls that wait."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait({self._sending})
+
     async def _send_all(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             try:
                 results = await self._send([argument for argument, _ in waiting])
+            except asyncio.CancelledError:
+                for _, future in [*waiting, *self._waiting]:
+                    future.cancel()
+                raise
             except Exception as error:  # noqa: BLE001 - each caller raises it
                 for _, future in waiting:
                     if not future.done():  # else its caller was cancelled

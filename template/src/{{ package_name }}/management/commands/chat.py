@@ -154,6 +154,13 @@ class _Conversation:
         print(styled(f"{SLUG} at {self._client.url}", BOLD) + styled("  /help lists the commands", DIM))
         if not is_new:
             self._resume()
+        try:
+            self._converse()
+        except KeyboardInterrupt:  # a second one, before the prompt was there again
+            print()
+        print(styled(f"Continue with: {SLUG} chat --session {self._session}", DIM))
+
+    def _converse(self) -> None:
         stopped = False
         while True:
             try:
@@ -178,7 +185,6 @@ class _Conversation:
                 continue
             with _reported():
                 self._show(self._client.send(self._session, text))
-        print(styled(f"Continue with: {SLUG} chat --session {self._session}", DIM))
 
     def _obey(self, command: str) -> None:
         match command:

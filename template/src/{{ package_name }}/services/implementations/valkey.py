@@ -233,6 +233,7 @@ class ValkeyEventStream(ValkeyService):
 
     async def close(self) -> None:
         await self._reads.close()
+        await self._batcher.close()
         await super().close()
 
     async def append(self, stream: str, events: Sequence[Event]) -> None:
@@ -273,6 +274,10 @@ class ValkeyRateLimiter(ValkeyService):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._batcher = Batcher(self._count)
+
+    async def close(self) -> None:
+        await self._batcher.close()
+        await super().close()
 
     async def hit(self, key: str, limit: int) -> Quota:
         return await self._batcher.call((key, limit))

@@ -82,6 +82,7 @@ class SharedReads:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._now.close()
         for watched in self._watched.values():
             for future, _ in watched.readers:
                 _deliver(future, [])

@@ -187,7 +187,7 @@ export class Conversation {
     try {
       await this.api.decide(this.session, turn.number, call.id, approved);
       this.decisions.set(decision, approved);
-      this.applyDecisions(turn);
+      call.approval.decided = approved; // its result may have arrived before this response
       this.channel.postMessage({ session: this.session });
     } catch (error) {
       this.listener.failed(error, null);
