@@ -81,7 +81,9 @@ RUNNING = {
                 operation.outcome = outcome = await self._services.toolbox.call(call, once)
 """,
     ),
-    "two-schedulers-tick-once": Edit(1, 8, "processes/scheduler.py", "if not ticked or is_new:", "if is_new:"),
+    "two-schedulers-tick-once": Edit(
+        1, 8, "processes/scheduler.py", "if not ticked or before is None:", "if before is None:"
+    ),
     # Processes that the tests fork have coverage imported: only those that the check times are slow.
     "starts-quickly": Edit(
         5,
