@@ -1,27 +1,79 @@
-"""The chat page's JavaScript: its types, and the libraries in it."""
+"""The chat page: the types of its JavaScript, the libraries in it, and how it looks to people and to axe-core."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.deploy.test_monitoring_live import running
 from tests.support.external_programs import program
+from tests.support.projects import environment
+from tests.support.template import ROOT
+from tests.support.template import render as render_template
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import Render
+
+    Visit = dict[str, dict[str, Any]]  # by view
 
 NODE = ["typescript@7.0.2", "@types/trusted-types@2.0.7"]
 TSC = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--skipLibCheck", "--target", "es2023"]
 TSC += ["--lib", "es2023,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]
 ROW = re.compile(r"^\| `([^`]+)` \| (\S+) (\S+) \| `([^`]+)` \|", re.MULTILINE)
 TYPES = {"marked.esm.js": ("lib/marked.d.ts", "marked.esm.d.ts"), "purify.es.mjs": ("dist/purify.es.d.mts",) * 2}
+AXE = "axe-core@4.14.1"
 MISTAKES = {"turns.js": ('turn.status = "running";', 'turn.status = "runs";'), "locales/zh.js": ("  send:", "  sent:")}
+
+GREETING = """Hello! I can **keep notes** for you and tell the time anywhere:
+
+- *Remember that …* saves a note
+- *What do you remember?* lists them
+"""
+HELP = """With `chat` at the terminal, or **over HTTP**. This starts a session:
+
+```sh
+curl -X POST "$AGENT_URL/chat/sessions" \\
+  -H "Authorization: Bearer $TOKEN"
+```
+"""
+# The model of the visited service: for each message, a call or none, and the text of the answer.
+SCRIPT: dict[str, tuple[list[Any] | None, str]] = {
+    "Hello! What can you do?": (None, GREETING),
+    "Remember that the office closes at six.": (
+        ["save_note", '{"text": "The office closes at six."}'],
+        "I will remember that the office closes **at six**.",
+    ),
+    "How do I talk to you from a script?": (None, HELP),
+    "Thank you. Forget the note again.": (["delete_note", '{"note_id": 1}'], "I have forgotten it."),
+}
+MODEL = f"""
+
+async def _respond(messages: list[ModelMessage], _available: set[str]) -> AsyncGenerator[str | ToolCallPart]:
+    parts = _request_parts(messages)
+    call, answer = {SCRIPT!r}[str([part for part in parts if isinstance(part, UserPromptPart)][-1].content)]
+    if call and not any(isinstance(part, ToolReturnPart) for part in _request_parts(messages[-1:])):
+        yield ToolCallPart(*call, f"call_{{len(messages)}}")
+        return
+    for word in re.findall(r"\\s*\\S+\\s*", answer):
+        yield word
+"""
+ENDINGS = ["lists them", "I will remember", "Authorization", "needs your approval"]
+SHOWN = {
+    "title": "Remember that the office closes at six.",
+    "messages": list(SCRIPT)[1:],
+    "calls": [["save_note", "done"], ["delete_note", "needs your approval"]],
+    "code": ['curl -X POST "$AGENT_URL/chat/sessions" \\\n  -H "Authorization: Bearer $TOKEN"\n'],
+    "buttons": ["Approve", "Refuse"],
+    "fits": True,
+}
 
 
 def npm(folder: Path, *arguments: str) -> None:
@@ -57,3 +109,72 @@ def test_libraries_are_those_of_npm_and_types_are_right(render: Render, tmp_path
         path.write_text(text.replace(right, wrong, 1), "utf-8")
         assert re.search(rf"^page/({name}|i18n\.js)\(", errors(), re.MULTILINE), name
         path.write_text(text, "utf-8")
+
+
+@pytest.fixture(scope="module")
+def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Run a default rendering whose offline model has the script, and whose tool asks before it deletes a note."""
+    chromium = program("chromium", "apt-get install chromium")
+    folder = tmp_path_factory.mktemp("page")
+    npm(folder, "install", "--no-save", AXE)
+    project = render_template(copier_template, folder / "project")
+    with (project / "src/my_agent/services/implementations/offline_model.py").open("a", encoding="utf-8") as model:
+        model.write(MODEL)
+    tools = project / "src/my_agent/agent/tools.py"
+    decorated = "@toolset.tool{}\nasync def delete_note"
+    text = tools.read_text("utf-8")
+    assert decorated.format("") in text
+    asking = decorated.format("(requires_approval=True)")
+    tools.write_text(text.replace(decorated.format(""), asking), "utf-8")
+    subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RATE_LIMIT_PER_MINUTE", "0")
+        command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]
+        with running(command, project, folder / "stack.log") as processes:
+            assert processes.stdout is not None
+            line = processes.stdout.readline()
+            assert line, (folder / "stack.log").read_text("utf-8")
+            started = json.loads(line)
+            yield {
+                "project": project,
+                "chromium": chromium,
+                "axe": (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8"),
+                "url": f"http://127.0.0.1:{started['ports']['web']}",
+                "token": started["token"],
+            }
+
+
+@pytest.fixture(scope="module")
+def visit(service: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    """Hold the conversation, and look at it in each view."""
+    messages = list(zip(SCRIPT, ENDINGS, strict=True))
+    given = {**service, "project": str(service["project"]), "chats": [messages[:1], messages[1:]]}
+    command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/chat_page.py")]
+    ran = subprocess.run(
+        [*command, str(tmp_path_factory.mktemp("screenshots"))],
+        cwd=service["project"],
+        env=environment(),
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found: Visit = json.loads(ran.stdout)
+    return found
+
+
+@pytest.mark.agent
+@pytest.mark.xdist_group("chat-page")
+def test_axe_finds_nothing_in_any_state_of_the_page(visit: Visit) -> None:
+    for view, seen in visit.items():
+        assert {"sign-in", "welcome", "chat"} <= set(seen["violations"])
+        assert not any(seen["violations"].values()), (view, seen["violations"])
+
+
+@pytest.mark.agent
+@pytest.mark.xdist_group("chat-page")
+def test_each_view_shows_the_whole_conversation(visit: Visit) -> None:
+    assert len(visit) == 4
+    for view, seen in visit.items():
+        assert seen["shown"] == SHOWN, view
