@@ -81,6 +81,10 @@ dashboards: $(UV) ## draw the dashboards of an agent under load into docs/images
 	.ci/prometheus
 	$(RUN) --group dashboards python -m tests.programs.dashboards
 
+.PHONY: screenshots
+screenshots: $(UV) ## photograph the chat page into docs/images, in Chromium
+	SCREENSHOTS=keep $(RUN) pytest --quiet -m agent tests/build/test_chat_page.py -k view
+
 .PHONY: lint
 lint: $(UV)
 	$(RUN) ruff check

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import struct
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +21,6 @@ from tests.support.template import render as render_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.conftest import Render
 
@@ -29,6 +31,14 @@ TSC = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--skipLibCheck", "--ta
 TSC += ["--lib", "es2023,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]
 ROW = re.compile(r"^\| `([^`]+)` \| (\S+) (\S+) \| `([^`]+)` \|", re.MULTILINE)
 TYPES = {"marked.esm.js": ("lib/marked.d.ts", "marked.esm.d.ts"), "purify.es.mjs": ("dist/purify.es.d.mts",) * 2}
+IMAGES = ROOT / "docs" / "images"
+LARGEST = 150 * 1024
+SIZES = {
+    "chat-desktop-light.png": (1280, 880),
+    "chat-desktop-dark.png": (1280, 880),
+    "chat-phone-light.png": (390, 844),
+    "chat-phone-dark.png": (390, 844),
+}
 AXE = "axe-core@4.14.1"
 MISTAKES = {"turns.js": ('turn.status = "running";', 'turn.status = "runs";'), "locales/zh.js": ("  send:", "  sent:")}
 
@@ -74,6 +84,14 @@ SHOWN = {
     "buttons": ["Approve", "Refuse"],
     "fits": True,
 }
+
+
+def size(image: Path) -> tuple[int, int]:
+    """Return width and height of a PNG."""
+    head = image.read_bytes()[:24]
+    assert head[1:4] == b"PNG"
+    width, height = struct.unpack(">II", head[16:])
+    return width, height
 
 
 def npm(folder: Path, *arguments: str) -> None:
@@ -146,12 +164,13 @@ def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def visit(service: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """Hold the conversation, and look at it in each view."""
+    """Hold the conversation, and look at it in each view. `make screenshots` keeps the images."""
+    folder = tmp_path_factory.mktemp("screenshots")
     messages = list(zip(SCRIPT, ENDINGS, strict=True))
     given = {**service, "project": str(service["project"]), "chats": [messages[:1], messages[1:]]}
     command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/chat_page.py")]
     ran = subprocess.run(
-        [*command, str(tmp_path_factory.mktemp("screenshots"))],
+        [*command, str(folder)],
         cwd=service["project"],
         env=environment(),
         input=json.dumps(given),
@@ -160,6 +179,10 @@ def visit(service: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+    assert {image.name: size(image) for image in folder.iterdir()} == SIZES
+    if os.environ.get("SCREENSHOTS") == "keep":
+        for image in folder.iterdir():
+            shutil.copyfile(image, IMAGES / image.name)
     found: Visit = json.loads(ran.stdout)
     return found
 
@@ -178,3 +201,15 @@ def test_each_view_shows_the_whole_conversation(visit: Visit) -> None:
     assert len(visit) == 4
     for view, seen in visit.items():
         assert seen["shown"] == SHOWN, view
+
+
+def test_the_documentation_shows_every_screenshot() -> None:
+    """In the size that the test of the page makes, so that `make screenshots` replaces each."""
+    page = (ROOT / "docs" / "chat-page.md").read_text("utf-8")
+    assert {image.name for image in IMAGES.glob("chat-*")} == set(SIZES)
+    for name, expected in SIZES.items():
+        assert size(IMAGES / name) == expected
+        assert (IMAGES / name).stat().st_size < LARGEST
+        assert f"(images/{name})" in page
+    for readme in (ROOT / "README.md", ROOT / "README.zh.md"):
+        assert "(docs/images/chat-desktop-light.png)" in readme.read_text("utf-8")

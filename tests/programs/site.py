@@ -52,6 +52,7 @@ GENERATED = {
     "template/docs/api.md": "reference/api.md",
     "template/docs/databases.md.jinja": "project/databases.md",
     "template/docs/deployment.md.jinja": "project/deployment.md",
+    "template/docs/security.md.jinja": "project/security.md",
     "template/docs/{% if 'kubernetes' in layers %}kubernetes.md{% endif %}.jinja": "project/kubernetes.md",
     "template/docs/{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja": "reference/runbooks.md",
     "template/src/{{ package_name }}/extensions.py": "reference/extensions.md",
