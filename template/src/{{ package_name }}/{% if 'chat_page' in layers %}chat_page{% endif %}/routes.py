@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -59,13 +60,18 @@ def version_of(contents: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def policy() -> str:
+def policy(settings: Settings) -> str:
     """The Content-Security-Policy of the page: it runs and loads nothing but its own files, and no page may frame it.
 
-    Answers are untrusted text. Without images of other servers, an answer cannot send data there.
+    Answers are untrusted text. Without images of other servers, an answer cannot send data there. The only other
+    server that scripts reach is the provider that people sign in with.
     """
+    provider = ""
+    if settings.OIDC_ISSUER:
+        scheme, host, *_ = urlsplit(settings.OIDC_ISSUER)
+        provider = f" {scheme}://{host}"
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'{provider}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types dompurify"
     )
@@ -78,6 +84,8 @@ def configuration(settings: Settings) -> dict[str, object]:
         "root": settings.ROOT_PATH,
         "offline": settings.LLM_MODEL == "offline",
         "maxCharacters": settings.MESSAGE_MAX_CHARACTERS,
+        "provider": settings.OIDC_ISSUER
+        and {"issuer": settings.OIDC_ISSUER, "client": settings.OIDC_CLIENT_ID, "scope": settings.OIDC_SCOPE},
     }
 
 
@@ -101,7 +109,7 @@ def add_chat_page(app: FastAPI, settings: Settings) -> None:
     version = version_of(contents)
     base = f"{settings.ROOT_PATH}{FILES_URL}/{version}"
     index = index_of(contents.pop(INDEX).decode(), base, list(contents), settings)
-    headers = {"Content-Security-Policy": policy(), "Cross-Origin-Opener-Policy": "same-origin"}
+    headers = {"Content-Security-Policy": policy(settings), "Cross-Origin-Opener-Policy": "same-origin"}
 
     @cache
     def compressed(path: str) -> bytes:

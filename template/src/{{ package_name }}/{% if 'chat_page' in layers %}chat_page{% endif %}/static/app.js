@@ -3,9 +3,11 @@
 import { Api, Problem } from "./api.js";
 import { Auth, readConfiguration } from "./auth.js";
 import { Conversation } from "./conversation.js";
-import { h, icon, iconButton } from "./dom.js";
-import { describe } from "./errors.js";
+import { h, icon, iconButton, skip } from "./dom.js";
+import { describe, describeSignIn } from "./errors.js";
 import { language, t } from "./i18n.js";
+import { finish, way } from "./oidc.js";
+import { restoreTheme, switchTheme } from "./theme.js";
 import { isOver, pendingCalls, textOf } from "./turns.js";
 import { Composer } from "./view_composer.js";
 import { Sidebar, confirmDeletion } from "./view_sidebar.js";
@@ -339,19 +341,6 @@ class Page {
   }
 }
 
-function switchTheme() {
-  const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
-}
-
-/** @param {Event} event */
-function skip(event) {
-  event.preventDefault();
-  document.getElementById("message")?.focus();
-}
-
 /**
  * Forget the token, and ask for another.
  * @param {string} [message]
@@ -361,8 +350,10 @@ function leave(message = "") {
   location.reload();
 }
 
-function askToSignIn() {
-  const view = signInView(configuration.name, enter, auth.takeMessage());
+/** @param {string | null} message */
+function askToSignIn(message) {
+  const { provider } = configuration;
+  const view = signInView(configuration.name, enter, message || auth.takeMessage(), provider && way(provider, configuration.root));
   document.title = `${t("signIn")} – ${configuration.name}`;
   document.body.replaceChildren(view.element);
   view.focus();
@@ -385,12 +376,22 @@ async function enter(token) {
   return null;
 }
 
+/** Sign in with what the provider answered, or ask. */
+async function comeBack() {
+  try {
+    const token = configuration.provider && (await finish(configuration.provider, configuration.root));
+    const problem = token && (await enter(token));
+    if (problem || !token) askToSignIn(problem);
+  } catch (error) {
+    askToSignIn(describeSignIn(error));
+  }
+}
+
 document.documentElement.lang = language;
 auth.takeFragment();
 addEventListener("hashchange", () => {
   if (auth.takeFragment()) location.reload();
 });
-const theme = localStorage.getItem("theme");
-if (theme) document.documentElement.dataset.theme = theme;
+restoreTheme();
 if (await auth.token()) new Page().start();
-else askToSignIn();
+else await comeBack();

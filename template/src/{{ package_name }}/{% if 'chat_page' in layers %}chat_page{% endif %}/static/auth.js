@@ -9,7 +9,10 @@
 const TOKEN = "token";
 const MESSAGE = "message";
 
-/** @typedef {{ name: string, root: string, offline: boolean, maxCharacters: number }} Configuration */
+/**
+ * @typedef {{ name: string, root: string, offline: boolean, maxCharacters: number,
+ *   provider: import("./oidc.js").Provider | null }} Configuration
+ */
 
 /** @returns {Configuration} */
 export function readConfiguration() {

@@ -69,6 +69,15 @@ export function iconButton(name, label, onclick, attributes = {}) {
 }
 
 /**
+ * Go to the message field: a link alone would change the address, which names the chat.
+ * @param {Event} event
+ */
+export function skip(event) {
+  event.preventDefault();
+  document.getElementById("message")?.focus();
+}
+
+/**
  * Copy a text, and show for a moment that it worked.
  * @param {HTMLButtonElement} button
  * @param {string} text

@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { duration, moment, t } from "./i18n.js";
+import { SignInError } from "./oidc.js";
 
 /** @typedef {import("./api.js").TurnError} TurnError */
 
@@ -56,4 +57,9 @@ export function describe(error, maxCharacters) {
 export function describeTurnError(error, maxCharacters) {
   const details = { detail: error.detail, retryAfter: error.retry_after, resets: error.resets };
   return sentence(error.type.replaceAll("_", "-"), details, maxCharacters);
+}
+
+/** @param {unknown} error */
+export function describeSignIn(error) {
+  return error instanceof SignInError ? t(error.key, { reason: error.reason }) : t("errorOther", { detail: String(error) });
 }

@@ -80,7 +80,9 @@ export default {
   tokenRefused: "This token was refused: {reason}",
   expired: "Your sign-in has expired. Please sign in again.",
   providerSignIn: "Continue with {host}",
-  or: "or",
+  signInUnreachable: "The sign-in service could not be reached. Try again shortly.",
+  signInUnexpected: "The sign-in service sent an unexpected answer ({reason}). Please sign in again.",
+  signInDenied: "The sign-in was refused: {reason}",
 
   errorNetwork: "The service could not be reached. Check your connection, then try again.",
   errorRateLimited: "That was too many requests in a short time. Try again in {wait}.",

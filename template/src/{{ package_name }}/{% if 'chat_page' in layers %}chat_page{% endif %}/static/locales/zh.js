@@ -80,7 +80,9 @@ export default {
   tokenRefused: "令牌被拒绝：{reason}",
   expired: "登录已过期，请重新登录。",
   providerSignIn: "使用 {host} 登录",
-  or: "或",
+  signInUnreachable: "无法连接登录服务，请稍后再试。",
+  signInUnexpected: "登录服务的回答不符合预期（{reason}），请重新登录。",
+  signInDenied: "登录被拒绝：{reason}",
 
   errorNetwork: "无法连接到服务。请检查网络，然后重试。",
   errorRateLimited: "短时间内请求过多。请在 {wait}后重试。",
