@@ -39,6 +39,7 @@ SIZES = {
     "chat-phone-light.png": (390, 844),
     "chat-phone-dark.png": (390, 844),
 }
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 AXE = "axe-core@4.14.1"
 MISTAKES = {"turns.js": ('turn.status = "running";', 'turn.status = "runs";'), "locales/zh.js": ("  send:", "  sent:")}
 
@@ -132,7 +133,8 @@ def test_libraries_are_those_of_npm_and_types_are_right(render: Render, tmp_path
 @pytest.fixture(scope="module")
 def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Run a default rendering whose offline model has the script, and whose tool asks before it deletes a note."""
-    chromium = program("chromium", "apt-get install chromium")
+    found = next(filter(None, map(shutil.which, BROWSERS)), BROWSERS[0])
+    chromium = program(found, "apt-get install chromium")
     folder = tmp_path_factory.mktemp("page")
     npm(folder, "install", "--no-save", AXE)
     project = render_template(copier_template, folder / "project")
