@@ -44,6 +44,7 @@ class Interruption:
         self._deferred = False
         for number in SIGNALS:
             signal.signal(number, self._receive)
+        sys.unraisablehook = _unraisable
 
     def _receive(self, *_: object) -> None:
         first, self.received = not self.received, True
@@ -68,6 +69,12 @@ class Interruption:
     def ignore(self) -> None:
         """Ignore signals from now on."""
         self._deferred = True
+
+
+def _unraisable(error: sys.UnraisableHookArgs) -> None:
+    """Print no KeyboardInterrupt that a destructor swallowed: `Interruption.check` raises it again."""
+    if not issubclass(error.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(error)
 
 
 class Process:
