@@ -11,6 +11,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Thread
 from types import TracebackType
@@ -19,6 +20,7 @@ from typing import Self
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|[\x01\x02]")
 CTRL_C, CTRL_D = "\x03", "\x04"
 SECONDS = 60.0  # the machine may be busy
+PRESS_SECONDS = 10.0
 
 
 class Terminal:
@@ -69,9 +71,18 @@ class Terminal:
         """Everything printed so far, without codes."""
         return CODES.sub("", self.output).replace("\r\n", "\n")
 
-    def wait_for(self, pattern: str) -> re.Match[str]:
+    def press_until(self, key: str, pattern: str) -> None:
+        """Press a key until the text matches: `input` misses a signal that arrives just before it waits for keys."""
+        for _ in range(6):
+            self.press(key)
+            with suppress(AssertionError):
+                self.wait_for(pattern, PRESS_SECONDS)
+                return
+        raise AssertionError(f"{pattern!r} is not in:\n{self.text[self._seen :]}")
+
+    def wait_for(self, pattern: str, seconds: float = SECONDS) -> re.Match[str]:
         """Wait until the text after the previous match has a match of the regular expression."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         with self._news:
             while not (found := re.compile(pattern).search(self.text, self._seen)):
                 if self._ended or not self._news.wait(deadline - time.monotonic()):
