@@ -150,7 +150,7 @@ class _Conversation:
     def talk(self, *, is_new: bool) -> None:
         """Read messages and show their turns until the user leaves."""
         with suppress(ImportError):  # it gives `input` a history and line editing
-            import readline  # noqa: F401
+            import readline  # noqa: F401 - importing it is enough
         print(styled(f"{SLUG} at {self._client.url}", BOLD) + styled("  /help lists the commands", DIM))
         if not is_new:
             self._resume()
