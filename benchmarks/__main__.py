@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
         chosen.json.write_text(now.to_json(), "utf-8")
     if chosen.write:
         page.JSON.write_text(now.to_json(), "utf-8")
-        page.PAGE.write_text(page.page(now), "utf-8")
+        page.PAGE.write_text(page.page(read(page.JSON)), "utf-8")  # rounded once: as the file has it
     regressions = worse(now, then) if then else []
     for sentence in regressions:
         print(f"worse: {sentence}", file=sys.stderr)

@@ -90,6 +90,16 @@ def test_the_command_fails_for_a_worse_run_alone(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_the_page_that_is_written_is_that_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_of, "PAGE", tmp_path / "benchmarks.md")
+    monkeypatch.setattr(page_of, "JSON", tmp_path / "benchmarks.json")
+    monkeypatch.setattr(__main__, "measure", lambda *_: changed(turn_ms=Spread(4.37496, 4.48, 5.21)))
+    assert __main__.main(["--write"]) == 0
+    text = page_of.PAGE.read_text("utf-8")
+    assert text == page(read(page_of.JSON))
+    assert "4.48 (4.38-5.21)" in text, "4.37496 is 4.375 in the file"
+
+
 def test_a_part_that_fails_loses_its_own_figures_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
