@@ -279,21 +279,6 @@ class TurnView(View):
     finished_at: datetime | None
 
 
-class StepEvent(BaseModel):
-    event: str
-    data: dict[str, Any]
-
-
-class TurnInHistory(TurnView):
-    steps: list[StepEvent] | None = Field(
-        None, description="With `steps=true`: the events of the stored steps, each text in one piece."
-    )
-
-
-class History(View):
-    history: list[TurnInHistory]
-
-
 class DecisionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 

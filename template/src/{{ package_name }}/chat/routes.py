@@ -21,24 +21,22 @@ from ..security.authentication import AdminPrincipal, Authenticated, Owner, User
 from ..services.interfaces import Event
 from .budgets import find_spending, set_budget
 from .errors import ApprovalNotPending, IdempotencyKeyReused, SessionNotFound, TurnEnded, TurnInProgress, TurnNotFound
+from .event_models import STEP_EVENT, STREAM, History, TurnInHistory
 from .models import (
     Approvals,
     ApprovalView,
     BudgetIn,
     DecisionIn,
-    History,
     MessageIn,
     SessionCreated,
     SessionPage,
     SessionView,
     Spending,
     Status,
-    StepEvent,
     Turn,
     TurnError,
     TurnErrorType,
     TurnFailed,
-    TurnInHistory,
     TurnView,
 )
 from .service import ChatService
@@ -94,20 +92,6 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ),
     TurnFailed: lambda failed: _problem_of(failed.error),
 }
-
-# One event (`itemSchema` of OpenAPI 3.2); `data` is JSON, described in docs/api.md.
-EVENTS: dict[str, Any] = {
-    "itemSchema": {
-        "type": "object",
-        "required": ["event", "data"],
-        "properties": {
-            "event": {"type": "string"},
-            "id": {"type": "string"},
-            "data": {"type": "string", "contentMediaType": "application/json"},
-        },
-    }
-}
-
 
 router = APIRouter(
     prefix="/chat/sessions", tags=["chat"], dependencies=[Authenticated], responses=responses(401, 403, 429, 503)
@@ -179,7 +163,7 @@ async def delete_session(principal: UserPrincipal, chat: Chat, session_id: Sessi
     responses={
         200: {
             "description": "The turn once it has ended, or a stream of its events where `Accept` asks for that.",
-            "content": {"text/event-stream": EVENTS},
+            "content": {"text/event-stream": STREAM},
         },
         202: {"model": TurnView, "description": "Queued, or waiting for an approval; `Location` is the turn."},
         **responses(400, 404, 409, 413, 415, 422, 500, 502, 504),
@@ -241,7 +225,8 @@ async def get_history(
     if steps:
         events = await chat.events_of_steps(turns)
         for turn in history:
-            turn.steps = [StepEvent(event=event, data=data) for event, data in events.get(turn.turn, [])]
+            of_turn = events.get(turn.turn, [])
+            turn.steps = [STEP_EVENT.validate_python({"event": event, "data": data}) for event, data in of_turn]
     return History(history=history)
 
 
@@ -255,7 +240,7 @@ async def get_turn(turn: TheTurn) -> TurnView:
     "/events",
     response_class=Response,  # EventSourceResponse would be described without `itemSchema`
     response_description="The events of the turn, up to its end.",
-    responses={200: {"content": {"text/event-stream": EVENTS}}},
+    responses={200: {"content": {"text/event-stream": STREAM}}},
 )
 async def get_events(turn: TheTurn, chat: Chat, last_event_id: LastEventId = None) -> EventSourceResponse:
     """Stream the turn's events, whichever process runs it; a reader that reconnects continues where it stopped."""
