@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ..problems import SCHEMA as PROBLEM
 from .models import Status, TurnError, TurnView, Usage, View
-
-Name = TypeVar("Name", bound=str)
-Data = TypeVar("Data", bound=BaseModel)
 
 COMPONENTS = "#/components/schemas/"
 # One event of a stream, as it is sent (`itemSchema` of OpenAPI 3.2).
 STREAM: dict[str, Any] = {"itemSchema": {"$ref": f"{COMPONENTS}ServerSentEvent"}}
 
 
-class TurnStarted(BaseModel):
+class _Shape(BaseModel):
+    model_config = ConfigDict(defer_build=True)  # most shapes are for openapi.json only
+
+
+class TurnStarted(_Shape):
     turn: int
     attempt: int = Field(description="How many processes have run the turn so far.")
 
 
-class StepStarted(BaseModel):
+class StepStarted(_Shape):
     """A model response begins; the pieces of this step that came before are void."""
 
     step: int
 
 
-class TextDelta(BaseModel):
+class TextDelta(_Shape):
     """A piece of the response."""
 
     step: int
     text: str
 
 
-class ToolCalled(BaseModel):
+class ToolCalled(_Shape):
     step: int
     call_id: str
     name: str
     arguments: dict[str, Any]
 
 
-class StepFinished(BaseModel):
+class StepFinished(_Shape):
     """The whole response."""
 
     step: int
     text: str
 
 
-class ToolReturned(BaseModel):
+class ToolReturned(_Shape):
     step: int
     call_id: str
     name: str
@@ -58,7 +59,7 @@ class ToolReturned(BaseModel):
     failed: bool
 
 
-class ApprovalRequired(BaseModel):
+class ApprovalRequired(_Shape):
     """The call waits for a person's decision."""
 
     call_id: str
@@ -67,7 +68,7 @@ class ApprovalRequired(BaseModel):
     expires_at: datetime
 
 
-class TurnFinished(BaseModel):
+class TurnFinished(_Shape):
     turn: int
     status: Status
     response: str | None
@@ -76,33 +77,44 @@ class TurnFinished(BaseModel):
     usage: Usage
 
 
-class _Event(BaseModel, Generic[Name, Data]):
-    event: Name
-    data: Data
+class TurnStartedEvent(_Shape):
+    event: Literal["turn.started"]
+    data: TurnStarted
 
 
-class TurnStartedEvent(_Event[Literal["turn.started"], TurnStarted]): ...
+class StepStartedEvent(_Shape):
+    event: Literal["step.started"]
+    data: StepStarted
 
 
-class StepStartedEvent(_Event[Literal["step.started"], StepStarted]): ...
+class TextDeltaEvent(_Shape):
+    event: Literal["text.delta"]
+    data: TextDelta
 
 
-class TextDeltaEvent(_Event[Literal["text.delta"], TextDelta]): ...
+class ToolCalledEvent(_Shape):
+    event: Literal["tool.called"]
+    data: ToolCalled
 
 
-class ToolCalledEvent(_Event[Literal["tool.called"], ToolCalled]): ...
+class StepFinishedEvent(_Shape):
+    event: Literal["step.finished"]
+    data: StepFinished
 
 
-class StepFinishedEvent(_Event[Literal["step.finished"], StepFinished]): ...
+class ToolReturnedEvent(_Shape):
+    event: Literal["tool.returned"]
+    data: ToolReturned
 
 
-class ToolReturnedEvent(_Event[Literal["tool.returned"], ToolReturned]): ...
+class ApprovalRequiredEvent(_Shape):
+    event: Literal["approval.required"]
+    data: ApprovalRequired
 
 
-class ApprovalRequiredEvent(_Event[Literal["approval.required"], ApprovalRequired]): ...
-
-
-class TurnFinishedEvent(_Event[Literal["turn.finished"], TurnFinished]): ...
+class TurnFinishedEvent(_Shape):
+    event: Literal["turn.finished"]
+    data: TurnFinished
 
 
 StepEvent = Annotated[
@@ -114,7 +126,7 @@ TurnEvent = Annotated[
 ]
 
 
-STEP_EVENT: TypeAdapter[StepEvent] = TypeAdapter(StepEvent)
+STEP_EVENT: TypeAdapter[StepEvent] = TypeAdapter(StepEvent, config=ConfigDict(defer_build=True))
 
 
 class TurnInHistory(TurnView):
