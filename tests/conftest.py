@@ -26,6 +26,8 @@ class Render(Protocol):
     def __call__(self, **answers: Any) -> Path: ...  # noqa: ANN401
 
 
+LONGEST = ("agent", "container", "mutation", "update")
+
 fast_copier.install()
 
 
@@ -35,8 +37,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that build a project, so that no processor waits for one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("agent") is None)
+    """Begin with tests that build, run or update a project, so that no processor waits for one at the end."""
+    items.sort(
+        key=lambda item: next((place for place, mark in enumerate(LONGEST) if mark in item.keywords), len(LONGEST))
+    )
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -1,4 +1,7 @@
-"""mypy passes on each variant, and on the default with one choice changed."""
+"""mypy passes on each variant, and on the default with one choice changed.
+
+The archetypes together make every choice but one of Python; each choice alone is checked in `make once`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 ROWS = variants.rows()
 EVERY = ROWS | variants.flips()
+ALONE = [pytest.mark.slow, pytest.mark.matrix]
 
 
 def python_version(name: str) -> str:
@@ -35,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         pytest.param(
             name,
-            marks=[pytest.mark.agent, *variant_marks(name), *essential(name)] if name in ROWS else pytest.mark.slow,
+            marks=[pytest.mark.agent, *variant_marks(name), *essential(name)] if name in ROWS else ALONE,
         )
         for name in sorted(EVERY, key=python_version)  # each version needs its own environment
     ],

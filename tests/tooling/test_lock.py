@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
+@pytest.mark.matrix  # other tests check the lock of each variant
 def test_the_lock_is_up_to_date() -> None:
     assert lock.LOCK.read_text("utf-8") == lock.generate(), "stale: run `make lock`"
 
