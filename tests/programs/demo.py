@@ -6,6 +6,7 @@ agent runs on after the conversation, its page opens in the browser of a desktop
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -292,7 +293,7 @@ def run(stack: ExitStack) -> None:
         stack.callback(agent.stop)
         try:
             url = agent.wait_for("the address", r"is ready: (\S+)").group(1)
-            token = agent.wait_for("the token", r"export TOKEN=(\S+)").group(1)
+            token = json.loads((project / ".dev" / "access.json").read_text("utf-8"))["token"]
             result.append("PostgreSQL, Valkey, web, worker and scheduler")
         except DemoError as error:
             raise DemoError(str(error), agent.log) from None

@@ -133,6 +133,12 @@ RULES = {
             ["**3.1**", "99.0.1 (2026-12-01) 的", "stopping", "Rules changed", "Release notes"],
         ),
         (
+            "99.0.7",  # of a fork: the changelog lacks it
+            "en",
+            ["Rules changed in 99.1.0 (2026-12-01)"],
+            ["**3.1**", "changed in 99.0.1", "99.0.0 (2026-11-30)"],
+        ),
+        (
             "",
             "en",
             ["changed in 99.1.0 (2026-12-01)", "changed in 99.0.0 (2026-11-30)", "**3.1** every setting"],
@@ -177,7 +183,7 @@ def test_an_update_prints_the_rules_that_changed_in_the_language_of_the_project(
     assert [words for words in expected if words not in message] == []
     assert [words for words in unexpected if words in message] == []
     linked = re.findall(rf"^    (\S+)  CHANGELOG\.md in {re.escape(str(template))}$", message, re.MULTILINE)
-    assert linked == (["99.1.0", "99.0.1"] if before else ["99.1.0", "99.0.1", "99.0.0"])
+    assert linked == [version for version in ("99.1.0", "99.0.1", "99.0.0") if version > before]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 LINE = re.compile(r"^([\w-]+):\s*(.+)$", re.MULTILINE)
-COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
+TIME = re.compile(r"^\d\d:\d\d:\d\d ")  # of a log line, in UTC: one time is enough, and here it is local
+COLOURS = (36, 33, 32, 35, 31, 34)
 CHECK_SECONDS = 0.25  # also delays the first start of a command
 COMMAND_SECONDS = 4.0  # for a command to stop
 STOP_SECONDS = 2 * COMMAND_SECONDS  # for the process that runs it, which must not end before
@@ -111,8 +112,9 @@ class Process:
             return
         with output, contextlib.suppress(BrokenPipeError):  # our own output is closed
             for line in output:
+                text = TIME.sub("", line.decode(errors="replace"))
                 with _printing:
-                    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {self._prefix}{line.decode(errors='replace')}")
+                    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {self._prefix}{text}")
                     sys.stdout.flush()
 
     @property
@@ -135,7 +137,12 @@ class Process:
 
 
 def start(
-    runner: Sequence[str], environment: Mapping[str, str], listener: socket.socket, started: list[Process]
+    runner: Sequence[str],
+    environment: Mapping[str, str],
+    listener: socket.socket,
+    started: list[Process],
+    *,
+    is_colored: bool = False,
 ) -> None:
     """Start the processes of the Procfile; append each to `started` immediately.
 
@@ -151,10 +158,8 @@ def start(
             wrapper[-1:-1] = ["--listen", own["LISTEN_FD"]]  # before the lock
             descriptors = [listener.fileno()]
         prefix = f"{name.ljust(width)} | "
-        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-            import typer  # not needed by the processes
-
-            prefix = typer.style(prefix, fg=COLOURS[index % len(COLOURS)])
+        if is_colored:
+            prefix = f"\x1b[{COLOURS[index % len(COLOURS)]}m{prefix}\x1b[0m"
         process = Process(name, command, wrapper, {**environment, **own}, prefix=prefix, descriptors=descriptors)
         started.append(process)
 

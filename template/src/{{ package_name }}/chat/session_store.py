@@ -41,8 +41,9 @@ class SessionStore:
             SessionView,
             """
             SELECT id AS session_id, turn_count, created_at, updated_at, (
-                SELECT left(regexp_replace(btrim(left(message, 500), E' \\n\\r\\t'), '\\s+', ' ', 'g'), 80)
-                FROM turns WHERE session_id = chat_sessions.id AND number = 1
+                SELECT CASE WHEN length(line) > 80 THEN rtrim(left(line, 79)) || '…' ELSE line END
+                FROM turns, regexp_replace(btrim(left(message, 500), E' \\n\\r\\t'), '\\s+', ' ', 'g') AS line
+                WHERE session_id = chat_sessions.id AND number = 1
             ) AS title
             FROM chat_sessions
             WHERE owner = %(owner)s AND (created_at, id) < (coalesce(%(at)s::timestamptz, 'infinity'), %(id)s::uuid)

@@ -36,18 +36,21 @@ class TurnSupervisor:
         self._store = TurnStore(services.database)
         self._running: dict[TurnKey, RunningTurn] = {}
         self._heartbeat: asyncio.Task[None]
+        self._loading: asyncio.Task[None]
         self.draining = asyncio.Event()
         self._deadline = math.inf  # for draining
 
     async def __aenter__(self) -> Self:
         self._heartbeat = asyncio.create_task(self._keep_leases())
+        self._loading = asyncio.create_task(self._load_tools())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.drain(0)
-        self._heartbeat.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._heartbeat
+        for task in (self._heartbeat, self._loading):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def drain(self, grace_seconds: float) -> None:
         """Wait for the running turns; after the grace period, release the rest to other processes.
@@ -138,6 +141,15 @@ class TurnSupervisor:
                 del self._running[turn.key]
             await running.publisher.close()
         return None
+
+    async def _load_tools(self) -> None:
+        """Import the tools before the first turn needs them. A process whose tools are broken is not ready."""
+        with suppress(ServiceUnavailable):  # a model that is not configured is reported by the turns
+            await self._services.language_model.ping()  # first: both import pydantic-ai, each in a thread
+        try:
+            await self._services.toolbox.check()
+        except Exception:
+            log.critical("tools_broken", exc_info=True)
 
     async def _keep_leases(self) -> None:
         lease = self._settings.TURN_LEASE_SECONDS

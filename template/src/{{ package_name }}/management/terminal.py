@@ -62,6 +62,20 @@ def shortened(text: str, width: int) -> str:
     return text + "…"
 
 
+def wrapped(text: str, indent: int = 4) -> str:
+    """Break a text between words where a terminal is too narrow for it; elsewhere, programs read whole lines."""
+    if not sys.stdout.isatty():
+        return text
+    lines, available = [""], width()
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1].strip() else lines[-1] + word
+        if columns(longer) <= available or not lines[-1].strip():
+            lines[-1] = longer
+        else:
+            lines.append(" " * indent + word)
+    return "\n".join(lines)
+
+
 def harmless(text: str) -> str:
     """Remove control characters: a text of a model or a tool could move the cursor or retitle the window."""
     return CONTROL.sub("", text)

@@ -93,6 +93,8 @@ class ProcessHealth:
 
     async def checks(self) -> dict[str, str]:
         checks = await check_services(self._services)
+        if self._services.toolbox.is_broken:
+            checks["tools"] = "broken"
         return {**checks, "process": "stopping"} if self._stopping.is_set() else checks
 
     async def metrics(self, client: str | None, headers: Mapping[str, str]) -> bytes | None:
@@ -130,7 +132,7 @@ async def health(request: Request) -> Response:
     responses={503: {"model": Readiness, "description": "Send no requests here now."}},
 )
 async def ready(request: Request) -> Response:
-    """The process can do its work: it is not about to stop, and the database and the cache answer."""
+    """The process can do its work: it is not about to stop, its tools work, and the database and the cache answer."""
     checks: dict[str, str] = await request.app.state.health.checks()
     good = all(result == "ok" for result in checks.values())
     return _answer(Readiness(status="ready" if good else "not ready", checks=checks), 200 if good else 503)

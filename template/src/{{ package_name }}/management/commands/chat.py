@@ -60,7 +60,8 @@ def chat(
         found = session or (client.newest_session() if continues else None)
         if continues and found is None:
             print("There is no session to continue: this is a new one.", file=sys.stderr)
-        chosen = _Conversation(client, found or client.create_session())
+        command = f"uv run {SLUG} chat" if is_local else f"{SLUG} chat"
+        chosen = _Conversation(client, found or client.create_session(), command)
         if interactive:
             chosen.talk(is_new=found is None)
         else:
@@ -113,9 +114,11 @@ def _report_loss() -> None:
 class _Conversation:
     """A session, and what the terminal shows of it."""
 
-    def __init__(self, client: ChatClient, session: str) -> None:
+    def __init__(self, client: ChatClient, session: str, command: str) -> None:
+        """`command` is what continues a session from here."""
         self._client = client
         self._session = session
+        self._command = command
 
     def answer(self, text: str) -> int:
         """Send one message, print the answer alone, and return the exit code."""
@@ -141,7 +144,7 @@ class _Conversation:
             if kind == "approval.required":
                 raise CommandFailed(
                     f"The agent waits for your approval of {_call(data)}: decide it in a terminal, with"
-                    f" `{SLUG} chat --session {self._session}`."
+                    f" `{self._command} --session {self._session}`."
                 )
             if kind == "turn.finished":
                 break
@@ -158,7 +161,7 @@ class _Conversation:
             self._converse()
         except KeyboardInterrupt:  # a second one, before the prompt was there again
             print()
-        print(styled(f"Continue with: {SLUG} chat --session {self._session}", DIM))
+        print(styled(f"Continue with: {self._command} --session {self._session}", DIM))
 
     def _converse(self) -> None:
         stopped = False
@@ -234,7 +237,10 @@ class _Conversation:
         for kind, data in stream.events():
             if kind == "approval.required":
                 view.end()
-                approved, note = _asked(data)
+                approved, note = _asked(data, is_shown=view.last_call == data["call_id"])
+                view.last_call = ""
+                if not approved:
+                    view.refused.add(data["call_id"])
                 if not stream.decide(data["call_id"], approved=approved, note=note):
                     print(styled("  Somebody else decided it, or it expired.", YELLOW))
                 view.wait()
@@ -249,6 +255,8 @@ class TurnView:
         self._steps: dict[int, str] = {}  # the printed text of each step
         self._arriving = ""  # the text of the current step since it started, or started again
         self._in_line = False
+        self.last_call = ""  # the id of the call on the last line, if the whole call is there
+        self.refused: set[str] = set()  # calls that the user refused here: their results are no failures
         self._progress: Progress | None = None
         self.wait()
 
@@ -274,11 +282,15 @@ class TurnView:
                 self._text(data["step"], harmless(data["text"]))
             case "tool.called":
                 self.end()
-                print(styled("  " + shortened(f"* {_call(data)}", width() - 2), CYAN))
+                line = shortened(f"* {_call(data)}", width() - 2)
+                print(styled(f"  {line}", CYAN))
+                self.last_call = "" if line.endswith("…") else data["call_id"]
                 self.wait()
             case "tool.returned":
                 self.end()
-                sign, style = ("failed:", RED) if data["failed"] else ("->", DIM)
+                self.last_call = ""
+                has_failed = data["failed"] and data["call_id"] not in self.refused
+                sign, style = ("failed:", RED) if has_failed else ("->", DIM)
                 print(styled("    " + shortened(f"{sign} {harmless(str(data['content']))}", width() - 4), style))
                 self.wait()
             case "turn.finished":
@@ -296,6 +308,7 @@ class TurnView:
         if not self._in_line:
             self.end()
         print(self._arriving[len(printed) :], end="", flush=True)
+        self.last_call = ""
         self._steps[step] = self._arriving
         self._in_line = True
 
@@ -329,9 +342,10 @@ def _prompt() -> str:
     return f"\x01{before}\x02{found}\x01{after}\x02" if before and "readline" in sys.modules else text
 
 
-def _asked(approval: dict[str, Any]) -> tuple[bool, str | None]:
+def _asked(approval: dict[str, Any], *, is_shown: bool) -> tuple[bool, str | None]:
     """Ask whether a call may run; return the answer, and the reason after a `no`. Ctrl-D says no."""
-    print(styled(f"  ? {_call(approval)}", YELLOW, BOLD))
+    if not is_shown:
+        print(styled(f"  ? {_call(approval)}", YELLOW, BOLD))
     while True:
         try:
             word, _, note = input("    Allow this call? [y/n, or n and a reason] ").strip().partition(" ")

@@ -36,13 +36,25 @@ class AgentToolbox:
     """Implements `Toolbox` with the toolset that `load_toolset` imports."""
 
     def __init__(self, settings: Settings, load_toolset: Callable[[], Toolset]) -> None:
+        self.is_broken = False
         self._load_toolset = load_toolset
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
         self._longest = settings.TOOL_RESULT_MAX_CHARACTERS
 
-    async def load(self) -> None:
+    async def check(self) -> None:
         """Import the tools in a thread, once. Raises `ValueError` if a tool differs between turns."""
+        if "_loaded" not in self.__dict__:
+            try:
+                await asyncio.to_thread(lambda: self._loaded)
+            except Exception:
+                self.is_broken = True
+                raise
+            self.is_broken = False
+
+    async def load(self) -> None:
+        """Also describe the tools: those that are added later are not offered."""
         if "definitions" not in self.__dict__:
+            await self.check()
             await asyncio.to_thread(lambda: self.definitions)
 
     @cached_property

@@ -1,5 +1,6 @@
 /** The page before somebody has signed in. */
 
+import { readConfiguration } from "./auth.js";
 import { h, icon } from "./dom.js";
 import { describeSignIn } from "./errors.js";
 import { t } from "./i18n.js";
@@ -36,7 +37,7 @@ export function signInView(name, enter, message = "", provider = null) {
     },
     h("label", { for: "token" }, t("token")),
     field,
-    h("p", { id: "token-hint", class: "fine" }, `${t("tokenHint")} ${t("tokenKept")}`),
+    h("p", { id: "token-hint", class: "fine" }, `${t(readConfiguration().offline ? "tokenHintHere" : "tokenHint")} ${t("tokenKept")}`),
     problem,
     button,
   );

@@ -20,7 +20,8 @@ export default {
 
   welcome: "How can I help?",
   welcomeText: "Ask a question, or start with one of these.",
-  offline: "This is the built-in offline model: it needs no key, and repeats what its tools return.",
+  offline:
+    'This is the built-in offline model: it needs no key, and repeats what its tools return. To run a tool of your own, write: call my_tool {"name": "value"}',
   examples: "Examples",
   example1: "What time is it in Tokyo?",
   example2: "Remember that the office closes at six.",
@@ -76,6 +77,7 @@ export default {
   signInText: "Sign in to chat with {name}.",
   token: "Token",
   tokenHint: "Your administrator gives you one, with the command “token issue”.",
+  tokenHintHere: "The command “dev” prints an address that signs you in, and “token issue” a token.",
   tokenKept: "It stays in this browser tab only, and is forgotten when you close it.",
   tokenRefused: "This token was refused: {reason}",
   expired: "Your sign-in has expired. Please sign in again.",

@@ -20,7 +20,8 @@ export default {
 
   welcome: "有什么可以帮你？",
   welcomeText: "直接提问，或者从下面的例子开始。",
-  offline: "当前是内置的离线模型：无需密钥，只会复述工具返回的结果，并且只认识英文的示例。",
+  offline:
+    '当前是内置的离线模型：无需密钥，只会复述工具返回的结果，并且只认识英文的示例。要运行你自己的工具，请输入：call my_tool {"name": "value"}',
   examples: "示例",
   example1: "What time is it in Shanghai?",
   example2: "Remember that the office closes at six.",
@@ -76,6 +77,7 @@ export default {
   signInText: "登录后即可与 {name} 对话。",
   token: "令牌",
   tokenHint: "由管理员用“token issue”命令签发。",
+  tokenHintHere: "“dev”命令会打印一个可直接登录的地址，“token issue”命令会打印一个令牌。",
   tokenKept: "令牌只保存在当前标签页，关闭后即被清除。",
   tokenRefused: "令牌被拒绝：{reason}",
   expired: "登录已过期，请重新登录。",
