@@ -4,6 +4,9 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadgroup
 
+# Tests start Python hundreds of times: without caches, each start would compile its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test rest check agent once containers tools mutation long bench rendering fuzz detached middleware matrix covering lock upgrade docs site release
 
 help: ## list the targets

@@ -17,7 +17,8 @@ TODAY = datetime.now(UTC).date()
 def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `rules` in a project with its environment."""
     command = [".venv/bin/my-agent", "rules", *options]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
+    unwanted = ("PYTEST_", "COV", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
