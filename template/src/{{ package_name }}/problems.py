@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -78,7 +79,10 @@ def answer(document: dict[str, Any], headers: Mapping[str, str] | None = None) -
 
 
 class InternalErrorMiddleware:
-    """Answers an unexpected exception. The log has its cause; the caller sees it in debug mode only."""
+    """Answers an unexpected exception. The log has its cause; the caller sees it in debug mode only.
+
+    Also answers a request that the end of the process cancels.
+    """
 
     def __init__(self, app: ASGIApp, *, debug: bool) -> None:
         self.app = app
@@ -97,6 +101,14 @@ class InternalErrorMiddleware:
 
         try:
             await self.app(scope, receive, send_and_note)
+        except asyncio.CancelledError:
+            # The server cancels what outlasts SHUTDOWN_GRACE_SECONDS; it would answer 500, as plain text.
+            if responded:
+                raise
+            title = "The process stops before the request is answered. Send it again."
+            await answer(Problem(503, "stopping", title).document, {"Retry-After": str(RETRY_SECONDS)})(
+                scope, receive, send
+            )
         except Exception as error:
             if not responded:
                 problem = Problem(500, "internal", "An internal error occurred.", repr(error) if self._debug else None)
