@@ -32,7 +32,7 @@ RUNNING = {
         'REDIS_URL: RedisUrl = Field(SecretStr("redis://localhost/0"), ',
     ),
     "settings-do-not-show-their-secrets": Edit(
-        2, 3, "config.py", "LLM_API_KEY: SecretStr | None", "LLM_API_KEY: str | None"
+        2, 3, "model_settings.py", "LLM_API_KEY: SecretStr | None", "LLM_API_KEY: str | None"
     ),
     # The first process decides for all later ones: an address that is stored outside the configuration.
     "services-move-by-configuration": Edit(

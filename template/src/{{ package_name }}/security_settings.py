@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from .setting_types import listed
+
 
 def _networks(text: str) -> str:
     for part in listed(text):
@@ -23,11 +25,6 @@ def _origins(text: str) -> str:
         if not part.startswith(("http://", "https://")) or part.count("/") != 2:
             raise ValueError(f"{part!r} is not an origin (such as https://app.example.com)")
     return text
-
-
-def listed(text: str) -> list[str]:
-    """The comma-separated parts of a setting."""
-    return [part for item in text.split(",") if (part := item.strip())]
 
 
 Networks = Annotated[str, AfterValidator(_networks)]

@@ -46,6 +46,11 @@ _VALKEY_PARAMETER = re.compile(
 _time_zones = cache(available_timezones)  # reads hundreds of files
 
 
+def listed(text: str) -> list[str]:
+    """The comma-separated parts of a setting."""
+    return [part for item in text.split(",") if (part := item.strip())]
+
+
 def _time_zone(name: str) -> str:
     if name not in _time_zones():
         raise ValueError(f"{name!r} is not an IANA time zone (such as Europe/Paris)")

@@ -19,7 +19,7 @@ import structlog
 
 from .. import agent
 from ..extensions import ToolContext
-from ..observability.instrumentation import ModelOperation, ToolOperation
+from ..observability.instrumentation import ToolOperation
 from ..observability.metrics import BUDGET_REFUSALS
 from ..services.interfaces import (
     ConversationItem,
@@ -33,6 +33,7 @@ from ..services.interfaces import (
     UserMessage,
 )
 from . import budgets, events
+from .asking import Models
 from .errors import LeaseLost
 from .events import Publisher
 from .models import Approval, PastTurn, Step, Turn, TurnError, TurnErrorType, TurnFailed
@@ -71,6 +72,7 @@ class RunningTurn:
         self.publisher = Publisher(services.event_stream, turn)
         self._settings = settings
         self._services = services
+        self._models = Models(settings, services)
         self._store = TurnStore(services.database)
         self._conversation: list[ConversationItem] = []
         self._number = 0  # of the last committed step
@@ -165,24 +167,11 @@ class RunningTurn:
         async def on_discard() -> None:
             self.publisher.publish(events.step_started(number))  # voids the text so far
 
-        with ModelOperation(
-            model=self._settings.LLM_MODEL,
-            instructions=instructions(),
-            conversation=self._conversation,
-            tools=self._services.toolbox.definitions,
-        ) as request:
-            try:
-                request.reply = reply = await self._services.language_model.respond(
-                    request.instructions,
-                    request.conversation,
-                    request.tools,
-                    on_text,
-                    request.record_cancelled,
-                    on_discard,
-                )
-            except asyncio.CancelledError:
-                await self._add_usage(request.cancelled)
-                raise
+        try:
+            reply = await self._models.respond(instructions(), self._conversation, on_text, on_discard)
+        except asyncio.CancelledError:
+            await self._add_usage(self._models.billed)
+            raise
         step = Step.of(number, reply)
         ended = None
         try:
@@ -197,9 +186,9 @@ class RunningTurn:
         self._advance(number, reply)
         return ended
 
-    async def _add_usage(self, usage: Usage | None) -> None:
+    async def _add_usage(self, usage: Usage) -> None:
         """Charge the owner for a response that is not committed: the turn was cancelled, timed out, or moved on."""
-        if usage is not None:
+        if usage != Usage():
             with suppress(ServiceUnavailable):
                 await self._store.add_usage(self.turn.owner, usage)
 

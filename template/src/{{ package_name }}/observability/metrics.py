@@ -31,6 +31,9 @@ LLM_TIME_TO_FIRST_TOKEN = Histogram(
 LLM_TOKENS = Counter("llm_tokens_total", "Tokens used; direction is input or output.", ("model", "direction"))
 LLM_COST = Counter("llm_cost_usd_total", "Cost of the model in US dollars, where its price is known.", ("model",))
 LLM_ERRORS = Counter("llm_errors_total", "Failed requests to the model, by kind of error.", ("model", "kind"))
+LLM_FALLBACKS = Counter(
+    "llm_fallbacks_total", "Requests to a fallback model, because the model before it failed.", ("model",)
+)
 TOOL_CALLS = Counter("tool_calls_total", "Tool calls; outcome is ok, failed or cancelled.", ("tool", "outcome"))
 TOOL_DURATION = Histogram("tool_duration_seconds", "How long tool calls took.", ("tool",), buckets=SECONDS)
 TURNS = Counter("turns_total", "Turns that ended, by final status.", ("status",))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from ..security_settings import listed
+from ..setting_types import listed
 
 if TYPE_CHECKING:
     import httpx2

@@ -1,4 +1,4 @@
-"""The language model of LLM_MODEL (rule 4.1), one response at a time. The loop of a turn is in `chat`.
+"""The models of LLM_MODEL and LLM_FALLBACK_MODELS (rule 4.1), one response at a time. The loop of a turn is in `chat`.
 
 pydantic-ai and the provider's SDK take more than a second to import. `open` starts the import in a thread, and the
 first response awaits it.
@@ -11,20 +11,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from ...config import OFFLINE_MODEL
+from ...model_settings import OFFLINE_MODEL
 from ..interfaces import ConversationItem, ModelError, ModelReply, ServiceUnavailable, ToolDefinition, Usage
 
 if TYPE_CHECKING:
     from ...config import Settings
+    from ...model_settings import ModelEndpoint
     from .model_client import ModelClient
 
 
 class PydanticAILanguageModel:
-    """`offline`, or a model of one of the providers in MODEL_PROVIDERS."""
+    """`offline`, or models of the providers in MODEL_PROVIDERS."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._loading: asyncio.Task[ModelClient] | None = None
+        self._loading: asyncio.Task[list[ModelClient]] | None = None
 
     async def open(self) -> None:
         self._load()
@@ -33,12 +34,13 @@ class PydanticAILanguageModel:
         if self._loading is not None:
             loading, self._loading = self._loading, None
             with suppress(ModelError):  # `ping` and `respond` have raised it
-                await (await loading).close()
+                for client in await loading:
+                    await client.close()
 
     async def ping(self) -> None:
-        """Check that the model is configured, without a request, which would cost money."""
+        """Check that each model is configured, without a request, which would cost money."""
         try:
-            await self._client()
+            await self._clients()
         except ModelError as error:
             raise ServiceUnavailable("language_model") from error
 
@@ -50,9 +52,10 @@ class PydanticAILanguageModel:
         on_text: Callable[[str], Awaitable[None]],
         on_cancelled: Callable[[Usage], None] | None = None,
         on_discard: Callable[[], Awaitable[None]] | None = None,
+        model: int = 0,
     ) -> ModelReply:
         cancelled: list[Usage] = []
-        client = await self._client()
+        client = (await self._clients())[model]
         # One timeout for all attempts and pieces: pydantic-ai's own adds a cancel scope for each piece.
         clock = asyncio.timeout(self._settings.LLM_TIMEOUT_SECONDS)
         try:
@@ -75,29 +78,33 @@ class PydanticAILanguageModel:
             raise
         return reply
 
-    async def _client(self) -> ModelClient:
+    async def _clients(self) -> list[ModelClient]:
         # Shared by all callers, so cancelling one must not cancel it.
         return await asyncio.shield(self._load())
 
-    def _load(self) -> asyncio.Task[ModelClient]:
+    def _load(self) -> asyncio.Task[list[ModelClient]]:
         if self._loading is None:
             self._loading = asyncio.create_task(asyncio.to_thread(_build, self._settings))
         return self._loading
 
 
-def _build(settings: Settings) -> ModelClient:
+def _build(settings: Settings) -> list[ModelClient]:
+    return [_client(endpoint, settings) for endpoint in settings.models]
+
+
+def _client(endpoint: ModelEndpoint, settings: Settings) -> ModelClient:
     try:
         from .model_client import ModelClient
 
-        if settings.LLM_MODEL == OFFLINE_MODEL:
+        if endpoint.name == OFFLINE_MODEL:
             from .offline_model import build_offline_model
 
-            return ModelClient(build_offline_model(), settings)
+            return ModelClient(build_offline_model(), endpoint, settings)
         from .model_provider import build_model
 
-        return ModelClient(build_model(settings), settings)
+        return ModelClient(build_model(endpoint, settings.LLM_MAX_RETRIES), endpoint, settings)
     except Exception as error:
         problem = f"cannot be used: {error}"
         if isinstance(error, ImportError) and error.name is not None:  # else an optional part of an installed package
             problem = f"needs a package that is not installed: uv add 'pydantic-ai-slim[{error.name}]'"
-        raise ModelError("rejected", f"LLM_MODEL={settings.LLM_MODEL} {problem}") from error
+        raise ModelError("rejected", f"{endpoint.setting}={endpoint.name} {problem}") from error

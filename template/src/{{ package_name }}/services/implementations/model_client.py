@@ -41,6 +41,7 @@ from .model_text import Answer, Discarded, starts_in_reasoning
 
 if TYPE_CHECKING:
     from ...config import Settings
+    from ...model_settings import ModelEndpoint
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +54,13 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
 
 class ModelClient:
-    """The imported model of LLM_MODEL."""
+    """One imported model."""
 
-    def __init__(self, model: Model[Any], settings: Settings) -> None:
+    def __init__(self, model: Model[Any], endpoint: ModelEndpoint, settings: Settings) -> None:
         self._model = model
         # Compatible services may run a model that writes its reasoning into the text.
-        self._has_tags = settings.LLM_BASE_URL is not None
-        self._withholds = self._has_tags and starts_in_reasoning(settings.LLM_MODEL)
+        self._has_tags = endpoint.base_url is not None
+        self._withholds = self._has_tags and starts_in_reasoning(endpoint.name)
         self._tools: Sequence[ToolDefinition] = ()
         self._parameters = ModelRequestParameters()  # for these tools
         self._request: ModelSettings = {"max_tokens": settings.LLM_MAX_OUTPUT_TOKENS}
