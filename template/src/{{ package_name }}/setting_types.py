@@ -43,7 +43,7 @@ _VALKEY_PARAMETER = re.compile(
     r"|timeout|(socket|ssl)_[a-z_]+)=.+"
 )
 
-_time_zones = cache(available_timezones)  # reads hundreds of files
+_time_zones = cache(available_timezones)  # reads hundreds of files, which UTC, the default, need not wait for
 
 
 def listed(text: str) -> list[str]:
@@ -52,7 +52,7 @@ def listed(text: str) -> list[str]:
 
 
 def _time_zone(name: str) -> str:
-    if name not in _time_zones():
+    if name != "UTC" and name not in _time_zones():
         raise ValueError(f"{name!r} is not an IANA time zone (such as Europe/Paris)")
     return name
 
