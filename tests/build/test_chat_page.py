@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.test_monitoring_live import running
+from tests.support import bytecode
 from tests.support.external_programs import program
 from tests.support.projects import environment
 from tests.support.template import ROOT
@@ -147,6 +148,7 @@ def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     asking = decorated.format("(requires_approval=True)")
     tools.write_text(text.replace(decorated.format(""), asking), "utf-8")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
+    bytecode.borrow(project)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RATE_LIMIT_PER_MINUTE", "0")
         command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]

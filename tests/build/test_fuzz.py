@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.deploy.test_monitoring_live import running
+from tests.support import bytecode
 from tests.support.projects import environment
 from tests.support.template import ROOT, render
 
@@ -62,6 +63,7 @@ def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     text = routes.read_text("utf-8").replace("import APIRouter, Request", "import APIRouter, Request, Response")
     routes.write_text(text + PLANTED, "utf-8")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
+    bytecode.borrow(project)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RATE_LIMIT_PER_MINUTE", "0")
         command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.deploy.test_monitoring import ADVICE
+from tests.support import bytecode
 from tests.support.external_programs import program
 from tests.support.projects import environment
 from tests.support.template import ROOT, render
@@ -158,6 +159,7 @@ def expressions(project: Path) -> dict[str, str]:
 def test_prometheus_scrapes_every_process_and_alerts_arrive(copier_template: Path, tmp_path: Path) -> None:
     project = render(copier_template, tmp_path / "project")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
+    bytecode.borrow(project)
     chat = ThreadingHTTPServer(("127.0.0.1", 0), Chat)
     prometheus_port, alertmanager_port = free_port(), free_port()
     with ExitStack() as stack:

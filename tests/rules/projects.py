@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support import bytecode
+
 TODAY = datetime.now(UTC).date()
 
 
@@ -45,6 +47,7 @@ def installed(rendering: Path, target: Path) -> Path:
     """Copy a rendering and create its environment."""
     shutil.copytree(rendering, target)
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=target, check=True)
+    bytecode.borrow(target)
     return target
 
 

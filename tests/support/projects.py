@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import progress, variants
+from tests.support import bytecode, progress, variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,5 +65,9 @@ def run(command: str, project: Path, log: Path, variables: dict[str, str]) -> No
         ran = subprocess.run(
             command.split(), cwd=project, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False
         )
+    if command.startswith("uv sync"):
+        bytecode.borrow(project)
+    elif command.startswith("uv run pytest"):
+        bytecode.lend(project)
     if ran.returncode:
         pytest.fail(f"{command} exited {ran.returncode}\n{log.read_text('utf-8')}", pytrace=False)
