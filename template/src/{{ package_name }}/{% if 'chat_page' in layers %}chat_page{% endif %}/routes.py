@@ -64,12 +64,10 @@ def policy(settings: Settings) -> str:
     """The Content-Security-Policy of the page: it runs and loads nothing but its own files, and no page may frame it.
 
     Answers are untrusted text. Without images of other servers, an answer cannot send data there. The only other
-    server that scripts reach is the provider that people sign in with.
+    servers that scripts reach are those of the provider that people sign in with.
     """
-    provider = ""
-    if settings.OIDC_ISSUER:
-        scheme, host, *_ = urlsplit(settings.OIDC_ISSUER)
-        provider = f" {scheme}://{host}"
+    addresses = [urlsplit(url) for url in (settings.OIDC_ISSUER, settings.OIDC_TOKEN_URL) if url]
+    provider = "".join(dict.fromkeys(f" {address.scheme}://{address.netloc}" for address in addresses))
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'{provider}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -85,7 +83,12 @@ def configuration(settings: Settings) -> dict[str, object]:
         "offline": settings.LLM_MODEL == "offline",
         "maxCharacters": settings.MESSAGE_MAX_CHARACTERS,
         "provider": settings.OIDC_ISSUER
-        and {"issuer": settings.OIDC_ISSUER, "client": settings.OIDC_CLIENT_ID, "scope": settings.OIDC_SCOPE},
+        and {
+            "issuer": settings.OIDC_ISSUER,
+            "client": settings.OIDC_CLIENT_ID,
+            "scope": settings.OIDC_SCOPE,
+            "tokenUrl": settings.OIDC_TOKEN_URL,
+        },
     }
 
 

@@ -119,7 +119,7 @@ class Page {
     document.body.replaceChildren(this.element);
     this.route();
     this.list();
-    this.composer.focus();
+    this.composer.restore(auth.take("draft"));
   }
 
   /** Open the chat that the address names. */
@@ -292,7 +292,7 @@ class Page {
    */
   showError(error, retry) {
     if (error instanceof Problem && error.status === 401) {
-      leave(t("expired"));
+      leave(t("expired"), [this.conversation.unsent, this.composer.field.value].filter(Boolean).join("\n\n"));
       return;
     }
     const again =
@@ -344,16 +344,17 @@ class Page {
 /**
  * Forget the token, and ask for another.
  * @param {string} [message]
+ * @param {string} [draft] what is written and not sent
  */
-function leave(message = "") {
-  auth.forget(message);
+function leave(message = "", draft = "") {
+  auth.forget(message, draft);
   location.reload();
 }
 
 /** @param {string | null} message */
 function askToSignIn(message) {
   const { provider } = configuration;
-  const view = signInView(configuration.name, enter, message || auth.takeMessage(), provider && way(provider, configuration.root));
+  const view = signInView(configuration.name, enter, message || auth.take("message"), provider && way(provider, configuration.root));
   document.title = `${t("signIn")} – ${configuration.name}`;
   document.body.replaceChildren(view.element);
   view.focus();
@@ -368,7 +369,7 @@ async function enter(token) {
   try {
     await api.sessions();
   } catch (error) {
-    auth.forget("");
+    auth.forget("", auth.take("draft"));
     const refused = error instanceof Problem && error.status === 401;
     return refused ? t("tokenRefused", { reason: error.message }) : describe(error, configuration.maxCharacters);
   }

@@ -7,7 +7,6 @@
  */
 
 const TOKEN = "token";
-const MESSAGE = "message";
 
 /**
  * @typedef {{ name: string, root: string, offline: boolean, maxCharacters: number,
@@ -43,16 +42,23 @@ export class Auth {
     sessionStorage.setItem(TOKEN, token);
   }
 
-  /** @param {string} message for the person who has to sign in again */
-  forget(message) {
+  /**
+   * @param {string} message for the person who has to sign in again
+   * @param {string} [draft] what this person has written and not sent
+   */
+  forget(message, draft = "") {
     sessionStorage.clear();
-    if (message) sessionStorage.setItem(MESSAGE, message);
+    if (message) sessionStorage.setItem("message", message);
+    if (draft) sessionStorage.setItem("draft", draft);
   }
 
-  /** The message of `forget`, once. */
-  takeMessage() {
-    const message = sessionStorage.getItem(MESSAGE) ?? "";
-    sessionStorage.removeItem(MESSAGE);
-    return message;
+  /**
+   * What `forget` has kept, once.
+   * @param {"message" | "draft"} kept
+   */
+  take(kept) {
+    const text = sessionStorage.getItem(kept) ?? "";
+    sessionStorage.removeItem(kept);
+    return text;
   }
 }

@@ -43,6 +43,11 @@ export class Conversation {
     };
   }
 
+  /** A message that the service may not have. */
+  get unsent() {
+    return this.turns.find((turn) => turn.number === null)?.message ?? "";
+  }
+
   /** The turn that is not over, if there is one. */
   get active() {
     return this.turns.find((turn) => !isOver(turn)) ?? null;

@@ -5,7 +5,7 @@
  * it, because only there is the verifier, and it accepts only the answer to its own question, because of the state.
  */
 
-/** @typedef {{ issuer: string, client: string, scope: string }} Provider */
+/** @typedef {{ issuer: string, client: string, scope: string, tokenUrl: string | null }} Provider */
 /** @typedef {{ state: string, nonce: string, verifier: string, fragment: string }} Pending */
 
 const PENDING = "sign-in";
@@ -13,7 +13,7 @@ const PENDING = "sign-in";
 /** Why nobody is signed in now: the key of a text, and the provider's own words. */
 export class SignInError extends Error {
   /**
-   * @param {"signInUnreachable" | "signInUnexpected" | "signInDenied"} key
+   * @param {"signInUnreachable" | "signInUnexpected" | "signInDenied" | "signInElsewhere"} key
    * @param {string} [reason]
    */
   constructor(key, reason = "") {
@@ -64,9 +64,10 @@ async function discover(provider) {
   const found = await json(`${provider.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
   const { origin } = new URL(provider.issuer);
   if (found.issuer !== provider.issuer) throw new SignInError("signInUnexpected", `issuer ${found.issuer}`);
-  if (!found.authorization_endpoint || new URL(found.token_endpoint ?? "", origin).origin !== origin) {
-    throw new SignInError("signInUnexpected", `token_endpoint ${found.token_endpoint}`);
-  }
+  if (!found.authorization_endpoint || !found.token_endpoint) throw new SignInError("signInUnexpected", "endpoints");
+  // The page's policy allows no other server, and nobody else may get the code.
+  const isExpected = provider.tokenUrl ? found.token_endpoint === provider.tokenUrl : new URL(found.token_endpoint).origin === origin;
+  if (!isExpected) throw new SignInError("signInElsewhere", found.token_endpoint);
   return found;
 }
 

@@ -55,6 +55,13 @@ export class Composer {
     this.field.focus();
   }
 
+  /** @param {string} text from before the sign-in */
+  restore(text) {
+    this.field.value = text;
+    this.update();
+    this.focus();
+  }
+
   submit() {
     const text = this.field.value.trim();
     if (!text || this.isBusy || this.excess > 0) return;

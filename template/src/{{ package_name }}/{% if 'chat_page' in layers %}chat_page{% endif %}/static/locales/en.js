@@ -84,6 +84,7 @@ export default {
   providerSignIn: "Continue with {host}",
   signInUnreachable: "The sign-in service could not be reached. Try again shortly.",
   signInUnexpected: "The sign-in service sent an unexpected answer ({reason}). Please sign in again.",
+  signInElsewhere: "The sign-in service gives tokens at {reason}, which this page does not know. Your administrator can set OIDC_TOKEN_URL to it.",
   signInDenied: "The sign-in was refused: {reason}",
 
   errorNetwork: "The service could not be reached. Check your connection, then try again.",

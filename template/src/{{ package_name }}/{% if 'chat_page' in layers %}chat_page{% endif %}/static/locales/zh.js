@@ -84,6 +84,7 @@ export default {
   providerSignIn: "使用 {host} 登录",
   signInUnreachable: "无法连接登录服务，请稍后再试。",
   signInUnexpected: "登录服务的回答不符合预期（{reason}），请重新登录。",
+  signInElsewhere: "登录服务在 {reason} 签发令牌，而本页面不认识这个地址。管理员可以把 OIDC_TOKEN_URL 设为它。",
   signInDenied: "登录被拒绝：{reason}",
 
   errorNetwork: "无法连接到服务。请检查网络，然后重试。",
