@@ -240,7 +240,8 @@ class Conversation:
 
 def clean_environment(project: Path) -> dict[str, str]:
     """Return the caller's environment without the agent's settings and another virtual environment."""
-    settings = re.findall(r"^    ([A-Z][A-Z_]+): ", next(project.glob("src/*/config.py")).read_text(), re.MULTILINE)
+    schemas = [*project.glob("src/*/config.py"), *project.glob("src/*/*_settings.py")]
+    settings = re.findall(r"^    ([A-Z][A-Z_]+): ", "".join(map(Path.read_text, schemas)), re.MULTILINE)
     unwanted = {*settings, "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "UV_PROJECT_ENVIRONMENT"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {**kept, "UV_PYTHON": sys.executable}  # use this Python, download none
