@@ -77,6 +77,7 @@ async def _respond(messages: list[ModelMessage], _available: set[str]) -> AsyncG
     for word in re.findall(r"\\s*\\S+\\s*", answer):
         yield word
 """
+STATES = {"sign-in", "token refused", "welcome", "chat", "dialog", "budget", "error", "connection lost"}
 ENDINGS = ["lists them", "I will remember", "Authorization", "needs your approval"]
 SHOWN = {
     "title": "Remember that the office closes at six.",
@@ -195,7 +196,7 @@ def visit(service: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.xdist_group("chat-page")
 def test_axe_finds_nothing_in_any_state_of_the_page(visit: Visit) -> None:
     for view, seen in visit.items():
-        assert {"sign-in", "welcome", "chat"} <= set(seen["violations"])
+        assert set(seen["violations"]) >= STATES
         assert not any(seen["violations"].values()), (view, seen["violations"])
 
 

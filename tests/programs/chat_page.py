@@ -13,10 +13,11 @@ import json
 import re
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 VIEWS: dict[str, dict[str, Any]] = {
     f"{device}-{scheme}": {"viewport": viewport, "color_scheme": scheme, "locale": "en-US", "timezone_id": "UTC"}
@@ -26,6 +27,19 @@ VIEWS: dict[str, dict[str, Any]] = {
     }.items()
     for scheme in ("light", "dark")
 }
+
+
+def problem(status: int, kind: str, **members: str) -> dict[str, Any]:
+    """Return the answer of a service that refuses."""
+    body = json.dumps({"type": f"urn:problem:{kind}", "title": "Refused.", "status": status, **members})
+    return {"status": status, "content_type": "application/problem+json", "body": body}
+
+
+FAILURES: list[tuple[str, dict[str, Any] | None, str]] = [
+    ("budget", problem(429, "budget-spent", resets="2126-12-02T00:00:00Z"), "Your budget for today is used up."),
+    ("error", problem(500, "internal"), "Something went wrong"),
+    ("connection lost", None, "Connection lost."),
+]
 
 
 def violations(page: Page) -> list[str]:
@@ -60,6 +74,29 @@ def shown(page: Page) -> dict[str, Any]:
     }
 
 
+def respond(answer: dict[str, Any] | None, route: Route) -> None:
+    """Answer a request in place of the service; without an answer, break the connection."""
+    if answer is None:
+        route.abort()
+    else:
+        route.fulfill(**answer)
+
+
+def failures(page: Page, url: str) -> dict[str, list[str]]:
+    """Look at the page when a budget is spent, the service fails, and the connection is lost. Nothing is stored."""
+    found = {}
+    for state, answer, text in FAILURES:
+        page.unroute_all()
+        page.route("**/messages", partial(respond, answer))
+        page.goto(url)
+        page.reload()  # the address of the chat and that of a new one differ in the fragment only
+        page.get_by_label("Message", exact=True).fill("Hello! What can you do?")
+        page.keyboard.press("Enter")
+        page.get_by_text(text).first.wait_for()
+        found[state] = violations(page)
+    return found
+
+
 def visit(browser: Browser, view: str, given: dict[str, Any], folder: Path, fragment: str) -> dict[str, Any]:
     """Go through the states of the page in one view."""
     with closing(browser.new_context(**VIEWS[view])) as context:
@@ -69,6 +106,10 @@ def visit(browser: Browser, view: str, given: dict[str, Any], folder: Path, frag
         page.goto(given["url"])
         page.locator("#token").wait_for()
         found["sign-in"] = violations(page)
+        page.locator("#token").fill("wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("This token was refused").wait_for()
+        found["token refused"] = violations(page)
         page.goto(f"{given['url']}/#token={given['token']}")
         page.get_by_text("How can I help?").wait_for()
         page.locator(".chats a").first.wait_for(state="attached")
@@ -83,6 +124,10 @@ def visit(browser: Browser, view: str, given: dict[str, Any], folder: Path, frag
         if view.startswith("phone"):
             page.get_by_role("button", name="Open the list of chats").click()
             found["list of chats"] = violations(page)
+        page.get_by_role("button", name=re.compile("^Delete chat")).first.click()
+        page.get_by_text("Delete this chat?").wait_for()
+        found["dialog"] = violations(page)
+        found |= failures(page, given["url"])
         return {"shown": conversation, "violations": found}
 
 
