@@ -49,7 +49,9 @@ class DirectRoute(APIRoute):
         await response(scope, receive, send)
 
 
-health_router = APIRouter(tags=["health"], route_class=DirectRoute)
+health_router = APIRouter(
+    tags=["health"], route_class=DirectRoute, generate_unique_id_function=lambda route: route.name
+)
 metrics_router = APIRouter(tags=["health"])
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
