@@ -62,9 +62,9 @@ def shortened(text: str, width: int) -> str:
     return text + "…"
 
 
-def wrapped(text: str, indent: int = 4) -> str:
+def wrapped(text: str, indent: int = 4, stream: TextIO | None = None) -> str:
     """Break a text between words where a terminal is too narrow for it; elsewhere, programs read whole lines."""
-    if not sys.stdout.isatty():
+    if not (stream or sys.stdout).isatty():
         return text
     lines, available = [""], width()
     for word in text.split(" "):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..base import run
-from ..terminal import BOLD, GREEN, RED, YELLOW, Progress, padded, styled
+from ..terminal import BOLD, GREEN, RED, YELLOW, Progress, padded, styled, wrapped
 
 config = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
 
@@ -49,9 +49,10 @@ def doctor(
     else:
         for finding in findings:
             sign, color = SIGNS[finding.ok]
-            print(f"{padded(styled(sign, color), 4)}  {padded(finding.check, WIDTH)}  {finding.detail}")
+            line = f"{padded(styled(sign, color), 4)}  {padded(finding.check, WIDTH)}  {finding.detail}"
+            print(wrapped(line, WIDTH + 8))
             if finding.remedy:
-                print(f"{'':<4}  {'':<{WIDTH}}  → {finding.remedy}")
+                print(wrapped(f"{'':<4}  {'':<{WIDTH}}  → {finding.remedy}", WIDTH + 10))
         summary = f"{failures or 'No'} {'problem' if failures == 1 else 'problems'} found."
         print(f"\n{styled(summary, BOLD, RED if failures else GREEN)}")
     raise typer.Exit(1 if failures else 0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, TextIO
 import typer
 
 from ..base import CommandFailed, check_owner, record_action, with_database
+from ..terminal import BOLD, GREEN, RED, styled, wrapped
 
 if TYPE_CHECKING:
     from ...chat.conversation_archive import SessionRecord
@@ -116,7 +117,8 @@ async def _import(database: Database, file: BinaryIO, *, stops: bool) -> int:
                 except BadLine as reason:
                     bad += 1
                     clear = "\r\x1b[K" if sys.stderr.isatty() else ""  # the progress bar, which is drawn again below
-                    print(f"{clear}line {number}: {reason}", file=sys.stderr)
+                    said = wrapped(f"line {number}: {reason}", stream=sys.stderr)
+                    print(f"{clear}{said}", file=sys.stderr)
                     if stops:
                         break
                 if len(page) == PAGE:
@@ -124,10 +126,12 @@ async def _import(database: Database, file: BinaryIO, *, stops: bool) -> int:
         await store()
     finally:
         bad_lines = f", {bad} bad lines" if bad else ""
-        print(f"{imported} sessions imported, {present} already present{bad_lines}.", file=sys.stderr)
+        summary = f"{imported} sessions imported, {present} already present{bad_lines}."
+        print(styled(summary, BOLD, RED if bad else GREEN, stream=sys.stderr), file=sys.stderr)
         if skipped:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-            print(f"Skipped, since an import takes sessions only: {kinds}.", file=sys.stderr)
+            said = f"Skipped, since an import takes sessions only: {kinds}."
+            print(wrapped(said, stream=sys.stderr), file=sys.stderr)
     return bad
 
 
