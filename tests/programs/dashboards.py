@@ -47,6 +47,7 @@ MESSAGES = (
     'call current_time {"time_zone": "Nowhere"}',
 )
 WIDTH_INCHES, LINE_INCHES, COLUMNS, DPI = 15.0, 0.29, 24, 80
+NARROW = 0.2  # of the figure: two times fit below such a panel
 GAP = 0.2  # of a column, around a panel
 COLORS = ["#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#96d98d"]
 STYLE = {
@@ -223,9 +224,9 @@ def plot(axes: Axes, found: list[Series], unit: str, defaults: dict[str, Any]) -
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit))
     axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
-    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4 if axes.get_position().width > NARROW else 2))
     axes.tick_params(length=0)
-    names = [name[:28] for name, *_ in found]
+    names = [re.sub(r"\{\w+\}", "{}", name)[:36] for name, *_ in found]  # the ends of paths tell them apart
     columns = 3 if max(map(len, names)) < 14 else 2
     names = names[: 2 * columns]  # more have no room
     axes.legend(
