@@ -104,7 +104,8 @@ def page(run: Run) -> str:
 
 The default rendered agent against services that do the same work with nothing around it, by hand, with the same
 libraries in the same versions ([benchmarks/floors/](../benchmarks/floors)). Medians of alternating cycles on one
-machine, the least and the greatest in brackets; one process each, the same PostgreSQL and Valkey, 16 connections.
+machine, the least and the greatest in brackets; one process each, the same PostgreSQL and Valkey, 16 connections, and
+no development dependencies, as in an image.
 
 {made["date"]}, revision {made["revision"]}; {made["machine"]}, on which {made["load"]} processes ran at a time;
 {made["versions"]}.

@@ -113,11 +113,11 @@ class Process:
 class Stack:
     """A project on running servers, with what starts its processes."""
 
-    def __init__(self, project: Path, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, project: Path, python: Path, folder: Path, variables: Mapping[str, str]) -> None:
         self.project = project
         self.folder = folder
         self.variables = {**environment(), **SETTINGS, **variables, "SECRET_KEY": secrets.token_hex(32)}
-        self._python = str(project / ".venv/bin/python")
+        self._python = str(python)
         self.run("-m", f"{PACKAGE}.management.cli", "migrate")
         self.tokens = self.run("-c", TOKENS).split()
 
@@ -162,10 +162,17 @@ def running(project: Path | None) -> Iterator[Stack]:
         if project is None:
             with fast_copier.installed():
                 project = render(export(working_tree(), folder / "template"), folder / "project")
-            command = ["uv", "sync", "--locked", "--quiet"]
-            subprocess.run(command, cwd=project, env=environment(), check=True)
+            install(project, ".venv")
+        measured = folder / "environment"
+        install(project, str(measured), "--no-dev")  # as in the image
         with servers(project) as addresses:
-            yield Stack(project, folder, addresses)
+            yield Stack(project, measured / "bin/python", folder, addresses)
+
+
+def install(project: Path, target: str, *options: str) -> None:
+    """Install the locked dependencies of a project into an environment."""
+    command = ["uv", "sync", "--locked", "--quiet", *options]
+    subprocess.run(command, cwd=project, env={**environment(), "UV_PROJECT_ENVIRONMENT": target}, check=True)
 
 
 def free_port() -> int:
