@@ -33,7 +33,7 @@ def test_a_project_borrows_what_another_compiled(tmp_path: Path, monkeypatch: py
     assert not (second / "own").exists(), "an empty package could be imported"
 
 
-def test_what_is_compiled_anew_replaces_what_was_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_compiled_again_replaces_what_was_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bytecode, "SHARED", tmp_path / "shared")
     place = environment_with(tmp_path / "project", "package")
     for _ in range(2):

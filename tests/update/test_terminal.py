@@ -222,7 +222,7 @@ def test_a_project_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -
     assert "git init" not in printed
     assert "The project is a folder of a git repository." in printed
     assert "docs/monorepo.md" in printed
-    (command,) = [line for line in printed.splitlines() if line.startswith("git add")]
+    (command,) = [line.strip() for line in printed.splitlines() if line.strip().startswith("git add")]
     subprocess.run(command, shell=True, cwd=project, check=True, capture_output=True)
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.1.0")
@@ -234,7 +234,7 @@ def test_a_project_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -
 @pytest.mark.parametrize("known", ["git init", "worktree"])
 def test_an_existing_repository_gets_no_advice(template: Path, tmp_path: Path, known: str) -> None:
     printed = copier("copy", "--defaults", template, "project", folder=tmp_path)
-    assert "git init && git add -A" in printed
+    assert "git init --quiet && git add --all && git commit" in printed
     project = tmp_path / "own"
     if known == "git init":
         project.mkdir()
