@@ -19,7 +19,7 @@ from typing import Self
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|[\x01\x02]")
 CTRL_C, CTRL_D = "\x03", "\x04"
-SECONDS = 60.0  # the machine may be busy
+SECONDS = 180.0  # the machine may be busy
 PRESS_SECONDS = 10.0
 
 
@@ -101,7 +101,10 @@ class Terminal:
 
     def wait(self) -> int:
         """Wait for the end of the command; return its exit code."""
-        code = self._process.wait(SECONDS)
+        try:
+            code = self._process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"It does not end:\n{self.text}") from None
         self._reader.join(SECONDS)
         return code
 
