@@ -18,6 +18,7 @@ demo: $(UV) ## scaffold an agent, start it, chat with it, stop it; DEMO=stay kee
 test: $(UV) lint ## lint; render every variant; build and test the default one; update an owner's project; plant violations
 	$(PYTEST) --no-loadscope-reorder -m "((not agent and not container and not update and not mutation and not slow) or essential) and not long and not matrix"
 
+rest: export SUITE = uv run pytest --no-cov # before Python 3.14, tracing takes most of the time; `make agent` measures
 rest: $(UV) ## what `make test` leaves out: the other archetypes, most updates, containers, mutations, fuzzing
 	$(PYTEST) --no-loadscope-reorder -m "(agent or container or update or mutation or slow) and not essential and not long and not matrix"
 

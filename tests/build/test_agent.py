@@ -6,6 +6,7 @@ at the end of a run includes them.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -29,7 +30,7 @@ STAGES = {
     "lint": ["uv run ruff check", "uv run ruff format --check"],
     "contracts": ["uv run lint-imports", "uv run deptry ."],
     "rules": ["uv run {project_slug} rules --fast"],
-    "suite": ["uv run pytest"],
+    "suite": [os.environ.get("SUITE", "uv run pytest")],
     "build": ["uv build --quiet"],
 }
 NAMES = """
