@@ -34,6 +34,7 @@ WAIT_SECONDS = 120
 SILENT = {
     "llm_cost_usd_total",
     "llm_errors_total",
+    "llm_fallbacks_total",
     "rate_limited_requests_total",
     "budget_refusals_total",
     "scheduler_ticks_total",

@@ -60,9 +60,13 @@ def copied(project: Path, target: Path) -> Path:
 
 def seconds_used(project: Path, option: str = "--fast") -> float:
     """Return the CPU seconds of `rules`, child processes included."""
+    return seconds_of(project, ".venv/bin/my-agent", "rules", option)
+
+
+def seconds_of(project: Path, *command: str) -> float:
+    """Return the CPU seconds of a command, child processes included."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = os.times()
-    command = [".venv/bin/my-agent", "rules", option]
     subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system
