@@ -171,9 +171,9 @@ def test_sarif_is_valid_and_names_file_and_line(broken: Path) -> None:
 
 @pytest.mark.agent
 def test_the_static_checks_are_fast(project: Path) -> None:
-    """They take at most eight times the CPU seconds of parsing the code once: other load slows both."""
+    """They take at most twelve times the CPU seconds of parsing the code once: other load slows both."""
     parsing = min(seconds_of(project, ".venv/bin/python", "-c", PARSE) for _ in range(3))
-    assert min(seconds_used(project) for _ in range(3)) < 8 * parsing
+    assert min(seconds_used(project) for _ in range(3)) < 12 * parsing
 
 
 @pytest.mark.agent
