@@ -212,18 +212,26 @@ def test_an_update_finds_a_template_with_a_relative_path(template: Path, tmp_pat
 
 
 def test_a_project_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -> None:
-    """The message does not suggest a nested repository, and updates run in the folder."""
+    """The documented commands work, the message suggests no nested repository, and updates run in the folder."""
     whole = tmp_path / "whole"
     (whole / "services").mkdir(parents=True)
     (whole / "README.md").write_text("The whole.\n", "utf-8")
     commit(whole, "Before")
     project = whole / "services" / "desk"
-    printed = copier("copy", "--defaults", template, "services/desk", folder=whole)
+    workflows = template / FILES.name / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    (workflows / "ci.yml").write_text("on: pull_request\n", "utf-8")
+    release(template, "99.0.1")
+    copy, share = blocks("monorepo.md")
+    printed = shell(copy.replace("gh:owner/copier-twelve-factor-agent", f"--defaults {template}"), tmp_path)
     assert "git init" not in printed
     assert "The project is a folder of a git repository." in printed
     assert "docs/monorepo.md" in printed
-    (command,) = [line.strip() for line in printed.splitlines() if line.strip().startswith("git add")]
-    subprocess.run(command, shell=True, cwd=project, check=True, capture_output=True)
+    assert "git add --all . && git commit" in printed
+    assert git(whole, "status", "--porcelain") == ""
+    shell(share, whole)
+    assert (whole / ".github/workflows/desk-ci.yml").read_text("utf-8") == "on: pull_request\n"
+    commit(whole, "Share the workflow")
     (template / FILES.name / "new.txt").write_text("new\n", "utf-8")
     release(template, "99.1.0")
     copier("update", "--defaults", folder=project)
