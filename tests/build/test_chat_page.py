@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.test_monitoring_live import running
 from tests.support import bytecode
 from tests.support.external_programs import program
 from tests.support.projects import environment
+from tests.support.stacks import running_stack
 from tests.support.template import ROOT
 from tests.support.template import render as render_template
 
@@ -150,21 +150,14 @@ def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     tools.write_text(text.replace(decorated.format(""), asking), "utf-8")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
     bytecode.borrow(project)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RATE_LIMIT_PER_MINUTE", "0")
-        command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]
-        with running(command, project, folder / "stack.log") as processes:
-            assert processes.stdout is not None
-            line = processes.stdout.readline()
-            assert line, (folder / "stack.log").read_text("utf-8")
-            started = json.loads(line)
-            yield {
-                "project": project,
-                "chromium": chromium,
-                "axe": (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8"),
-                "url": f"http://127.0.0.1:{started['ports']['web']}",
-                "token": started["token"],
-            }
+    with running_stack(project, folder / "stack.log", RATE_LIMIT_PER_MINUTE="0") as started:
+        yield {
+            "project": project,
+            "chromium": chromium,
+            "axe": (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8"),
+            "url": f"http://127.0.0.1:{started['ports']['web']}",
+            "token": started["token"],
+        }
 
 
 @pytest.fixture(scope="module")

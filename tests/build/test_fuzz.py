@@ -6,7 +6,6 @@ route that does all of that.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.test_monitoring_live import running
 from tests.support import bytecode
 from tests.support.projects import environment
-from tests.support.template import ROOT, render
+from tests.support.stacks import running_stack
+from tests.support.template import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,15 +63,8 @@ def service(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     routes.write_text(text + PLANTED, "utf-8")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
     bytecode.borrow(project)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RATE_LIMIT_PER_MINUTE", "0")
-        command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]
-        with running(command, project, folder / "stack.log") as processes:
-            assert processes.stdout is not None
-            line = processes.stdout.readline()
-            assert line, (folder / "stack.log").read_text("utf-8")
-            started = json.loads(line)
-            yield {"url": f"http://127.0.0.1:{started['ports']['web']}", "user": started["token"], **started["tokens"]}
+    with running_stack(project, folder / "stack.log", RATE_LIMIT_PER_MINUTE="0") as started:
+        yield {"url": f"http://127.0.0.1:{started['ports']['web']}", "user": started["token"], **started["tokens"]}
 
 
 def fuzz(url: str, token: str | None, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

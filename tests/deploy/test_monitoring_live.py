@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,10 +21,10 @@ from tests.deploy.test_monitoring import ADVICE
 from tests.support import bytecode
 from tests.support.external_programs import program
 from tests.support.projects import environment
-from tests.support.template import ROOT, render
+from tests.support.stacks import running, running_stack
+from tests.support.template import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.agent, pytest.mark.xdist_group("agent")]
@@ -62,29 +62,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextmanager
-def running(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a server until the block ends, then close its input so that it stops."""
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            if command[0] == "uv":
-                process.communicate(timeout=WAIT_SECONDS)
-            else:
-                process.terminate()
-                process.communicate(timeout=WAIT_SECONDS)
 
 
 def wait_for(what: str, condition: Any) -> Any:  # noqa: ANN401
@@ -167,12 +144,7 @@ def test_prometheus_scrapes_every_process_and_alerts_arrive(copier_template: Pat
         threading.Thread(target=chat.serve_forever, daemon=True).start()
         stack.callback(chat.server_close)
         stack.callback(chat.shutdown)
-        command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]
-        processes = stack.enter_context(running(command, project, tmp_path / "stack.log"))
-        assert processes.stdout is not None
-        line = processes.stdout.readline()
-        assert line, (tmp_path / "stack.log").read_text("utf-8")
-        started = json.loads(line)
+        started = stack.enter_context(running_stack(project, tmp_path / "stack.log"))
         configuration = tmp_path / "configuration"
         hurried(project, started["ports"], alertmanager_port, configuration)
         nobody = (project / "deploy/alertmanager/nobody.url").read_text("utf-8")

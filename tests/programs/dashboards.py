@@ -25,9 +25,10 @@ from matplotlib import dates
 from matplotlib import pyplot as plt
 
 from tests.deploy.test_monitoring import ADVICE
-from tests.deploy.test_monitoring_live import Prometheus, free_port, hurried, running, wait_for
+from tests.deploy.test_monitoring_live import Prometheus, free_port, hurried, wait_for
 from tests.support.external_programs import program
 from tests.support.projects import environment
+from tests.support.stacks import running, running_stack
 from tests.support.template import ROOT, render
 
 if TYPE_CHECKING:
@@ -245,12 +246,7 @@ def main(seconds: float = RUN_SECONDS) -> int:
         project = render(ROOT, folder / "project")
         print("installing the agent", flush=True)
         subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
-        command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]
-        processes = stack.enter_context(running(command, project, folder / "stack.log"))
-        assert processes.stdout is not None
-        line = processes.stdout.readline()
-        assert line, (folder / "stack.log").read_text("utf-8")
-        started = json.loads(line)
+        started = stack.enter_context(running_stack(project, folder / "stack.log"))
         port = free_port()
         hurried(project, started["ports"], port, folder / "configuration")
         command = [program("prometheus", ADVICE), f"--config.file={folder / 'configuration' / 'prometheus.yml'}"]
