@@ -193,11 +193,20 @@ def condition(members: set[int], rows: list[Row]) -> str:
             if len(own) == 1 or "=" in option:
                 return equality(option, min(own))
             return f"{option} != '{others.pop()}'" if len(others) == 1 else f"{option} in {sorted(own)}"
-    shared = {option: min(own) for option, own in values.items() if len(own) == 1}
-    if {number for number, row in enumerate(rows) if shared.items() <= row.items()} == members:
-        return " and ".join(starmap(equality, shared.items()))
+    if every := _choices_of(members, rows):
+        return every
+    if none := _choices_of(set(range(len(rows))) - members, rows):
+        return f"not ({none})"
     each = (" and ".join(starmap(equality, rows[number].items())) for number in members)
     return " or ".join(f"({row})" for row in sorted(each))
+
+
+def _choices_of(members: set[int], rows: list[Row]) -> str:
+    """Return the choices that these rows have in common, or nothing if others have them, too."""
+    first, *others = (set(rows[number].items()) for number in members)
+    shared = dict(sorted(first.intersection(*others), key=lambda item: list(rows[0]).index(item[0])))
+    alike = {number for number, row in enumerate(rows) if shared.items() <= row.items()}
+    return " and ".join(starmap(equality, shared.items())) if alike == members else ""
 
 
 def guarded(elements: list[tuple[str, set[int]]], rows: list[Row]) -> list[str]:
