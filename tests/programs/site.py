@@ -44,6 +44,7 @@ PROJECT_PAGES = {
     "docs/deployment.md": "project/deployment.md",
     "docs/kubernetes.md": "project/kubernetes.md",
     "docs/databases.md": "project/databases.md",
+    "docs/clients.md": "project/clients.md",
     "README.md": "project/readme.md",
     "AGENTS.md": "project/agents.md",
 }
@@ -51,6 +52,7 @@ PROJECT_PAGES = {
 GENERATED = {
     "template/docs/api.md": "reference/api.md",
     "template/docs/databases.md.jinja": "project/databases.md",
+    "template/docs/{% if 'openai' in protocols %}clients.md{% endif %}.jinja": "project/clients.md",
     "template/docs/deployment.md.jinja": "project/deployment.md",
     "template/docs/security.md.jinja": "project/security.md",
     "template/docs/{% if 'kubernetes' in layers %}kubernetes.md{% endif %}.jinja": "project/kubernetes.md",

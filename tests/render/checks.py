@@ -30,7 +30,7 @@ LOCK = "uv.lock"
 FOREIGN = {
     ("llm_provider", "openai"): "anthropic",
     ("llm_provider", "openai_compatible"): "anthropic",
-    ("llm_provider", "anthropic"): "openai",
+    ("llm_provider", "anthropic"): "openai_compatible|openai:gpt",
     ("task_queue", "procrastinate"): "celery",
     ("task_queue", "celery"): "procrastinate",
     ("layers=kubernetes", "no"): "kubernetes|kubectl|kustomize|configmap",
@@ -38,6 +38,7 @@ FOREIGN = {
     ("layers=logging", "no"): "filebeat|elasticsearch|kibana",
     ("layers=tracing", "no"): "otel_|opentelemetry-sdk|opentelemetry\\.(?:sdk|trace)",
     ("layers=chat_page", "no"): "chat page|chat_page|dompurify|playwright",
+    ("protocols=openai", "no"): "openai_api|openai's api|/v1/conversations|clients\\.md|client_instructions",
     ("ci", "github"): "gitlab",
     ("ci", "gitlab"): "github actions|\\.github/workflows|dependencies, actions",
     ("ci", "none"): "github actions|\\.github/workflows|gitlab|renovate",
@@ -47,6 +48,10 @@ FOREIGN = {
     ("assistants=augment", "no"): "augment code|\\.augment/",
     ("assistants=devin", "no"): "\\bdevin\\b",
     ("assistants=gemini", "no"): "gemini\\.md|gemini cli",
+}
+# Words that must not occur in a project that makes all of these choices.
+FOREIGN_TO_ALL = {
+    (("llm_provider", "anthropic"), ("protocols=openai", "no")): "openai",
 }
 # Names that are invalid on Windows: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file.
 HOSTILE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
@@ -198,7 +203,9 @@ def markers(rendering: Rendering) -> list[str]:
 
 def foreign(rendering: Rendering) -> list[str]:
     """Return lines and file names that mention options that were not chosen."""
-    words = [FOREIGN[choice] for choice in variants.row_of(rendering.answers).items() if choice in FOREIGN]
+    row = variants.row_of(rendering.answers)
+    words = [FOREIGN[choice] for choice in row.items() if choice in FOREIGN]
+    words += [word for choices, word in FOREIGN_TO_ALL.items() if set(choices) <= row.items()]
     pattern = re.compile("|".join(words) or r"(?!)")  # on lower-case text: faster than IGNORECASE
     names = [f"{path}: its name" for path in rendering.texts if pattern.search(path.lower())]
     return names + lines_with(pattern, ((path, text.lower()) for path, text in rendering.own))

@@ -107,6 +107,19 @@ def test_every_foreign_word_is_found(plant: Callable[..., list[str]], choice: tu
     assert plant({"a.txt": f"About {word.title()}/\n"}, **variants.answers_of(row)) == [f"a.txt:1: about {word}/"]
 
 
+@pytest.mark.parametrize("choices", checks.FOREIGN_TO_ALL, ids=str)
+def test_a_word_that_is_foreign_to_several_choices_is_found(
+    plant: Callable[..., list[str]], choices: tuple[tuple[str, str], tuple[str, str]]
+) -> None:
+    word = checks.FOREIGN_TO_ALL[choices]
+    row = {**variants.row_of({}), **dict(choices)}
+    assert plant({"a.txt": f"About {word.title()}/\n"}, **variants.answers_of(row)) == [f"a.txt:1: about {word}/"]
+    for choice in choices:
+        other = {**row, choice[0]: variants.row_of({})[choice[0]]}
+        if other != row:
+            assert plant({"b.txt": f"About {word.title()}/\n"}, **variants.answers_of(other)) == []
+
+
 def test_every_choice_is_checked() -> None:
     """For options whose choices have a name that a file could mention; others have their own tests."""
     others = {"license", "python_version", "rules_language"}

@@ -39,6 +39,7 @@ ARCHETYPES: Mapping[str, Answers] = {
         "license": "apache-2.0",
         "ci": "none",
         "layers": [],
+        "protocols": [],
         "assistants": [],
     },
     "company": {

@@ -29,8 +29,8 @@ RESERVED = 3 + 5  # for superusers, and for the commands of people
 # The parts of the service that run tasks of their own, and wait for them when the process stops.
 SUPERVISORS = (
     "chat/events.py",
-    "chat/routes.py",
     "chat/runner.py",
+    "chat/streaming.py",
     "chat/supervisor.py",
     "management/",
     "processes/",

@@ -32,8 +32,8 @@ PAGE = 100  # sessions per query
 MAX_INTEGER = 2**31 - 1
 
 TURN: Final = (
-    "number, status, message, response, error, model, input_tokens, output_tokens, usage_estimated, finish_reason, "
-    "created_at, started_at, finished_at"
+    "number, status, message, request, response, error, model, input_tokens, output_tokens, usage_estimated, "
+    "finish_reason, created_at, started_at, finished_at"
 )
 STEPS: Final = """
     ARRAY(
@@ -42,7 +42,7 @@ STEPS: Final = """
     ) AS steps
 """
 SESSIONS: Final = f"""
-    SELECT s.id, s.owner, u.name AS owner_name, s.created_at, s.updated_at, ARRAY(
+    SELECT s.id, s.owner, u.name AS owner_name, s.created_at, s.updated_at, s.metadata, s.added, s.expires_at, ARRAY(
         SELECT to_jsonb(turn) FROM (
             SELECT {TURN}, {STEPS} FROM turns t
             WHERE session_id = s.id AND status IN ('succeeded', 'failed', 'cancelled')
@@ -60,8 +60,8 @@ NEXT_OF_OWNER: Final = f"{SESSIONS} WHERE s.owner = %(owner)s AND (s.created_at,
 # Queries for the export of an owner's other records. Sessions with finished turns are exported by `read`.
 PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
     "live_turn": f"""
-        SELECT session_id, number AS turn, status, message, input_tokens, output_tokens, usage_estimated, created_at,
-               started_at, {STEPS}
+        SELECT session_id, number AS turn, status, message, request, input_tokens, output_tokens, usage_estimated,
+               created_at, started_at, {STEPS}
         FROM turns t WHERE owner = %(owner)s AND status IN ('queued', 'running', 'waiting_for_approval')
         ORDER BY session_id
     """,
@@ -129,6 +129,7 @@ class TurnRecord(Record):
     number: Number
     status: Literal["succeeded", "failed", "cancelled"]
     message: Text
+    request: Json | None = None
     response: Text | None
     error: Json | None
     model: Text | None
@@ -150,6 +151,9 @@ class SessionRecord(Record):
     owner_name: Name
     created_at: Time
     updated_at: Time
+    metadata: Json | None = None
+    added: Json | None = None
+    expires_at: Time | None = None
     turns: Annotated[tuple[TurnRecord, ...], AfterValidator(_in_order)]
 
 
@@ -207,14 +211,17 @@ async def write(database: Database, sessions: Sequence[SessionRecord]) -> int:
         f"""
         WITH given AS (
             SELECT * FROM jsonb_to_recordset(%(batch)s -> 'sessions') AS given (
-                id uuid, owner text, owner_name text, created_at timestamptz, updated_at timestamptz, turns jsonb
+                id uuid, owner text, owner_name text, created_at timestamptz, updated_at timestamptz,
+                metadata jsonb, added jsonb, expires_at timestamptz, turns jsonb
             )
         ), owners AS (
             INSERT INTO users (subject, name) SELECT DISTINCT ON (owner) owner, owner_name FROM given
             ON CONFLICT (subject) DO NOTHING
         ), added AS (
-            INSERT INTO chat_sessions (id, owner, turn_count, created_at, updated_at)
-            SELECT id, owner, coalesce((turns -> -1 ->> 'number')::int, 0), created_at, updated_at FROM given
+            INSERT INTO chat_sessions (id, owner, turn_count, created_at, updated_at, metadata, added, expires_at)
+            SELECT id, owner, coalesce((turns -> -1 ->> 'number')::int, 0), created_at, updated_at, metadata, added,
+                   expires_at
+            FROM given
             ON CONFLICT (id) DO NOTHING RETURNING id
         ), added_turns AS (
             SELECT turn.*, given_turn -> 'steps' AS steps

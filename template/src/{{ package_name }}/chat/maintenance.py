@@ -48,6 +48,20 @@ async def cleanup_old_data(context: TaskContext) -> None:
         {"days": days},
         SESSIONS,
     )
+    expired = await _in_batches(
+        database,
+        """
+        DELETE FROM chat_sessions WHERE id = ANY (ARRAY(
+            SELECT id FROM chat_sessions s WHERE expires_at < now()
+            AND NOT EXISTS (
+                SELECT FROM turns t WHERE t.session_id = s.id
+                AND t.status IN ('queued', 'running', 'waiting_for_approval'))
+            ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        {},
+        SESSIONS,
+    )
     keys = await _in_batches(
         database,
         """
@@ -71,6 +85,7 @@ async def cleanup_old_data(context: TaskContext) -> None:
     await database.execute(
         "DELETE FROM owner_usage WHERE day < (now() AT TIME ZONE 'UTC')::date - %(days)s", {"days": days}
     )
+    sessions += expired
     if sessions or entries:
         deleted = {"sessions": sessions, "audit_entries": entries}
         await audit.record(database, audit.Entry("scheduler", "delete.expired", None, detail=deleted))

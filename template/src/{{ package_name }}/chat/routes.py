@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import EventSourceResponse, format_sse_event
 
 from ..problems import RETRY_SECONDS, Problem, of_failure, responses
 from ..security.audit import Entry, record
@@ -40,8 +39,8 @@ from .models import (
     TurnView,
 )
 from .service import ChatService
+from .streaming import event_stream
 
-KEEPALIVE_SECONDS = 15.0
 EVENT_ID = r"^([0-9]{1,18}-[0-9]{1,18}|s[0-9]{1,18}(-[0-9]{1,18})?)$"
 
 # The status and title of the problem document for a failed turn.
@@ -315,32 +314,18 @@ def _json(status: int, turn: Turn, headers: dict[str, str] | None = None) -> Res
 
 
 def _sse(events: AsyncIterator[Event]) -> EventSourceResponse:
-    return EventSourceResponse(_with_keepalive(events), headers={"X-Accel-Buffering": "no"})
+    return event_stream(_encoded(events), _encoded_problem)
 
 
-async def _with_keepalive(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    """The encoded events, with a comment in each pause, so that proxies keep the connection.
+async def _encoded(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+    async for event in events:
+        data = json.dumps(event.data, ensure_ascii=False)
+        yield format_sse_event(data_str=data, event=event.type, id=event.id)
 
-    An error ends the stream with the event `problem`, since the status has been sent.
-    """
-    upcoming: asyncio.Task[Any] = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait({upcoming}, timeout=KEEPALIVE_SECONDS)
-            if not done:
-                yield KEEPALIVE_COMMENT
-                continue
-            event = upcoming.result()
-            if event is None:
-                return
-            data = json.dumps(event.data, ensure_ascii=False)
-            yield format_sse_event(data_str=data, event=event.type, id=event.id)
-            upcoming = asyncio.ensure_future(anext(events, None))
-    except Exception as error:  # noqa: BLE001 - the client learns of any error that breaks the stream
-        document = json.dumps(of_failure(error).document)
-        yield format_sse_event(data_str=document, event="problem", retry=RETRY_SECONDS * 1000)
-    finally:
-        upcoming.cancel()
+
+def _encoded_problem(error: Exception) -> bytes:
+    document = json.dumps(of_failure(error).document)
+    return format_sse_event(data_str=document, event="problem", retry=RETRY_SECONDS * 1000)
 
 
 def _to_cursor(session: SessionView) -> str:

@@ -47,6 +47,7 @@ class SessionStore:
             ) AS title
             FROM chat_sessions
             WHERE owner = %(owner)s AND (created_at, id) < (coalesce(%(at)s::timestamptz, 'infinity'), %(id)s::uuid)
+              AND expires_at IS NULL
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s
             """,
             {"owner": owner, "limit": limit, "at": before and before[0], "id": before[1] if before else UUID(int=0)},
