@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import variants
+from tests.support.external_programs import program
 from tests.support.git import git
 from tests.support.projects import ROWS, each_row_with, environment, essential, run, share
 from tests.support.template import answers, questions, render
@@ -61,6 +62,9 @@ def test_a_fresh_project_passes_its_own_checks(
         try:
             for command in commands:
                 run(command.format(**own), project, log, share())
+            if stage == "sync" and "client" in own["layers"]:
+                program("npm", "apt-get install npm")
+                run("npm ci --prefix clients/typescript --no-audit --no-fund --prefer-offline", project, log, share())
         finally:
             record_property("stage", [stage, time.monotonic() - began])
     assert git(project, "status", "--porcelain") == "", "checking a project changed it"

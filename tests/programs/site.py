@@ -45,12 +45,14 @@ PROJECT_PAGES = {
     "docs/kubernetes.md": "project/kubernetes.md",
     "docs/databases.md": "project/databases.md",
     "docs/clients.md": "project/clients.md",
+    "docs/calling.md": "project/calling.md",
     "README.md": "project/readme.md",
     "AGENTS.md": "project/agents.md",
 }
 # Pages of this repository link sources of generated pages, so that these links work on GitHub too.
 GENERATED = {
     "template/docs/api.md": "reference/api.md",
+    "template/docs/calling.md.jinja": "project/calling.md",
     "template/docs/databases.md.jinja": "project/databases.md",
     "template/docs/{% if 'openai' in protocols %}clients.md{% endif %}.jinja": "project/clients.md",
     "template/docs/deployment.md.jinja": "project/deployment.md",

@@ -39,6 +39,7 @@ FOREIGN = {
     ("layers=tracing", "no"): "otel_|opentelemetry-sdk|opentelemetry\\.(?:sdk|trace)",
     ("layers=chat_page", "no"): "chat page|chat_page|dompurify|playwright",
     ("protocols=openai", "no"): "openai_api|openai's api|/v1/conversations|clients\\.md|client_instructions",
+    ("layers=client", "no"): "typescript|clients/|\\bnpm\\b",
     ("ci", "github"): "gitlab",
     ("ci", "gitlab"): "github actions|\\.github/workflows|dependencies, actions",
     ("ci", "none"): "github actions|\\.github/workflows|gitlab|renovate",

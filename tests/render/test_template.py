@@ -50,6 +50,7 @@ LONGEST = 400
 RUNBOOKS = "{% if 'monitoring' in layers %}runbooks.md{% endif %}.jinja"  # a section per alert
 # Generated files, reference, and history.
 LISTS = {"CHANGELOG.md", "uv.lock", "uv.lock.jinja", "openapi.json.jinja", "messages.yaml", RUNBOOKS}
+LISTS |= {"schema.ts", "package-lock.json.jinja"}
 
 
 def undeclared(text: str) -> set[str]:

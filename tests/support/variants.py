@@ -50,6 +50,7 @@ ARCHETYPES: Mapping[str, Answers] = {
         "task_queue": "celery",
         "python_version": "3.12",
         "license": "proprietary",
+        "layers": ["kubernetes", "monitoring", "logging", "tracing", "chat_page", "client"],
         "rules_language": "zh",
     },
 }
