@@ -7,7 +7,7 @@ PYTEST := $(RUN) pytest --quiet --numprocesses auto --maxprocesses 4 --dist load
 # Tests start Python hundreds of times: without caches, each start would compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test rest check agent once containers tools mutation long bench rendering fuzz detached middleware matrix covering lock upgrade docs site release
+.PHONY: help demo test rest check agent once containers tools mutation long bench rendering fuzz detached middleware matrix covering lock client upgrade docs site release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,6 +66,9 @@ covering: $(UV) ## after a change of the questions, search for fewer variants th
 
 lock: $(UV) ## regenerate template/uv.lock.jinja from template/pyproject.toml.jinja
 	$(RUN) python -m tests.programs.lock
+
+client: $(UV) ## regenerate the types and the lock of the TypeScript client, which needs npm
+	$(RUN) python -m tests.programs.client
 
 upgrade: $(UV) ## upgrade both locks, the template's and its tooling's, to the newest versions in range
 	$(RUN) python -m tests.programs.lock --upgrade
