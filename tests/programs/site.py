@@ -46,6 +46,7 @@ PROJECT_PAGES = {
     "docs/databases.md": "project/databases.md",
     "docs/clients.md": "project/clients.md",
     "docs/calling.md": "project/calling.md",
+    "docs/mcp.md": "project/mcp.md",
     "README.md": "project/readme.md",
     "AGENTS.md": "project/agents.md",
 }
@@ -55,6 +56,7 @@ GENERATED = {
     "template/docs/calling.md.jinja": "project/calling.md",
     "template/docs/databases.md.jinja": "project/databases.md",
     "template/docs/{% if 'openai' in protocols %}clients.md{% endif %}.jinja": "project/clients.md",
+    "template/docs/mcp.md": "project/mcp.md",
     "template/docs/deployment.md.jinja": "project/deployment.md",
     "template/docs/security.md.jinja": "project/security.md",
     "template/docs/{% if 'kubernetes' in layers %}kubernetes.md{% endif %}.jinja": "project/kubernetes.md",

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from ..routing import route_path
 from ..services.interfaces import ServiceUnavailable
-from .metrics import record_pool_usage
+from .metrics import record_usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
@@ -102,7 +102,7 @@ class ProcessHealth:
     async def metrics(self, client: str | None, headers: Mapping[str, str]) -> bytes | None:
         if not await self._allows(client, headers):
             return None
-        record_pool_usage(self._services.database)
+        record_usage(self._services)
         if self._refresh is not None:
             await self._refresh(self._services)
         return generate_latest(REGISTRY)

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 if TYPE_CHECKING:
     from ..config import CoreSettings
-    from ..services.interfaces import Database
+    from ..services.interfaces import Services
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 
@@ -42,6 +42,12 @@ TURN_DURATION = Histogram(
 )
 TASKS = Counter("tasks_total", "Background tasks run; outcome is ok, error or cancelled.", ("task", "outcome"))
 TASK_DURATION = Histogram("task_duration_seconds", "How long background tasks took.", ("task",), buckets=SECONDS)
+MCP_SERVERS_UP = Gauge(
+    "mcp_server_up",
+    "1 if the MCP server answered this process the last time, otherwise 0.",
+    ("server",),
+    multiprocess_mode="livemin",
+)
 RATE_LIMITED_REQUESTS = Counter(
     "rate_limited_requests_total", "Requests refused by a rate limit; scope is subject or address.", ("scope",)
 )
@@ -91,9 +97,11 @@ def record_startup(settings: CoreSettings, process: str) -> float:
     return seconds
 
 
-def record_pool_usage(database: Database) -> None:
-    """Record the current use of database connections."""
-    usage = database.usage()
+def record_usage(services: Services) -> None:
+    """Record the current use of database connections, and which MCP servers answer."""
+    for server, failure in services.toolbox.servers.items():
+        MCP_SERVERS_UP.labels(server).set(failure is None)
+    usage = services.database.usage()
     POOL_CONNECTIONS.labels("used").set(usage.used)
     POOL_CONNECTIONS.labels("idle").set(usage.idle)
     POOL_WAITING.set(usage.waiting)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +45,7 @@ INTERNAL: Final = [
 ]
 MAX_REDIRECTS: Final = 5
 FOLLOWS: Final = "outbound_follows_redirects"  # an extension of requests
+LASTING: Final = (401, 403, 429)  # statuses that a client cannot change
 BODY_HEADERS: Final = ("content-encoding", "content-length", "transfer-encoding")
 
 
@@ -95,6 +96,27 @@ class OutboundHttp:
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in BODY_HEADERS]
         return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
+    def streaming(self, headers: Mapping[str, str]) -> httpx2.AsyncClient:
+        """A client for a protocol that streams its responses. Its requests and their sizes are limited alike.
+
+        It raises an error for a status that no other request would change. The caller closes it.
+        """
+        import httpx2
+
+        client = httpx2.AsyncClient(
+            transport=_transport(self._checked_address),
+            timeout=httpx2.Timeout(self._timeout, read=None),  # the caller limits the wait for the next event
+            headers={"Accept-Encoding": "identity", **headers},
+        )
+        client.event_hooks["response"].append(self._limit)
+        return client
+
+    async def _limit(self, response: httpx2.Response) -> None:
+        if response.status_code in LASTING or response.is_server_error:
+            await response.aclose()
+            response.raise_for_status()
+        response.stream = _limited(response, self._max_bytes)
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
@@ -121,6 +143,31 @@ async def _addresses(host: str, port: int) -> list[Address]:
     except OSError:
         raise OutboundRefused(f"The host {host} is unknown.") from None
     return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def _limited(response: httpx2.Response, max_bytes: int) -> httpx2.AsyncByteStream:
+    """The body of the response, up to `max_bytes`, after which it raises `OutboundRefused`."""
+    import httpx2
+
+    sent = response.stream
+    assert isinstance(sent, httpx2.AsyncByteStream)  # noqa: S101 - the client is asynchronous
+    body: httpx2.AsyncByteStream = sent
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise OutboundRefused(f"{response.url.host} answered with compressed data, which was not requested.")
+
+    class Limited(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            left = max_bytes
+            async for part in body:
+                left -= len(part)
+                if left < 0:
+                    raise OutboundRefused(f"{response.url.host} answered with more than {max_bytes} bytes.")
+                yield part
+
+        async def aclose(self) -> None:
+            await body.aclose()
+
+    return Limited()
 
 
 def _transport(checked_address: Callable[[str, int], Awaitable[str]]) -> httpx2.AsyncBaseTransport:

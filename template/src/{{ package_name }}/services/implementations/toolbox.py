@@ -1,4 +1,4 @@
-"""Runs the agent's tools, and no others, with validated arguments, a timeout and results as text.
+"""Runs the tools of the agent and of MCP_SERVERS, and no others, with a timeout and results as text.
 
 pydantic-ai takes more than a second to import, so the functions here import it, after `load` has done so in a thread.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ...config import Settings
     from ..interfaces import ToolContext
+    from .mcp_tools import McpTools
 
     Toolset = FunctionToolset[ToolContext]
 
@@ -33,11 +35,14 @@ log = structlog.get_logger(__name__)
 
 
 class AgentToolbox:
-    """Implements `Toolbox` with the toolset that `load_toolset` imports."""
+    """Implements `Toolbox` with the toolsets that `load_toolsets` imports, and the tools of MCP servers."""
 
-    def __init__(self, settings: Settings, load_toolset: Callable[[], Toolset]) -> None:
+    def __init__(self, settings: Settings, load_toolsets: Callable[[], Sequence[Toolset]]) -> None:
         self.is_broken = False
-        self._load_toolset = load_toolset
+        self._load_toolsets = load_toolsets
+        self._settings = settings
+        self._servers: McpTools | None = None  # until `check` imports it, if there is a server
+        self._offered: Sequence[ToolDefinition] = ()
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
         self._longest = settings.TOOL_RESULT_MAX_CHARACTERS
 
@@ -46,36 +51,70 @@ class AgentToolbox:
         if "_loaded" not in self.__dict__:
             try:
                 await asyncio.to_thread(lambda: self._loaded)
+                if self._settings.MCP_SERVERS and self._servers is None:
+                    self._servers = await asyncio.to_thread(_servers, self._settings)
+                    await self._servers.refresh(wait_seconds=0)  # so that the first turn need not wait
             except Exception:
                 self.is_broken = True
                 raise
             self.is_broken = False
 
-    async def load(self) -> None:
-        """Also describe the tools: those that are added later are not offered."""
-        if "definitions" not in self.__dict__:
+    async def load(self, wait_seconds: float | None = None) -> None:
+        """Also describe the tools: those that are added later are not offered, except by MCP servers."""
+        if "_own" not in self.__dict__:
             await self.check()
-            await asyncio.to_thread(lambda: self.definitions)
+            await asyncio.to_thread(lambda: self._own)
+        if self._servers is not None:
+            await self._servers.refresh(wait_seconds)
+
+    async def close(self) -> None:
+        if self._servers is not None:
+            await self._servers.close()
 
     @cached_property
-    def _loaded(self) -> tuple[Toolset, Model]:
-        """The toolset, and a model that a `RunContext` requires, although tools do not use it."""
+    def _loaded(self) -> tuple[Sequence[Toolset], Model]:
+        """The toolsets, and a model that a `RunContext` requires, although tools do not use it."""
         # First: a thread that begins with a module of pydantic-ai deadlocks with one that imports the package.
         import pydantic_ai  # noqa: F401 - only for the order
 
         from .offline_model import build_offline_model
 
-        toolset = self._load_toolset()
-        if prepared := [tool.name for tool in toolset.tools.values() if tool.prepare]:
+        toolsets = self._load_toolsets()
+        tools = [tool for toolset in toolsets for tool in toolset.tools.values()]
+        if prepared := [tool.name for tool in tools if tool.prepare]:
             raise ValueError(f"tools are the same in every turn: remove `prepare` from {', '.join(prepared)}")
-        return toolset, build_offline_model()
+        if twice := [name for name, count in Counter(tool.name for tool in tools).items() if count > 1]:
+            raise ValueError(f"two toolsets have the same tool: rename one {', '.join(twice)}")
+        return toolsets, build_offline_model()
 
     @cached_property
-    def definitions(self) -> Sequence[ToolDefinition]:
+    def _own(self) -> Sequence[ToolDefinition]:
         return tuple(
             ToolDefinition(tool.name, tool.description or "", tool.function_schema.json_schema, tool.requires_approval)
-            for tool in self._loaded[0].tools.values()
+            for toolset in self._loaded[0]
+            for tool in toolset.tools.values()
         )
+
+    @property
+    def definitions(self) -> Sequence[ToolDefinition]:
+        """The same object as long as nothing changes: the model's client converts it once."""
+        if self._servers is None:
+            return self._own
+        own = {tool.name for tool in self._own}
+        offered = (*self._own, *(tool for tool in self._servers.definitions if tool.name not in own))
+        if offered != self._offered:
+            self._offered = offered
+        return self._offered
+
+    @property
+    def servers(self) -> Mapping[str, str | None]:
+        return {} if self._servers is None else self._servers.failures
+
+    def requires_approval(self, tool: str) -> bool:
+        for own in self._own:
+            if own.name == tool:
+                return own.requires_approval
+        return self._servers is not None and self._servers.requires_approval(tool)
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
         """Validate the arguments and run the tool. The outcome describes any failure.
@@ -88,12 +127,12 @@ class AgentToolbox:
         from pydantic_ai.messages import INVALID_JSON_KEY
         from pydantic_ai.usage import RunUsage
 
-        toolset, model = self._loaded
-        if call.name not in toolset.tools:
-            names = ", ".join(toolset.tools) or "none"
-            return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True, unreadable=True)
+        toolsets, model = self._loaded
+        toolset = next((toolset for toolset in toolsets if call.name in toolset.tools), None)
         if INVALID_JSON_KEY in call.arguments:
             return ToolOutcome("The arguments are not a JSON object.", failed=True, unreadable=True)
+        if toolset is None:
+            return await self._call_server(call, context)
         run = RunContext(deps=context, model=model, usage=RunUsage(), tool_name=call.name, tool_call_id=call.id)
         definition = toolset.tools[call.name].tool_def
         timeout = definition.timeout or toolset.timeout or self._timeout
@@ -119,6 +158,14 @@ class AgentToolbox:
             log.error("tool_failed", tool=call.name, error=type(error).__name__, traceback=frames)
             return ToolOutcome("The tool failed.", failed=True)
 
+    async def _call_server(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
+        answer = None if self._servers is None else await self._servers.call(call, context)
+        if answer is None:
+            names = ", ".join(tool.name for tool in self.definitions) or "none"
+            return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True, unreadable=True)
+        text, failed = answer
+        return ToolOutcome(self._text(text), failed=failed)
+
     def _text(self, result: object) -> str:
         from pydantic_ai import ToolReturn
 
@@ -130,6 +177,12 @@ class AgentToolbox:
             return text
         note = f"\n[truncated: {len(text)} characters are too many]"
         return text[: self._longest - len(note)] + note
+
+
+def _servers(settings: Settings) -> McpTools:
+    from .mcp_tools import McpTools
+
+    return McpTools(settings)
 
 
 def _ends_turn(error: BaseException) -> bool:
