@@ -5,7 +5,7 @@ export const EVENT_STREAM = "text/event-stream";
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 const LONGEST_PAUSE = 10_000;
 
-/** What the client is told about its service. */
+/** The address of the service, the token, and how the client waits and repeats. */
 export interface Options {
   /** The address of the service, with its prefix if it has one. */
   baseUrl: string;

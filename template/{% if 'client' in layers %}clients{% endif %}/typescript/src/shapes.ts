@@ -75,7 +75,7 @@ type Assert<T extends true> = T;
 /** A turn: a message, and its response or error once it has ended. */
 export type Turn = Schemas["TurnView"];
 
-/** An event of a turn. `event` tells which fields `data` has. */
+/** An event of a turn. `event` says which fields `data` has. */
 export type TurnEvent = Schemas["TurnEvent"];
 
 /** The names of the events that this client knows. */
