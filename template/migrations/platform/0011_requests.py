@@ -1,6 +1,7 @@
 """What clients of a protocol send with a message, and sessions with metadata, added messages, or a short life.
 
-Every project has these columns, whichever protocols it speaks: it may choose one later.
+Every project has these columns, whichever protocols it speaks: it may choose one later. They are committed before the
+index is built, so an interrupted attempt may have added them.
 """
 
 from alembic import op
@@ -12,10 +13,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE turns ADD COLUMN request jsonb")
+    op.execute("ALTER TABLE turns ADD COLUMN IF NOT EXISTS request jsonb")
     op.execute("""
         ALTER TABLE chat_sessions
-            ADD COLUMN metadata jsonb, ADD COLUMN added jsonb, ADD COLUMN expires_at timestamptz
+            ADD COLUMN IF NOT EXISTS metadata jsonb,
+            ADD COLUMN IF NOT EXISTS added jsonb,
+            ADD COLUMN IF NOT EXISTS expires_at timestamptz
     """)
     with op.get_context().autocommit_block():
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS chat_sessions_by_expiry")
