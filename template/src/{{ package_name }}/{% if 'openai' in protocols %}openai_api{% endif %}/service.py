@@ -225,7 +225,7 @@ class OpenAIService:
 
         A response that cannot be read later is cancelled when its client goes away.
         """
-        translator = Translator(part, frozenset(), starting_after)
+        translator = Translator(part, lambda _: False, starting_after)
         ended = False
         try:
             for content in translator.begin():
@@ -233,7 +233,7 @@ class OpenAIService:
             if part.has_ended:
                 given = _stored(part)
             else:
-                translator.gated = await self.chat.gated_tools()
+                translator.is_gated = await self.chat.gate()
                 given = given or self.chat.follow_to_pause(part.turn)
             async for event in given:
                 for content in translator.translate(event):

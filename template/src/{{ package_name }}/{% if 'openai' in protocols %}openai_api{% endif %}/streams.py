@@ -10,7 +10,7 @@ is sent twice. Where it differs, the message so far ends as incomplete, and anot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,11 +53,11 @@ class _Text:
 class Translator:
     """The events of one response, from those of its turn.
 
-    `gated` are the tools whose calls need an approval. Only events after `starting_after` are sent.
+    `is_gated` says whether calls of a tool need an approval. Only events after `starting_after` are sent.
     """
 
     part: Part
-    gated: frozenset[str]
+    is_gated: Callable[[str], bool]
     starting_after: int = -1
     _items: int = 0
     _text: _Text = field(default_factory=lambda: _Text(0, 0, closed=True))
@@ -169,7 +169,7 @@ class Translator:
         place = number(text.step, text.attempt, FIRST_CALL + index * PLACES_OF_CALL)
         described = (self.part.turn, text.step, index, data["name"], data["arguments"])
         asked = any((each.step, each.call_id) == (text.step, data["call_id"]) for each in self.part.asked)
-        if not asked and data["name"] not in self.gated:
+        if not asked and not self.is_gated(data["name"]):
             yield from self._begin_call(data["call_id"], outputs.new_call(*described), place)
             return
         request, at = _dump(outputs.request_for(*described)), self._next_index()

@@ -22,6 +22,7 @@ import structlog
 from mcp import Client, MCPError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ...constants import SLUG, VERSION
@@ -91,16 +92,15 @@ class McpTools:
     async def call(self, call: ToolCall, context: ToolContext) -> tuple[str, bool] | None:
         """The text of the result, and whether the call failed; `None` if no server has this tool."""
         server = self._server_of(call.name)
-        if server is None or (server.failure is None and call.name not in server.tools):
-            return None
-        return await server.call(call, context)
+        return None if server is None else await server.call(call, context)
 
     async def close(self) -> None:
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     def _server_of(self, tool: str) -> _Server | None:
-        name, separator, _ = tool.partition("_")
-        return self._servers.get(name) if separator else None
+        """The server that may have the tool, by the settings."""
+        server = self._servers.get(tool.partition("_")[0])
+        return server if server is not None and server.allows(tool) else None
 
 
 class _Server:
@@ -119,8 +119,15 @@ class _Server:
         self._due = 0.0
         self._was_asked = False
 
+    def allows(self, tool: str) -> bool:
+        return self._matches(tool, self._config.tools)
+
     def requires_approval(self, tool: str) -> bool:
-        return _matches(tool.removeprefix(f"{self._name}_"), self._config.approve)
+        return self._matches(tool, self._config.approve)
+
+    def _matches(self, tool: str, patterns: Sequence[str]) -> bool:
+        server, separator, name = tool.partition("_")
+        return bool(separator) and server == self._name and any(fnmatchcase(name, pattern) for pattern in patterns)
 
     def refresh(self) -> asyncio.Task[None] | None:
         """List the tools in the background if that is due; returns the task if no list has ended before."""
@@ -128,11 +135,13 @@ class _Server:
             self._listing = asyncio.create_task(self._list(), context=Context())  # no turn's
         return None if self._was_asked else self._listing
 
-    async def call(self, call: ToolCall, context: ToolContext) -> tuple[str, bool]:
-        """The text of the result, and whether the call failed."""
-        tool = self.tools.get(call.name) or await self._tool_again(call.name)
+    async def call(self, call: ToolCall, context: ToolContext) -> tuple[str, bool] | None:
+        """The text of the result, and whether the call failed; `None` if there is no such tool."""
+        tool = self.tools.get(call.name)
+        if tool is None and self.failure is not None:
+            tool = await self._tool_again(call.name)
         if tool is None:
-            return f"The server {self._name} is not available at the moment.", True
+            return None if self.failure is None else (f"The server {self._name} is not available at the moment.", True)
         clock = asyncio.timeout(self._timeout)
         try:
             async with clock:
@@ -144,6 +153,8 @@ class _Server:
                 return f"The server refused the call: {error.message}", True
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
+            if isinstance(error, ValidationError):
+                return f"The server {self._name} gave an invalid answer, so the outcome of the call is unknown.", True
             self._lost(error)
         else:
             return sanitize("\n".join(_texts(result))), bool(result.is_error)
@@ -157,16 +168,16 @@ class _Server:
         return self.tools.get(name)
 
     async def _call(self, tool: _Tool, call: ToolCall, meta: dict[str, str]) -> types.CallToolResult:
+        params = types.CallToolRequestParams(name=tool.name, arguments=call.arguments, _meta=meta)
+        request = types.CallToolRequest(params=params)
         connection = self._connected()
-        client = await connection.client()
         try:
-            return await client.call_tool(tool.name, call.arguments, meta=meta)  # type: ignore[arg-type] # any keys
+            return await connection.send(request)
         except MCPError as error:
             if not (connection.session_is_gone and error.code in UNKNOWN_SESSION):
                 raise
         self._end(connection)  # the server restarted, and has not run the call
-        client = await self._connected().client()
-        return await client.call_tool(tool.name, call.arguments, meta=meta)  # type: ignore[arg-type] # any keys
+        return await self._connected().send(request)
 
     async def close(self) -> None:
         if self._listing is not None:
@@ -215,9 +226,9 @@ class _Server:
         taken: set[str] = set()
         for tool in tools:
             name = _NOT_IN_NAMES.sub("_", tool.name)
-            if not _matches(name, self._config.tools):
-                continue
             full = f"{self._name}_{name}"
+            if not self.allows(full):
+                continue
             schema = sanitize(tool.input_schema)
             is_usable = len(full) <= LONGEST_NAME and full not in taken and len(taken) < MOST_TOOLS
             if not is_usable or len(str(schema)) > 10 * LONGEST_DESCRIPTION:
@@ -250,6 +261,10 @@ class _Connection:
         """The client, once it is connected. Raises what connecting raised."""
         await asyncio.wait({self._ready})  # shared by all callers, so cancelling one must not cancel it
         return self._ready.result()
+
+    async def send(self, request: types.CallToolRequest) -> types.CallToolResult:
+        """Call a tool. `Client.call_tool` would also match the result against the server's regular expressions."""
+        return await (await self.client()).session.send_request(request, types.CallToolResult)
 
     def end(self) -> None:
         """Begin to close it: an unresponsive program takes a few seconds to stop."""
@@ -329,8 +344,10 @@ def _texts(result: types.CallToolResult) -> Iterator[str]:
                 yield resource.text
             case types.ResourceLink():
                 yield f"{part.name}: {part.uri}"
-            case types.ImageContent() | types.AudioContent():
-                yield f"[{part.mime_type}, which cannot be shown]"
+            case types.ImageContent(mime_type=kind) | types.AudioContent(mime_type=kind):
+                yield f"[{kind}, which cannot be shown]"
+            case types.EmbeddedResource(resource=resource):
+                yield f"[{resource.mime_type or resource.uri}, which cannot be shown]"
     if not result.content and result.structured_content is not None:
         yield to_json(result.structured_content).decode()
 
@@ -339,10 +356,6 @@ def _is_cancelled() -> bool:
     """Whether the turn is cancelled, rather than a task of the SDK."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _reason(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import inspect
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    toolsets: Sequence[Toolset]
+    model: Model  # that a `RunContext` requires, although tools do not use it
+    servers: McpTools | None
+
+
 class AgentToolbox:
     """Implements `Toolbox` with the toolsets that `load_toolsets` imports, and the tools of MCP servers."""
 
@@ -41,19 +48,18 @@ class AgentToolbox:
         self.is_broken = False
         self._load_toolsets = load_toolsets
         self._settings = settings
-        self._servers: McpTools | None = None  # until `check` imports it, if there is a server
+        self._loading = asyncio.Lock()
         self._offered: Sequence[ToolDefinition] = ()
         self._timeout = settings.TOOL_TIMEOUT_SECONDS
         self._longest = settings.TOOL_RESULT_MAX_CHARACTERS
 
     async def check(self) -> None:
         """Import the tools in a thread, once. Raises `ValueError` if a tool differs between turns."""
-        if "_loaded" not in self.__dict__:
+        async with self._loading:
+            if "_loaded" in self.__dict__:
+                return
             try:
                 await asyncio.to_thread(lambda: self._loaded)
-                if self._settings.MCP_SERVERS and self._servers is None:
-                    self._servers = await asyncio.to_thread(_servers, self._settings)
-                    await self._servers.refresh(wait_seconds=0)  # so that the first turn need not wait
             except Exception:
                 self.is_broken = True
                 raise
@@ -64,16 +70,15 @@ class AgentToolbox:
         if "_own" not in self.__dict__:
             await self.check()
             await asyncio.to_thread(lambda: self._own)
-        if self._servers is not None:
-            await self._servers.refresh(wait_seconds)
+        if (servers := self._loaded.servers) is not None:
+            await servers.refresh(wait_seconds)
 
     async def close(self) -> None:
-        if self._servers is not None:
-            await self._servers.close()
+        if "_loaded" in self.__dict__ and self._loaded.servers is not None:
+            await self._loaded.servers.close()
 
     @cached_property
-    def _loaded(self) -> tuple[Sequence[Toolset], Model]:
-        """The toolsets, and a model that a `RunContext` requires, although tools do not use it."""
+    def _loaded(self) -> _Loaded:
         # First: a thread that begins with a module of pydantic-ai deadlocks with one that imports the package.
         import pydantic_ai  # noqa: F401 - only for the order
 
@@ -85,36 +90,40 @@ class AgentToolbox:
             raise ValueError(f"tools are the same in every turn: remove `prepare` from {', '.join(prepared)}")
         if twice := [name for name, count in Counter(tool.name for tool in tools).items() if count > 1]:
             raise ValueError(f"two toolsets have the same tool: rename one {', '.join(twice)}")
-        return toolsets, build_offline_model()
+        return _Loaded(toolsets, build_offline_model(), _servers(self._settings))
 
     @cached_property
     def _own(self) -> Sequence[ToolDefinition]:
         return tuple(
             ToolDefinition(tool.name, tool.description or "", tool.function_schema.json_schema, tool.requires_approval)
-            for toolset in self._loaded[0]
+            for toolset in self._loaded.toolsets
             for tool in toolset.tools.values()
         )
 
     @property
     def definitions(self) -> Sequence[ToolDefinition]:
         """The same object as long as nothing changes: the model's client converts it once."""
-        if self._servers is None:
+        servers = self._loaded.servers
+        if servers is None:
             return self._own
         own = {tool.name for tool in self._own}
-        offered = (*self._own, *(tool for tool in self._servers.definitions if tool.name not in own))
+        offered = (*self._own, *(tool for tool in servers.definitions if tool.name not in own))
         if offered != self._offered:
             self._offered = offered
         return self._offered
 
     @property
     def servers(self) -> Mapping[str, str | None]:
-        return {} if self._servers is None else self._servers.failures
+        if "_loaded" not in self.__dict__ or self._loaded.servers is None:
+            return {}
+        return self._loaded.servers.failures
 
     def requires_approval(self, tool: str) -> bool:
         for own in self._own:
             if own.name == tool:
                 return own.requires_approval
-        return self._servers is not None and self._servers.requires_approval(tool)
+        servers = self._loaded.servers
+        return servers is not None and servers.requires_approval(tool)
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
         """Validate the arguments and run the tool. The outcome describes any failure.
@@ -127,13 +136,13 @@ class AgentToolbox:
         from pydantic_ai.messages import INVALID_JSON_KEY
         from pydantic_ai.usage import RunUsage
 
-        toolsets, model = self._loaded
-        toolset = next((toolset for toolset in toolsets if call.name in toolset.tools), None)
+        toolset = next((toolset for toolset in self._loaded.toolsets if call.name in toolset.tools), None)
         if INVALID_JSON_KEY in call.arguments:
             return ToolOutcome("The arguments are not a JSON object.", failed=True, unreadable=True)
         if toolset is None:
             return await self._call_server(call, context)
-        run = RunContext(deps=context, model=model, usage=RunUsage(), tool_name=call.name, tool_call_id=call.id)
+        model, usage = self._loaded.model, RunUsage()
+        run = RunContext(deps=context, model=model, usage=usage, tool_name=call.name, tool_call_id=call.id)
         definition = toolset.tools[call.name].tool_def
         timeout = definition.timeout or toolset.timeout or self._timeout
         tool = toolset.tool_for_tool_def(replace(definition, timeout=timeout), ctx=run)
@@ -159,7 +168,8 @@ class AgentToolbox:
             return ToolOutcome("The tool failed.", failed=True)
 
     async def _call_server(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
-        answer = None if self._servers is None else await self._servers.call(call, context)
+        servers = self._loaded.servers
+        answer = None if servers is None else await servers.call(call, context)
         if answer is None:
             names = ", ".join(tool.name for tool in self.definitions) or "none"
             return ToolOutcome(f"There is no tool {call.name}. The tools are: {names}.", failed=True, unreadable=True)
@@ -179,7 +189,9 @@ class AgentToolbox:
         return text[: self._longest - len(note)] + note
 
 
-def _servers(settings: Settings) -> McpTools:
+def _servers(settings: Settings) -> McpTools | None:
+    if not settings.MCP_SERVERS:
+        return None
     from .mcp_tools import McpTools
 
     return McpTools(settings)
