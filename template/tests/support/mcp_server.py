@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 server = MCPServer("things")
@@ -134,6 +135,11 @@ async def moved(request: Request) -> RedirectResponse:
     return RedirectResponse(f"http://localhost:{request.url.port}/mcp", 307)
 
 
+async def compressed(_: Request) -> Response:
+    """Answer in a form that may be small and yet become large."""
+    return Response(gzip.compress(b"{}"), media_type="application/json", headers={"Content-Encoding": "gzip"})
+
+
 class Legacy:
     """Rejects requests of stateless sessions, as servers of earlier revisions do."""
 
@@ -153,5 +159,6 @@ if __name__ == "__main__":
     else:
         app = server.streamable_http_app()
         app.add_route("/moved", moved, ["POST"])
+        app.add_route("/compressed", compressed, ["POST"])
         served = Legacy(app) if sys.argv[1] == "legacy" else app
         uvicorn.run(served, host="127.0.0.1", port=int(sys.argv[2]), log_level="error")
