@@ -48,6 +48,9 @@ class ModelSettings(BaseSettings):
     LLM_TIMEOUT_SECONDS: float = Field(
         60.0, gt=0, description="Maximum duration of one response of the model, and of each fallback model."
     )
+    LLM_OUTPUT_RETRIES: int = Field(
+        2, ge=0, le=10, description="How often a turn asks again when an answer does not fit the requested JSON Schema."
+    )
     LLM_MAX_RETRIES: int = Field(2, ge=0, description="How often the SDK repeats a request that failed in transit.")
 
     @field_validator("LLM_MODEL")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -40,23 +40,26 @@ class Models:
         conversation: Sequence[ConversationItem],
         on_text: Callable[[str], Awaitable[None]],
         on_discard: Callable[[], Awaitable[None]],
+        output_schema: dict[str, Any] | None = None,
     ) -> ModelReply:
         """The reply of the first model that answers; its usage includes that of the failed requests before it.
 
-        No other model is asked once a part of the text was shown. Raises the first `ModelError` or, after a part of
-        the text was shown, the last, with the usage of all requests.
+        No other model is asked once a part of the text was shown: with an `output_schema`, none is, since the answer
+        has to be checked first. Raises the first `ModelError` or, after a part of the text was shown, the last, with
+        the usage of all requests.
         """
         shown: list[bool] = []
 
         async def show(text: str) -> None:
-            shown.append(True)
-            await on_text(text)
+            if output_schema is None:
+                shown.append(True)
+                await on_text(text)
 
         first: ModelError | None = None
         places = [*range(self._current, len(self._names)), *range(self._current)]
         for place, following in zip(places, [*places[1:], None], strict=True):
             try:
-                reply = await self._request(place, instructions, conversation, show, on_discard)
+                reply = await self._request(place, instructions, conversation, show, on_discard, output_schema)
             except ModelError as error:
                 self.billed += error.used
                 first = first or error
@@ -81,6 +84,7 @@ class Models:
         conversation: Sequence[ConversationItem],
         on_text: Callable[[str], Awaitable[None]],
         on_discard: Callable[[], Awaitable[None]],
+        schema: dict[str, Any] | None,
     ) -> ModelReply:
         tools = self._services.toolbox.definitions
         with ModelOperation(
@@ -88,7 +92,7 @@ class Models:
         ) as request:
             try:
                 request.reply = await self._services.language_model.respond(
-                    instructions, conversation, tools, on_text, request.record_cancelled, on_discard, place
+                    instructions, conversation, tools, on_text, request.record_cancelled, on_discard, place, schema
                 )
             except asyncio.CancelledError:
                 self.billed += request.cancelled or Usage()

@@ -32,8 +32,8 @@ PAGE = 100  # sessions per query
 MAX_INTEGER = 2**31 - 1
 
 TURN: Final = (
-    "number, status, message, request, response, error, model, input_tokens, output_tokens, usage_estimated, "
-    "finish_reason, created_at, started_at, finished_at"
+    "number, status, message, request, output_schema, response, error, model, input_tokens, output_tokens, "
+    "usage_estimated, finish_reason, created_at, started_at, finished_at"
 )
 STEPS: Final = """
     ARRAY(
@@ -60,8 +60,8 @@ NEXT_OF_OWNER: Final = f"{SESSIONS} WHERE s.owner = %(owner)s AND (s.created_at,
 # Queries for the export of an owner's other records. Sessions with finished turns are exported by `read`.
 PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
     "live_turn": f"""
-        SELECT session_id, number AS turn, status, message, request, input_tokens, output_tokens, usage_estimated,
-               created_at, started_at, {STEPS}
+        SELECT session_id, number AS turn, status, message, request, output_schema, input_tokens, output_tokens,
+               usage_estimated, created_at, started_at, {STEPS}
         FROM turns t WHERE owner = %(owner)s AND status IN ('queued', 'running', 'waiting_for_approval')
         ORDER BY session_id
     """,
@@ -130,6 +130,7 @@ class TurnRecord(Record):
     status: Literal["succeeded", "failed", "cancelled"]
     message: Text
     request: Json | None = None
+    output_schema: Json | None = None
     response: Text | None
     error: Json | None
     model: Text | None

@@ -74,6 +74,7 @@ class TurnFinished(_Shape):
     response: str | None
     error: TurnError | None
     finish_reason: str | None
+    output: dict[str, Any] | None
     usage: Usage
 
 

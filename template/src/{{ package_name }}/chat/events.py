@@ -43,7 +43,7 @@ def started(turn: Turn) -> Content:
 
 
 def finished(turn: Turn) -> Content:
-    fields = {"turn", "status", "response", "error", "finish_reason", "usage"}
+    fields = {"turn", "status", "response", "error", "finish_reason", "output", "usage"}
     return TURN_FINISHED, TurnView.model_validate(turn).model_dump(mode="json", include=fields)
 
 

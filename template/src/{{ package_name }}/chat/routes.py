@@ -56,6 +56,7 @@ PROBLEM_OF_ERROR = {
     TurnErrorType.COST_LIMIT: (429, "The turn's budget of costs is spent."),
     TurnErrorType.BUDGET_SPENT: (429, "The budget of the day is spent."),
     TurnErrorType.PROCESS_LOST: (500, "The processes that ran the turn ended, one after the other."),
+    TurnErrorType.OUTPUT_INVALID: (502, "The language model's answer does not fit the schema."),
     TurnErrorType.INTERNAL: (500, "An internal error ended the turn."),
 }
 
@@ -189,7 +190,10 @@ async def send_message(
     if len(message.text) > limit:
         raise Problem(422, "message-too-long", f"The message is longer than {limit} characters.")
     queued = "respond-async" in prefer.lower()
-    sent = await chat.send(owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key)
+    schema = message.output_schema
+    sent = await chat.send(
+        owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key, output_schema=schema
+    )
     if queued:
         headers = {"Location": _turn_address(request, sent.turn), "Preference-Applied": "respond-async"}
         return _json(202, sent.turn, headers)

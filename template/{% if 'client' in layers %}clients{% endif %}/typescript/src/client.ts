@@ -10,6 +10,8 @@ import { follow, Position } from "./streams.js";
 export interface MessageOptions {
   /** Makes a repetition safe, even one by another process: within 24 hours the same message and key are one turn. */
   idempotencyKey?: string;
+  /** A JSON Schema of the type `object` for the answer: the turn's `output` fits it. */
+  outputSchema?: Record<string, unknown>;
   signal?: AbortSignal;
 }
 
@@ -45,7 +47,7 @@ export class AgentClient {
           ...(options.background ? { prefer: "respond-async" } : {}),
         },
       },
-      body: { text },
+      body: message(text, options),
       ...given(options.signal),
     });
     return checked(turnShape, await unwrap(answer));
@@ -63,12 +65,13 @@ export class AgentClient {
     const open = async (position: Position, signal: AbortSignal) => {
       if (position.lastEventId !== undefined && position.turn === undefined) {
         // The first events had expired, so none of them named the turn. The same key finds it.
-        position.turn = (await this.send(session, text, { idempotencyKey: key, background: true, signal })).turn;
+        const again = { ...options, idempotencyKey: key, background: true, signal };
+        position.turn = (await this.send(session, text, again)).turn;
       }
       if (position.turn !== undefined) return this.#events(session, position.turn, position, signal);
       const answer = await this.#once.POST("/chat/sessions/{session_id}/messages", {
         params: { path, header: { accept: EVENT_STREAM, "idempotency-key": key } },
-        body: { text },
+        body: message(text, options),
         parseAs: "stream",
         signal,
       });
@@ -116,6 +119,10 @@ export class AgentClient {
     });
     return answer.response;
   }
+}
+
+function message(text: string, { outputSchema }: MessageOptions): { text: string; output_schema?: Record<string, unknown> } {
+  return outputSchema === undefined ? { text } : { text, output_schema: outputSchema };
 }
 
 function given(signal: AbortSignal | undefined): { signal?: AbortSignal } {

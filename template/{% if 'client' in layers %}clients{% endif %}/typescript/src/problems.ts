@@ -36,6 +36,7 @@ export const PROBLEM_KINDS = [
   "model-unavailable",
   "model-rejected",
   "model-invalid-response",
+  "output-invalid",
   "model-rate-limited",
   "process-lost",
   "model-timeout",

@@ -399,6 +399,13 @@ export interface components {
              * @description At most MESSAGE_MAX_CHARACTERS long.
              */
             text: string;
+            /**
+             * Output Schema
+             * @description A JSON Schema of the type `object`: the response is JSON that fits it.
+             */
+            output_schema?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * Note
@@ -671,6 +678,10 @@ export interface components {
             error: components["schemas"]["TurnError"] | null;
             /** Finish Reason */
             finish_reason: string | null;
+            /** Output */
+            output: {
+                [key: string]: unknown;
+            } | null;
             usage: components["schemas"]["Usage"];
         };
         /** TurnFinishedEvent */
@@ -704,6 +715,13 @@ export interface components {
              * @description Why the response ended: `stop`, `length` when it was cut, or the provider's own word.
              */
             finish_reason: string | null;
+            /**
+             * Output
+             * @description The response as an object, if the message had a schema for it.
+             */
+            output: {
+                [key: string]: unknown;
+            } | null;
             usage: components["schemas"]["Usage"];
             /**
              * Created At
@@ -759,6 +777,13 @@ export interface components {
              * @description Why the response ended: `stop`, `length` when it was cut, or the provider's own word.
              */
             finish_reason: string | null;
+            /**
+             * Output
+             * @description The response as an object, if the message had a schema for it.
+             */
+            output: {
+                [key: string]: unknown;
+            } | null;
             usage: components["schemas"]["Usage"];
             /**
              * Created At

@@ -35,6 +35,7 @@ export const turnShape = z.object({
   error: z.nullable(error),
   model: z.nullable(z.string()),
   finish_reason: z.nullable(z.string()),
+  output: z.nullable(values),
   usage,
   created_at: z.string(),
   finished_at: z.nullable(z.string()),
@@ -60,6 +61,7 @@ export const eventShape = z.discriminatedUnion("event", [
     response: z.nullable(z.string()),
     error: z.nullable(error),
     finish_reason: z.nullable(z.string()),
+    output: z.nullable(values),
     usage,
   }),
 ]);

@@ -21,6 +21,17 @@ test("a message is answered, and its turn is in the history", async () => {
   );
 });
 
+test("an answer fits the schema of its message", async () => {
+  const agent = client();
+  const outputSchema = { type: "object", properties: { sky: { enum: ["clear", "grey"] } }, required: ["sky"] };
+  const turn = await agent.send(await agent.createSession(), "How is the weather?", { outputSchema });
+  assert.deepEqual(turn.output, { sky: "clear" });
+  const events = [];
+  for await (const event of agent.stream(await agent.createSession(), "And now?", { outputSchema })) events.push(event);
+  const last = events.at(-1);
+  assert.deepEqual(last?.event === "turn.finished" && last.data.output, { sky: "clear" });
+});
+
 test("a worker answers in the background", async () => {
   const agent = client();
   const session = await agent.createSession();

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...model_settings import OFFLINE_MODEL
 from ..interfaces import ConversationItem, ModelError, ModelReply, ServiceUnavailable, ToolDefinition, Usage
@@ -53,13 +53,15 @@ class PydanticAILanguageModel:
         on_cancelled: Callable[[Usage], None] | None = None,
         on_discard: Callable[[], Awaitable[None]] | None = None,
         model: int = 0,
+        output_schema: dict[str, Any] | None = None,
     ) -> ModelReply:
         cancelled: list[Usage] = []
         client = (await self._clients())[model]
         # One timeout for all attempts and pieces: pydantic-ai's own adds a cancel scope for each piece.
         clock = asyncio.timeout(self._settings.LLM_TIMEOUT_SECONDS)
         try:
-            async with clock, aclosing(client.stream(instructions, conversation, tools, cancelled.append)) as pieces:
+            stream = client.stream(instructions, conversation, tools, cancelled.append, output_schema)
+            async with clock, aclosing(stream) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelReply):
                         reply = piece

@@ -32,6 +32,7 @@ from pydantic_ai.messages import (
     ToolCallPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, create_async_httpx2_client
+from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition as FunctionTool
 
@@ -47,6 +48,7 @@ log = structlog.get_logger(__name__)
 
 BYTES_PER_TOKEN = 4  # approximately
 LONGEST_RETRY_WAIT_SECONDS = 5.0
+AS_JSON = "Answer with one JSON object that fits the following JSON Schema, without Markdown or any other text:"
 
 Events = list[dict[str, Any]]
 
@@ -77,8 +79,12 @@ class ModelClient:
         conversation: Sequence[ConversationItem],
         tools: Sequence[ToolDefinition],
         on_cancelled: Callable[[Usage], None],
+        output_schema: dict[str, Any] | None = None,
     ) -> AsyncGenerator[str | Discarded | ModelReply, None]:
         """Yield the text in pieces, then the complete reply. Raises `ModelError`."""
+        parameters = self._parameters_for(tools)
+        if output_schema is not None:
+            parameters, instructions = self._with_output(parameters, instructions, output_schema)
         messages = to_messages(instructions, conversation)
         answer = Answer(tags=self._has_tags, withhold=self._withholds)
         begun = False
@@ -89,7 +95,7 @@ class ModelClient:
                 self._model,
                 messages,
                 model_settings=self._request,
-                model_request_parameters=self._parameters_for(tools),
+                model_request_parameters=parameters,
             ) as stream:
                 async for event in stream:
                     if isinstance(event, PartStartEvent) and isinstance(event.part, ThinkingPart):
@@ -124,6 +130,22 @@ class ModelClient:
             ]
             self._tools, self._parameters = tools, ModelRequestParameters(function_tools=functions)
         return self._parameters
+
+    def _with_output(
+        self, parameters: ModelRequestParameters, instructions: str, schema: dict[str, Any]
+    ) -> tuple[ModelRequestParameters, str]:
+        """Give the schema to the provider if it can use it, else to the model, with the instructions.
+
+        Providers close an object without properties, so that only an empty one fits.
+        """
+        output = OutputObjectDefinition(schema, description=schema.get("description"))
+        native = replace(parameters, output_mode="native", output_object=output)
+        if schema.get("properties") and self._model.profile.get("supports_json_schema_output"):
+            with suppress(failures.UserError):  # the schema exceeds a limit of the provider
+                self._model.prepare_request(self._request, native)
+                return native, instructions
+        # In this mode, only the offline model uses `output_object`.
+        return replace(native, output_mode="text"), f"{instructions.rstrip()}\n\n{AS_JSON}\n{json.dumps(schema)}"
 
     def _used(self, stream: StreamedResponse | None, messages: list[ModelMessage]) -> Usage:
         """The reported tokens, and an estimate of unreported ones. Rejected and cancelled responses are billed too."""

@@ -7,7 +7,8 @@ It streams word by word, and understands these messages, in any case:
 - a line `call <tool> {"argument": …}` calls an available tool; several lines call several tools
 - `wait <n> seconds` anywhere spreads the reply over that time (60 seconds at most)
 
-It answers tool results by repeating them, and any other message by quoting the conversation.
+It answers tool results by repeating them, and any other message by quoting the conversation. If the message has a JSON
+Schema for the answer, it answers with the smallest object that fits.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
+
+from .offline_output import smallest
 
 LONGEST_WAIT_SECONDS = 60.0
 REQUEST_TOKENS = 50  # reported for each request
@@ -64,7 +67,9 @@ class _OfflineModel(FunctionModel):
         run_context: Any = None,  # noqa: ARG002 - as above
     ) -> AsyncGenerator[StreamedResponse]:
         tools = {tool.name for tool in model_request_parameters.function_tools}
-        async with aclosing(_respond(messages, tools)) as pieces:
+        output = model_request_parameters.output_object
+        schema = output.json_schema if output is not None else None
+        async with aclosing(_respond(messages, tools, schema)) as pieces:
             yield _OfflineResponse(model_request_parameters, pieces)
 
 
@@ -93,7 +98,9 @@ class _OfflineResponse(StreamedResponse):
                 yield self._parts_manager.handle_part(vendor_part_id=None, part=piece)
 
 
-async def _respond(messages: list[ModelMessage], available: set[str]) -> AsyncGenerator[str | ToolCallPart]:
+async def _respond(
+    messages: list[ModelMessage], available: set[str], schema: dict[str, Any] | None = None
+) -> AsyncGenerator[str | ToolCallPart]:
     texts = [str(part.content) for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
     results = [part for part in _request_parts(messages[-1:]) if isinstance(part, ToolReturnPart)]
     calls = [] if results else _calls(texts[-1])
@@ -102,13 +109,15 @@ async def _respond(messages: list[ModelMessage], available: set[str]) -> AsyncGe
         for index, (tool, arguments) in enumerate(calls):
             yield ToolCallPart(tool, arguments, f"call_{len(messages)}_{index}")
         return
-    if results:
+    if schema is not None:
+        reply = json.dumps(smallest(schema), ensure_ascii=False)
+    elif results:
         reply = "\n".join(f"{part.tool_name}: {part.model_response_str(wrap_if_error=False)}" for part in results)
     elif missing:
         reply = f"I have no tool {', '.join(missing)}; my tools: {', '.join(sorted(available)) or 'none'}."
     else:
         reply = _conversation(texts)
-    words = re.findall(r"\s*\S+\s*", f"(offline) {reply}")
+    words = re.findall(r"\s*\S+\s*", reply if schema is not None else f"(offline) {reply}")
     wait = _WAIT.search(texts[-1])
     seconds = min(float(wait[1]), LONGEST_WAIT_SECONDS) if wait else 0.0
     for word in words:

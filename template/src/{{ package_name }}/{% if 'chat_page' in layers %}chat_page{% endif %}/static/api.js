@@ -6,7 +6,7 @@
  * @typedef {"queued" | "running" | "waiting_for_approval" | "succeeded" | "failed" | "cancelled"} Status
  * @typedef {{ event: string, id?: string, data: any }} StreamEvent
  * @typedef {{ turn: number, status: Status, message: string, response: string | null, error: TurnError | null,
- *   finish_reason: string | null, created_at: string, finished_at: string | null,
+ *   finish_reason: string | null, output: Record<string, unknown> | null, created_at: string, finished_at: string | null,
  *   steps?: { event: string, data: any }[] | null }} TurnView
  * @typedef {{ call_id: string, name: string, arguments: any, expires_at: string, approved: boolean | null }} Approval
  */

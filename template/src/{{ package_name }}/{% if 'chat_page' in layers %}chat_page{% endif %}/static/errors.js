@@ -18,6 +18,7 @@ const SENTENCES = {
   "model-unavailable": "errorModel",
   "model-invalid-response": "errorModel",
   "model-rejected": "errorModelRejected",
+  "output-invalid": "errorModel",
   "process-lost": "errorLost",
   "service-unavailable": "errorUnavailable",
   "session-not-found": "errorNotFound",

@@ -37,6 +37,7 @@ export function storedTurn(view) {
   turn.error = view.error;
   turn.finishReason = view.finish_reason;
   if (isOver(turn)) for (const { event, data } of view.steps || []) apply(turn, event, data);
+  indent(turn, view.output);
   turn.status = view.status;
   return turn;
 }
@@ -52,6 +53,16 @@ export function isOver(turn) {
  */
 export function textOf(turn) {
   return turn.parts.flatMap((part) => (part.kind === "text" && part.text ? [part.text] : [])).join("\n\n");
+}
+
+/**
+ * Show an answer that is an object on several lines.
+ * @param {Turn} turn
+ * @param {unknown} output
+ */
+function indent(turn, output) {
+  const last = turn.parts.at(-1);
+  if (output && last?.kind === "text") last.text = `\`\`\`json\n${JSON.stringify(output, null, 2)}\n\`\`\``;
 }
 
 /**
@@ -141,6 +152,7 @@ export function apply(turn, event, data) {
       turn.error = data.error;
       turn.finishReason = data.finish_reason;
       for (const part of turn.parts) if (part.kind === "text") part.complete = true;
+      indent(turn, data.output);
       break;
   }
 }
