@@ -45,5 +45,6 @@ INVALID = [
     ("ci", "jenkins"),
     ("rules_language", "fr"),
     ("layers", ["kubernetes", "nomad"]),
+    ("protocols", ["openai", "soap"]),
     ("assistants", ["claude", "clippy"]),
 ]

@@ -51,6 +51,7 @@ ARCHETYPES: Mapping[str, Answers] = {
         "python_version": "3.12",
         "license": "proprietary",
         "layers": ["kubernetes", "monitoring", "logging", "tracing", "chat_page", "client"],
+        "protocols": ["openai", "ag_ui"],
         "rules_language": "zh",
     },
 }

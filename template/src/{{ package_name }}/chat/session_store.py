@@ -17,7 +17,8 @@ class SessionStore:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def create(self, owner: str) -> SessionView:
+    async def create(self, owner: str, session_id: UUID | None = None) -> SessionView:
+        """Create a session, under a new id unless one is given. Raises `UniqueConflict` for one that exists."""
         session = await self._executor.fetch_one(
             SessionView,
             """
@@ -27,7 +28,7 @@ class SessionStore:
             INSERT INTO chat_sessions (id, owner) VALUES (%(id)s, %(owner)s)
             RETURNING id AS session_id, NULL AS title, turn_count, created_at, updated_at
             """,
-            {"id": uuid4(), "owner": owner},
+            {"id": session_id or uuid4(), "owner": owner},
         )
         assert session is not None  # noqa: S101 - an INSERT returns its row
         return session
