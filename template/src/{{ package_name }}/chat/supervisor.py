@@ -147,7 +147,8 @@ class TurnSupervisor:
         with suppress(ServiceUnavailable):  # a model that is not configured is reported by the turns
             await self._services.language_model.ping()  # first: both import pydantic-ai, each in a thread
         try:
-            await self._services.toolbox.load(wait_seconds=0)  # MCP servers answer in the background
+            await self._services.toolbox.check()
+            await self._services.toolbox.ask_servers(wait_seconds=0)  # they answer in the background
         except Exception:
             log.critical("tools_broken", exc_info=True)
 

@@ -70,6 +70,9 @@ class AgentToolbox:
         if "_own" not in self.__dict__:
             await self.check()
             await asyncio.to_thread(lambda: self._own)
+        await self.ask_servers(wait_seconds)
+
+    async def ask_servers(self, wait_seconds: float | None = None) -> None:
         if (servers := self._loaded.servers) is not None:
             await servers.refresh(wait_seconds)
 
