@@ -213,17 +213,16 @@ class AgUiService:
         if approvals.keys() != answers.keys():
             named = ", ".join(sorted(map(str, approvals)))
             raise invalid(f"Each of these interrupts needs an answer, and no other one: {named}.")
-        pending = {each.call_id for each in await self._chat.turns.approvals(turn, pending=True)}
-        late = [
-            str(id_)
-            for id_, answer in answers.items()
-            if not _is_recorded(answer, approvals[id_]) and approvals[id_].call_id not in pending
-        ]
+        # Calls of two replies may share an id: only those of this wait are meant.
+        found = await self._chat.turns.approvals(turn, pending=True)
+        pending = {ids[each.call_id] for each in found if each.step == first.step}
+        late = [id_ for id_ in answers.keys() - pending if not _is_recorded(answers[id_], approvals[id_])]
         if late:
             title = "The interrupt was answered differently, or is no longer open."
-            raise Problem(409, "no-decision-open", title, f"It is about {', '.join(late)}. Cancel it to go on.")
+            named = ", ".join(sorted(map(str, late)))
+            raise Problem(409, "no-decision-open", title, f"It is about {named}. Cancel it to go on.")
         for id_, answer in answers.items():
-            if not _is_recorded(answer, approvals[id_]) or (answer.cancelled and approvals[id_].call_id in pending):
+            if id_ in pending:
                 call = approvals[id_].call_id
                 await self._chat.decide(turn, call, answer.approved, answer.reason, actor=self._actor)
         turn = await self._chat.turn(self._owner, session, turn.number)
