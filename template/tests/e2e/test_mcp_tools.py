@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Connect = Callable[[RunningProcess], Api]
 
+NOISE = "import sys; print('planted contents'); sys.exit('planted contents')"
+
 
 def test_a_call_is_repeated_with_the_same_key_after_the_death_of_its_process(
     replicas: list[RunningProcess], processes: Processes, api: Connect, tmp_path: Path
@@ -25,21 +27,26 @@ def test_a_call_is_repeated_with_the_same_key_after_the_death_of_its_process(
     keys, port = tmp_path / "keys", free_port()
     servers = {
         "things": {"url": f"http://127.0.0.1:{port}/mcp", "tools": ["hold"], "approve": []},
-        "noise": {"command": [sys.executable, "-c", "print('planted contents')"], "tools": ["*"]},
+        "noise": {"command": [sys.executable, "-c", NOISE], "tools": ["*"]},
     }
-    settings = {"MCP_SERVERS": json.dumps(servers), "TOOL_HTTP_ALLOWED_NETWORKS": "127.0.0.1"}
+    settings = {"MCP_SERVERS": json.dumps(servers), "TOOL_HTTP_ALLOWED_NETWORKS": "127.0.0.1", "DEBUG": "false"}
     workers = processes.with_environment(TURN_LEASE_SECONDS="1", **settings)
     client = api(replicas[0])
+
+    def holding() -> str:
+        """The turn whose call hangs. Until the server has answered the worker, there is no such tool to call."""
+        said = f"call things_hold {json.dumps({'path': str(keys)})}"
+        turn: str = client.send(client.create_session(), said, prefer="respond-async").headers["location"]
+        wait_until(lambda: keys.is_file() or client.turn(turn)["status"] == "succeeded")
+        return turn if keys.is_file() else ""
+
     with serving("http", port):
         doomed = workers.start("worker")
-        for event in ("mcp_server_available", "mcp_server_unavailable"):
-            doomed.wait_for(event)
-        said = f"call things_hold {json.dumps({'path': str(keys)})}"
-        location = client.send(client.create_session(), said, prefer="respond-async").headers["location"]
-        wait_until(keys.is_file)
+        location = wait_until(holding)
+        doomed.wait_for("mcp_server_unavailable")
         doomed.kill()
         workers.start("worker", wait=False)  # like a platform
         assert client.wait_for_turn(location)["response"].endswith("done")
     first, second = keys.read_text("utf-8").splitlines()
     assert first == second
-    assert "planted" not in doomed.output, "the SDK would log what a server sends"
+    assert "planted" not in doomed.output, "by default, the SDK logs what a server sends, and DEBUG shows its stderr"
