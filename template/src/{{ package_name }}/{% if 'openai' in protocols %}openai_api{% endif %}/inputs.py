@@ -5,12 +5,14 @@ Some clients send the defaults of OpenAI's API, or hints that change nothing in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..chat.output_schemas import check_schema
 from ..constants import SLUG
 from ..problems import Problem
 from ..services.interfaces import ClientMessage
@@ -18,6 +20,7 @@ from .errors import invalid, unsupported
 from .ids import ItemId, parse_item
 
 MOST_ADDED: Final = 20  # items at a time, as in OpenAI's API
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SYSTEM: Final = ("system", "developer")
 TEXTS: Final = ("input_text", "output_text", "text")
 # Items of earlier responses that clients send back. The model gets their texts only.
@@ -34,23 +37,23 @@ NO_EFFECT: Final[Mapping[str, tuple[Any, ...]]] = {
     "presence_penalty": (0,),
     "prompt_cache_key": (...,),
     "prompt_cache_retention": (...,),
-    "response_format": ({"type": "text"},),
     "safety_identifier": (...,),
     "service_tier": ("auto", "default"),
     "temperature": (1,),
-    "text": ({}, {"format": {"type": "text"}}),
     "tool_choice": ("auto",),
     "tools": ([],),
     "top_logprobs": (0,),
     "top_p": (1,),
     "truncation": ("auto",),
     "user": (...,),
+    "verbosity": ("medium",),
 }
 
 Text = Annotated[str, Field(max_length=1_000_000)]
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
+FORMATS: Final = "text, or json_schema with a schema, or json_object"
 MESSAGES: Final = "A text, or a list of messages that ends with one of the user."
 
 
@@ -97,6 +100,7 @@ class ResponseIn(Request):
     previous_response_id: str | None = Field(None, description="The response to continue.")
     conversation: str | ConversationRef | None = Field(None, description="The conversation to continue.")
     metadata: Metadata | None = None
+    text: dict[str, Any] | None = Field(None, description=f"`format` of the answer: {FORMATS}.")
 
 
 class CompletionIn(Request):
@@ -105,6 +109,7 @@ class CompletionIn(Request):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     metadata: Metadata | None = None
+    response_format: dict[str, Any] | None = Field(None, description=f"The format of the answer: {FORMATS}.")
     store: Literal[False] | None = Field(None, description="Completions are not stored.")
 
 
@@ -150,6 +155,56 @@ class Input:
 
     messages: list[ClientMessage] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFormat:
+    """An answer in JSON. `described` is the client's format without the schema."""
+
+    schema: dict[str, Any]
+    described: dict[str, Any]
+
+
+def format_of_response(text: dict[str, Any] | None) -> AnswerFormat | None:
+    """The parameter `text` of a response. Raises `Problem`."""
+    given = None
+    for name, value in (text or {}).items():
+        at = f"text.{name[:100]}"
+        if name == "format":
+            given = _read_format(value, value, at)
+        elif name != "verbosity" or value not in (None, "medium"):
+            raise unsupported(at)
+    return given
+
+
+def format_of_completion(given: dict[str, Any] | None) -> AnswerFormat | None:
+    """The parameter `response_format` of a completion. Raises `Problem`."""
+    at = "response_format.json_schema" if (given or {}).get("type") == "json_schema" else "response_format"
+    return _read_format(given, (given or {}).get("json_schema"), at)
+
+
+def _read_format(given: Any, described: Any, at: str) -> AnswerFormat | None:
+    type_ = given.get("type") if isinstance(given, dict) else given
+    if type_ in (None, "text"):
+        return None
+    if type_ == "json_object":
+        return AnswerFormat({"type": "object"}, {"type": type_})
+    if type_ != "json_schema":
+        raise invalid(f"{at}.type", f"Unsupported format: '{str(type_)[:100]}'.", "unsupported_value")
+    named = {name: described.get(name) for name in ("name", "description", "schema", "strict")} if described else {}
+    name, description, schema, strict = (named.get(each) for each in ("name", "description", "schema", "strict"))
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise invalid(f"{at}.name", "The name must have 1 to 64 letters, digits, _ or -.")
+    if not isinstance(description, str | None) or not isinstance(strict, bool | None):
+        raise invalid(at, "The description must be a text, and strict true or false.")
+    if not isinstance(schema, dict):
+        raise invalid(f"{at}.schema", "The schema must be an object.")
+    try:
+        check_schema(schema)
+    except ValueError as error:
+        raise invalid(f"{at}.schema", f"The schema cannot be used: {error}.") from None
+    whole = {"description": description, **schema} if description else schema
+    return AnswerFormat(whole, {"type": type_, "name": name, "description": description, "strict": strict})
 
 
 def check_model(model: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Metadata = dict[str, str]
@@ -98,8 +98,22 @@ class TextFormat(BaseModel):
     type: Literal["text"] = "text"
 
 
+class JsonObjectFormat(BaseModel):
+    type: Literal["json_object"] = "json_object"
+
+
+class JsonSchemaFormat(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    type: Literal["json_schema"] = "json_schema"
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
 class TextConfig(BaseModel):
-    format: TextFormat = TextFormat()
+    format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] = TextFormat()
 
 
 class Response(BaseModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ..chat.models import Approval, PastTurn, Status, Step, Turn, TurnErrorType, TurnKey
 from ..constants import SLUG
@@ -262,9 +262,17 @@ def response_of(part: Part) -> objects.Response:
             "output": output_of(part),
             "previous_response_id": request.previous if request and not part.after else None,
             "store": stored,
+            "text": {"format": _format_of(turn)},
             "usage": _usage_of(part) if part.has_ended else None,
         }
     )
+
+
+def _format_of(turn: Turn) -> dict[str, Any]:
+    if turn.output_schema is None:
+        return {"type": "text"}
+    described = turn.request and turn.request.format
+    return {"type": "json_schema", "name": "answer", **(described or {}), "schema": turn.output_schema}
 
 
 def _error_of(turn: Turn) -> objects.ResponseError:

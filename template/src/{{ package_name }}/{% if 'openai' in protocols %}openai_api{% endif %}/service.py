@@ -21,7 +21,7 @@ from ..services.interfaces import ClientMessage, Event, ServiceUnavailable
 from . import objects
 from .errors import invalid
 from .ids import ResponseId, parse_conversation, parse_response
-from .inputs import SYSTEM, CompletionIn, Input, ResponseIn
+from .inputs import SYSTEM, CompletionIn, Input, ResponseIn, format_of_completion, format_of_response
 from .outputs import Part, added_items, input_of, output_of, parts_of, request_id
 from .streams import Content, Translator
 
@@ -99,6 +99,7 @@ class OpenAIService:
         if repeated and (first := await self.chat.turns.find_by_idempotency_key(self.owner, repeated)):
             return await self.first_part(first), SubmittedTurn(first)
         text, context, instructions = self.split(given, body.instructions, "input")
+        answer = format_of_response(body.text)
         request = TurnRequest(
             instructions,
             list(context),
@@ -106,6 +107,7 @@ class OpenAIService:
             background=bool(body.background),
             stored=body.store is not False,
             previous=body.previous_response_id,
+            format=answer.described if answer else None,
         )
         session: UUID | NewSession = NewSession(lifetime_seconds=None if request.stored else UNSTORED_SECONDS)
         if body.conversation is not None:
@@ -113,7 +115,15 @@ class OpenAIService:
             session = (await self.conversation(id_)).session_id
         elif body.previous_response_id is not None:
             session, request = await self._continue(body.previous_response_id, request)
-        sent = await self.chat.send_request(self.owner, session, text, request, queued=request.background, key=repeated)
+        sent = await self.chat.send_request(
+            self.owner,
+            session,
+            text,
+            request,
+            queued=request.background,
+            key=repeated,
+            output_schema=answer.schema if answer else None,
+        )
         return await self.first_part(sent.turn), sent
 
     async def complete(self, body: CompletionIn, given: Input, key: str | None) -> SubmittedTurn:
@@ -123,11 +133,13 @@ class OpenAIService:
         self.check_instructions(None, given.messages, "messages")
         text, context, _ = self.split(Input(given.messages[count:]), None, "messages")
         repeated = _key(key, "completions", body) if key else None
+        answer = format_of_completion(body.response_format)
         request = TurnRequest(instructions or None, list(context), body.metadata or {}, stored=False)
         session = NewSession(lifetime_seconds=UNSTORED_SECONDS)
         if repeated and (first := await self.chat.turns.find_by_idempotency_key(self.owner, repeated)):
             return SubmittedTurn(first)
-        return await self.chat.send_request(self.owner, session, text, request, key=repeated)
+        schema = answer.schema if answer else None
+        return await self.chat.send_request(self.owner, session, text, request, key=repeated, output_schema=schema)
 
     async def _continue(self, id_: str, request: TurnRequest) -> tuple[UUID | NewSession, TurnRequest]:
         """The session of a response; a new one with its history where that session went on without this request."""
