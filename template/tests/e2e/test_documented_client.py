@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,14 +16,19 @@ from tests.support.processes import Processes, RunningProcess, wait_until
 
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MESSAGE = "wait 3 seconds"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def examples() -> list[str]:
+    return [str(found) for found in EXAMPLE.findall((ROOT / "docs" / "calling.md").read_text("utf-8"))]
 
 
 @pytest.fixture
 def example() -> str:
     """The program, with a message whose answer takes time."""
-    [found] = EXAMPLE.findall((ROOT / "docs" / "calling.md").read_text("utf-8"))
+    found, _ = examples()
     assert found.count('"Hello"') == 1
-    return str(found).replace('"Hello"', f'"{MESSAGE}"')
+    return found.replace('"Hello"', f'"{MESSAGE}"')
 
 
 def test_the_documented_client_in_python_survives_the_death_of_its_server(
@@ -38,3 +44,17 @@ def test_the_documented_client_in_python_survives_the_death_of_its_server(
     processes.start("web")
     assert asking.wait() == 0, asking.output
     assert asking.output == f'(offline) This is message 1 of our conversation. You said: "{MESSAGE}".\n'
+
+
+def test_the_documented_client_sends_a_file(
+    replicas: list[RunningProcess], processes: Processes, token: str, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(PNG)
+    _, program = examples()
+    assert program.count('"photo.png"') == 1
+    program = program.replace('"photo.png"', repr(str(photo)))
+    url = replicas[0].url
+    sending = processes.run([sys.executable, "-c", program], name="client", AGENT_URL=url, AGENT_TOKEN=token)
+    assert sending.wait() == 0, sending.output
+    assert sending.output.endswith(f'You said: "What is this?". I see image/png of {len(PNG)} bytes.\n')

@@ -32,7 +32,7 @@ PAGE = 100  # sessions per query
 MAX_INTEGER = 2**31 - 1
 
 TURN: Final = (
-    "number, status, message, request, output_schema, response, error, model, input_tokens, output_tokens, "
+    "number, status, message, parts, request, output_schema, response, error, model, input_tokens, output_tokens, "
     "usage_estimated, finish_reason, created_at, started_at, finished_at"
 )
 STEPS: Final = """
@@ -60,7 +60,7 @@ NEXT_OF_OWNER: Final = f"{SESSIONS} WHERE s.owner = %(owner)s AND (s.created_at,
 # Queries for the export of an owner's other records. Sessions with finished turns are exported by `read`.
 PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
     "live_turn": f"""
-        SELECT session_id, number AS turn, status, message, request, output_schema, input_tokens, output_tokens,
+        SELECT session_id, number AS turn, status, message, parts, request, output_schema, input_tokens, output_tokens,
                usage_estimated, created_at, started_at, {STEPS}
         FROM turns t WHERE owner = %(owner)s AND status IN ('queued', 'running', 'waiting_for_approval')
         ORDER BY session_id
@@ -71,8 +71,11 @@ PERSONAL_RECORDS: Final[dict[str, LiteralString]] = {
         ORDER BY session_id, turn, step, call_id
     """,
     "idempotency_key": """
-        SELECT session_id, number AS turn, idempotency_key AS key
-        FROM turns WHERE owner = %(owner)s AND idempotency_key IS NOT NULL ORDER BY session_id, number
+        SELECT session_id, number AS turn, NULL::uuid AS file_id, idempotency_key AS key
+        FROM turns WHERE owner = %(owner)s AND idempotency_key IS NOT NULL
+        UNION ALL
+        SELECT session_id, turn, id, idempotency_key
+        FROM files WHERE owner = %(owner)s AND idempotency_key IS NOT NULL ORDER BY session_id, turn
     """,
 }
 
@@ -123,12 +126,23 @@ class StepRecord(Record):
     created_at: Time
 
 
+class PartRecord(Record):
+    """A file in a message."""
+
+    type: Literal["file"]
+    file_id: UUID
+    name: Text
+    media_type: Text
+    size: Count
+
+
 class TurnRecord(Record):
     """A message, its outcome and its steps."""
 
     number: Number
     status: Literal["succeeded", "failed", "cancelled"]
     message: Text
+    parts: tuple[PartRecord, ...] = ()
     request: Json | None = None
     output_schema: Json | None = None
     response: Text | None
@@ -179,11 +193,16 @@ def parse(line: bytes) -> SessionRecord:
     except ValidationError as error:
         with suppress(ValidationError):
             raise OtherRecord(_Kind.model_validate_json(line.strip()).kind) from None
-        detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in detail["loc"])
-        # The parser's line number is not that of the file.
-        reason = re.sub(r" at line \d+ column \d+$", "", detail["msg"].removeprefix("Value error, "))
-        raise BadLine(f"{place}: {reason}" if place else reason) from None
+        raise BadLine(reason_of(error)) from None
+
+
+def reason_of(error: ValidationError) -> str:
+    """The first reason why a line is not a record, with its place in the record."""
+    detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in detail["loc"])
+    # The parser's line number is not that of the file.
+    reason = re.sub(r" at line \d+ column \d+$", "", detail["msg"].removeprefix("Value error, "))
+    return f"{place}: {reason}" if place else reason
 
 
 async def count(database: Database, owner: str | None) -> int:

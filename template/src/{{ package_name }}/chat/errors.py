@@ -29,3 +29,19 @@ class ApprovalNotPending(Exception):
 
 class LeaseLost(Exception):
     """Another process has claimed the turn, or it was cancelled: this process must not write."""
+
+
+class FileNotFound(Exception):
+    """The file does not exist, has another owner or, for a new message, is in another message."""
+
+
+class FileInUse(Exception):
+    """A message has the file."""
+
+
+class FileRefused(Exception):
+    """The content of the file is not accepted. The message says why."""
+
+
+class TooManyFiles(Exception):
+    """A limit on the number or total size of files is reached. The message names it."""

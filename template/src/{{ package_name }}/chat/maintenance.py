@@ -23,6 +23,7 @@ registry = TaskRegistry()
 BATCH = 500
 SESSIONS = 20  # per batch: their turns and steps are deleted with them
 TICK_DAYS = 7
+UNSENT_FILE_HOURS = 24  # after which a file that no message has is deleted
 # For the synchronous connection of `doctor`.
 COUNT_QUEUED_FOR: Final = (
     "SELECT count(*) FROM turns WHERE status = 'queued' AND queued_at < now() - make_interval(secs => %s)"
@@ -62,6 +63,29 @@ async def cleanup_old_data(context: TaskContext) -> None:
         {},
         SESSIONS,
     )
+    files = await _in_batches(
+        database,
+        """
+        DELETE FROM files WHERE id = ANY (ARRAY(
+            SELECT id FROM files WHERE session_id IS NULL AND created_at < now() - make_interval(hours => %(hours)s)
+            ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        {"hours": UNSENT_FILE_HOURS},
+        SESSIONS,
+    )
+    await _in_batches(
+        database,
+        """
+        UPDATE files SET idempotency_key = NULL WHERE id = ANY (ARRAY(
+            SELECT id FROM files
+            WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => %(hours)s)
+            ORDER BY created_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+        ))
+        """,
+        {"hours": IDEMPOTENCY_KEY_HOURS},
+        BATCH,
+    )
     keys = await _in_batches(
         database,
         """
@@ -86,10 +110,10 @@ async def cleanup_old_data(context: TaskContext) -> None:
         "DELETE FROM owner_usage WHERE day < (now() AT TIME ZONE 'UTC')::date - %(days)s", {"days": days}
     )
     sessions += expired
-    if sessions or entries:
-        deleted = {"sessions": sessions, "audit_entries": entries}
+    if sessions or files or entries:
+        deleted = {"sessions": sessions, "files": files, "audit_entries": entries}
         await audit.record(database, audit.Entry("scheduler", "delete.expired", None, detail=deleted))
-    log.info("old_data_deleted", sessions=sessions, idempotency_keys=keys, audit_entries=entries)
+    log.info("old_data_deleted", sessions=sessions, files=files, idempotency_keys=keys, audit_entries=entries)
 
 
 async def _in_batches(executor: Executor, statement: LiteralString, parameters: dict[str, Any], limit: int) -> int:

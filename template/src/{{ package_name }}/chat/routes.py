@@ -19,7 +19,19 @@ from ..security.audit import Entry, record
 from ..security.authentication import AdminPrincipal, Authenticated, Owner, UserPrincipal
 from ..services.interfaces import Event
 from .budgets import find_spending, set_budget
-from .errors import ApprovalNotPending, IdempotencyKeyReused, SessionNotFound, TurnEnded, TurnInProgress, TurnNotFound
+from .dependencies import Chat
+from .errors import (
+    ApprovalNotPending,
+    FileInUse,
+    FileNotFound,
+    FileRefused,
+    IdempotencyKeyReused,
+    SessionNotFound,
+    TooManyFiles,
+    TurnEnded,
+    TurnInProgress,
+    TurnNotFound,
+)
 from .event_models import STEP_EVENT, STREAM, History, TurnInHistory
 from .models import (
     Approvals,
@@ -38,7 +50,6 @@ from .models import (
     TurnFailed,
     TurnView,
 )
-from .service import ChatService
 from .streaming import event_stream
 
 EVENT_ID = r"^([0-9]{1,18}-[0-9]{1,18}|s[0-9]{1,18}(-[0-9]{1,18})?)$"
@@ -90,6 +101,14 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ApprovalNotPending: lambda _: Problem(
         409, "no-decision-open", "The call is unknown, decided already, or expired, or its turn has ended."
     ),
+    FileNotFound: lambda _: Problem(
+        404, "file-not-found", "There is no such file.", "Upload it, and send it with one message."
+    ),
+    FileInUse: lambda _: Problem(409, "file-in-use", "A message has the file.", "Delete its session to delete it."),
+    FileRefused: lambda refused: Problem(
+        415, "unsupported-media-type", "The content of the file is not accepted.", str(refused)
+    ),
+    TooManyFiles: lambda reached: Problem(422, "too-many-files", "A limit of files is reached.", str(reached)),
     TurnFailed: lambda failed: _problem_of(failed.error),
 }
 
@@ -100,12 +119,6 @@ turns = APIRouter(prefix="/{session_id}/turns/{number}", responses=responses(404
 admin = APIRouter(prefix="/admin/budgets/{owner}", tags=["admin"], responses=responses(401, 403, 422, 429, 503))
 
 
-async def _chat(request: Request) -> ChatService:  # a function without `async` would run in a thread
-    chat: ChatService = request.app.state.chat
-    return chat
-
-
-Chat = Annotated[ChatService, Depends(_chat)]
 SessionId = Annotated[UUID, Path(description="The id of a session of the caller.")]
 OwnerPath = Annotated[
     str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="The `sub` of the owner's tokens.")
@@ -190,9 +203,14 @@ async def send_message(
     if len(message.text) > limit:
         raise Problem(422, "message-too-long", f"The message is longer than {limit} characters.")
     queued = "respond-async" in prefer.lower()
-    schema = message.output_schema
     sent = await chat.send(
-        owner, session_id, message.text, queued=queued, idempotency_key=idempotency_key, output_schema=schema
+        owner,
+        session_id,
+        message.text,
+        files=[part.file_id for part in message.parts],
+        queued=queued,
+        idempotency_key=idempotency_key,
+        output_schema=message.output_schema,
     )
     if queued:
         headers = {"Location": _turn_address(request, sent.turn), "Preference-Applied": "respond-async"}

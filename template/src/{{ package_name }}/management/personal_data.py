@@ -42,9 +42,10 @@ RECORDS: Final[dict[str, LiteralString]] = {
     """,
 }
 
-# Deleted besides the sessions, whose turns, steps and approvals cascade. Entries of the audit log expire by age.
+# Deleted besides the sessions, whose turns, steps, approvals and files cascade. Entries of the audit log expire by age.
 ERASED: Final[dict[str, LiteralString]] = {
     "api_key": "DELETE FROM api_keys WHERE owner = %(owner)s",
+    "file": "DELETE FROM files WHERE owner = %(owner)s",
     "usage": "DELETE FROM owner_usage WHERE owner = %(owner)s",
     "budget": "DELETE FROM owner_budgets WHERE owner = %(owner)s",
     "user": """

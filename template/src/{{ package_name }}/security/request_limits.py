@@ -13,25 +13,28 @@ from fastapi.params import Form
 from starlette.exceptions import HTTPException
 
 from ..problems import Problem, answer
+from ..routing import route_path
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ..config import Settings
 
+UPLOADS: Final = "/chat/files"  # POST takes a file
 _CLOSE: Final = {"Connection": "close"}  # the rest of the body is not read
 
 
 class RequestLimitsMiddleware:
     """Rejects long headers (431), long (413) or slow (408) bodies, and deep or ambiguous JSON (400).
 
-    A body with a declared length is rejected before it is read. FastAPI's `max_body_size` does the same, but answers
-    in plain text.
+    A file may be longer, and is not read as JSON. A body with a declared length is rejected before it is read.
+    FastAPI's `max_body_size` does the same, but answers in plain text.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._max_bytes = settings.REQUEST_MAX_BYTES
+        self._max_file_bytes = settings.FILE_MAX_BYTES
         self._max_header_bytes = settings.REQUEST_MAX_HEADER_BYTES
         self._max_depth = settings.JSON_MAX_DEPTH
         self._read_seconds = settings.REQUEST_TIMEOUT_SECONDS
@@ -44,31 +47,37 @@ class RequestLimitsMiddleware:
         size = len(scope["raw_path"]) + len(scope["query_string"])
         for name, value in scope["headers"]:
             size += len(name) + len(value)
+        is_file = scope["method"] == "POST" and route_path(scope) == UPLOADS
+        max_bytes = self._max_file_bytes if is_file else self._max_bytes
         if size > self._max_header_bytes:
             problem = self._headers_too_large()
-        elif int(headers.get(b"content-length", b"0")) > self._max_bytes:
-            problem = self._too_large()
+        elif int(headers.get(b"content-length", b"0")) > max_bytes:
+            problem = self._too_large(max_bytes)
         else:
-            is_json = b"json" in headers.get(b"content-type", b"").lower()
-            await self.app(scope, self._limited(receive, is_json=is_json), send)
+            is_json = not is_file and b"json" in headers.get(b"content-type", b"").lower()
+            await self.app(scope, self._limited(receive, max_bytes, is_json=is_json), send)
             return
         await answer(problem.document, problem.headers)(scope, receive, send)
 
-    def _limited(self, receive: Receive, *, is_json: bool) -> Receive:
+    def _limited(self, receive: Receive, max_bytes: int, *, is_json: bool) -> Receive:
         """`receive` with limits for the whole body, and none for the messages after it."""
         deadline: float | None = asyncio.get_running_loop().time() + self._read_seconds
-        body = bytearray()
+        length = 0
+        body = bytearray()  # of JSON
 
         async def receive_within_limits() -> Message:
-            nonlocal deadline
+            nonlocal deadline, length
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
                 raise self._too_slow() from None
-            body.extend(message.get("body", b""))
-            if len(body) > self._max_bytes:
-                raise self._too_large()
+            piece = message.get("body", b"")
+            length += len(piece)
+            if length > max_bytes:
+                raise self._too_large(max_bytes)
+            if is_json:
+                body.extend(piece)
             if deadline is not None and not message.get("more_body"):
                 deadline = None
                 if is_json:
@@ -82,8 +91,8 @@ class RequestLimitsMiddleware:
         detail = f"The address and the headers take more than {self._max_header_bytes} bytes."
         return Problem(431, "headers-too-large", title, detail, headers=_CLOSE)
 
-    def _too_large(self) -> Problem:
-        detail = f"The body is longer than {self._max_bytes} bytes."
+    def _too_large(self, max_bytes: int) -> Problem:
+        detail = f"The body is longer than {max_bytes} bytes."
         return Problem(413, "request-too-large", "The request is too large.", detail, headers=_CLOSE)
 
     def _too_slow(self) -> Problem:

@@ -3,13 +3,15 @@ import createFetchClient, { type Client } from "openapi-fetch";
 
 import { EVENT_STREAM, newKey, once, type Options, repeated, unwrap } from "./requests.js";
 import type { paths } from "./schema.js";
-import { checked, sessionShape, type Turn, turnShape, type TurnEvent } from "./shapes.js";
+import { checked, fileShape, sessionShape, type Turn, turnShape, type TurnEvent } from "./shapes.js";
 import { follow, Position } from "./streams.js";
 
 /** Of a message. */
 export interface MessageOptions {
   /** Makes a repetition safe, even one by another process: within 24 hours the same message and key are one turn. */
   idempotencyKey?: string;
+  /** The ids of files that `upload` returned. */
+  files?: string[];
   /** A JSON Schema of the type `object` for the answer: the turn's `output` fits it. */
   outputSchema?: Record<string, unknown>;
   signal?: AbortSignal;
@@ -31,6 +33,18 @@ export class AgentClient {
   /** Start a conversation, and return its id. */
   async createSession(signal?: AbortSignal): Promise<string> {
     return checked(sessionShape, await unwrap(this.api.POST("/chat/sessions", { ...given(signal) }))).session_id;
+  }
+
+  /** Store a file for a message, and return its id. The service reads its media type from the content. */
+  async upload(name: string, content: Blob | Uint8Array<ArrayBuffer>, signal?: AbortSignal): Promise<string> {
+    const answer = this.api.POST("/chat/files", {
+      params: { query: { name }, header: { "idempotency-key": newKey() } },
+      headers: { "Content-Type": "application/octet-stream" },
+      body: "",
+      bodySerializer: () => content,
+      ...given(signal),
+    });
+    return checked(fileShape, await unwrap(answer)).file_id;
   }
 
   /**
@@ -121,8 +135,9 @@ export class AgentClient {
   }
 }
 
-function message(text: string, { outputSchema }: MessageOptions): { text: string; output_schema?: Record<string, unknown> } {
-  return outputSchema === undefined ? { text } : { text, output_schema: outputSchema };
+function message(text: string, { files = [], outputSchema }: MessageOptions) {
+  const parts = files.map((file_id) => ({ type: "file" as const, file_id }));
+  return { text, parts, ...(outputSchema === undefined ? {} : { output_schema: outputSchema }) };
 }
 
 function given(signal: AbortSignal | undefined): { signal?: AbortSignal } {

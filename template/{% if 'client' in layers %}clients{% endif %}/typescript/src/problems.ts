@@ -44,6 +44,9 @@ export const PROBLEM_KINDS = [
   "service-unavailable",
   "stopping",
   "internal",
+  "file-in-use",
+  "file-not-found",
+  "too-many-files",
 ] as const;
 
 export type ProblemKind = (typeof PROBLEM_KINDS)[number];

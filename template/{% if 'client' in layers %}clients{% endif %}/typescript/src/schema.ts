@@ -247,6 +247,73 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/chat/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload File
+         * @description Store a file, the body of the request, for a message.
+         *
+         *     Its media type is read from the content: images (PNG, JPEG, GIF, WebP), PDF, and text in UTF-8. A file that no
+         *     message has within 24 hours is deleted.
+         */
+        post: operations["upload_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File
+         * @description Return what is known of a file: its name, media type and size, and the message that has it.
+         */
+        get: operations["get_file"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete File
+         * @description Delete a file that no message has. One in a message is deleted with its session.
+         */
+        delete: operations["delete_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat/files/{file_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Content
+         * @description Download a file.
+         */
+        get: operations["get_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/budgets/{owner}": {
         parameters: {
             query?: never;
@@ -375,6 +442,48 @@ export interface components {
              */
             note?: string | null;
         };
+        /**
+         * FilePart
+         * @description A file in a message, as it is stored with the turn and returned by the API. Its content is stored once.
+         */
+        FilePart: {
+            /**
+             * Type
+             * @constant
+             */
+            type: "file";
+            /**
+             * File Id
+             * Format: uuid
+             */
+            file_id: string;
+            /** Name */
+            name: string;
+            /**
+             * Media Type
+             * @description Read from the content, never from what the client declared.
+             */
+            media_type: string;
+            /**
+             * Size
+             * @description In bytes.
+             */
+            size: number;
+        };
+        /** FilePartIn */
+        FilePartIn: {
+            /**
+             * Type
+             * @constant
+             */
+            type: "file";
+            /**
+             * File Id
+             * Format: uuid
+             * @description The id that `POST /chat/files` returned. A file belongs to one message.
+             */
+            file_id: string;
+        };
         /** Health */
         Health: {
             /** Status */
@@ -406,6 +515,11 @@ export interface components {
             output_schema?: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Parts
+             * @description At most MESSAGE_MAX_FILES files, each uploaded before.
+             */
+            parts?: components["schemas"]["FilePartIn"][];
         };
         /**
          * Note
@@ -585,6 +699,44 @@ export interface components {
             data: components["schemas"]["StepStarted"];
         };
         /**
+         * StoredFile
+         * @description An uploaded file, without its content.
+         */
+        StoredFile: {
+            /**
+             * File Id
+             * Format: uuid
+             */
+            file_id: string;
+            /** Name */
+            name: string;
+            /**
+             * Media Type
+             * @description Read from the content, never from what the client declared.
+             */
+            media_type: string;
+            /**
+             * Size
+             * @description In bytes.
+             */
+            size: number;
+            /**
+             * Session Id
+             * @description The session of the message that has the file; null until it is sent.
+             */
+            session_id: string | null;
+            /**
+             * Turn
+             * @description The number of that message's turn.
+             */
+            turn: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * TextDelta
          * @description A piece of the response.
          */
@@ -705,6 +857,11 @@ export interface components {
             status: components["schemas"]["Status"];
             /** Message */
             message: string;
+            /**
+             * Parts
+             * @description The files in the message.
+             */
+            parts: components["schemas"]["FilePart"][];
             /** Response */
             response: string | null;
             error: components["schemas"]["TurnError"] | null;
@@ -767,6 +924,11 @@ export interface components {
             status: components["schemas"]["Status"];
             /** Message */
             message: string;
+            /**
+             * Parts
+             * @description The files in the message.
+             */
+            parts: components["schemas"]["FilePart"][];
             /** Response */
             response: string | null;
             error: components["schemas"]["TurnError"] | null;
@@ -2411,6 +2573,616 @@ export interface operations {
             };
             /** @description Unsupported Media Type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+        };
+    };
+    upload_file: {
+        parameters: {
+            query: {
+                /** @description The file's name, without a folder. */
+                name: string;
+            };
+            header?: {
+                /** @description Repeating an upload under its key within 24 h is safe. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The stored file. `Location` is its address. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredFile"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+        };
+    };
+    get_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a file of the caller. */
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, without its content. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredFile"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+        };
+    };
+    delete_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a file of the caller. */
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file is deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Unprocessable Content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+        };
+    };
+    get_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a file of the caller. */
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @description urn:problem:<kind>, or about:blank when the status is enough. */
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail?: string;
+                        /** @description The address of the resource with the problem. */
+                        instance?: string;
+                        /** @description Of a spent budget: when it starts again, a time or `next-turn`. */
+                        resets?: string;
+                    };
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -26,11 +26,30 @@ const event = <Name extends string, Data extends z.core.$ZodLooseShape>(name: Na
 
 export const sessionShape = z.object({ session_id: z.string() });
 
+export const fileShape = z.object({
+  file_id: z.string(),
+  name: z.string(),
+  media_type: z.string(),
+  size: z.number(),
+  session_id: z.nullable(z.string()),
+  turn: z.nullable(z.number()),
+  created_at: z.string(),
+});
+
+const part = z.object({
+  type: z.literal("file"),
+  file_id: z.string(),
+  name: z.string(),
+  media_type: z.string(),
+  size: z.number(),
+});
+
 export const turnShape = z.object({
   session_id: z.string(),
   turn: z.number(),
   status,
   message: z.string(),
+  parts: z.array(part),
   response: z.nullable(z.string()),
   error: z.nullable(error),
   model: z.nullable(z.string()),
@@ -69,6 +88,7 @@ export const eventShape = z.discriminatedUnion("event", [
 /** `false` here, and the line is an error: the shape and the type differ. */
 export type InStep = [
   Assert<Same<typeof sessionShape, Schemas["SessionCreated"]>>,
+  Assert<Same<typeof fileShape, Schemas["StoredFile"]>>,
   Assert<Same<typeof turnShape, Schemas["TurnView"]>>,
   Assert<Same<typeof eventShape, Schemas["TurnEvent"]>>,
 ];

@@ -32,6 +32,17 @@ test("an answer fits the schema of its message", async () => {
   assert.deepEqual(last?.event === "turn.finished" && last.data.output, { sky: "clear" });
 });
 
+test("a message has the files that were uploaded", async () => {
+  const agent = client();
+  const session = await agent.createSession();
+  const file = await agent.upload("words.txt", new TextEncoder().encode("Plain words."));
+  const turn = await agent.send(session, "What is this?", { files: [file] });
+  assert.deepEqual(
+    turn.parts.map(({ file_id, media_type }) => [file_id, media_type]),
+    [[file, "text/plain"]],
+  );
+});
+
 test("a worker answers in the background", async () => {
   const agent = client();
   const session = await agent.createSession();

@@ -25,43 +25,50 @@ def export_conversations(
     ] = None,
     owner: Annotated[str | None, typer.Option(help="Export everything of this owner instead of all sessions.")] = None,
 ) -> None:
-    """Write conversations as JSON Lines: a session on each line, with all turns that have ended.
+    """Write conversations as JSON Lines: a session on each line, with all turns that have ended, then its files.
 
     With --owner, all other records of that owner follow: notes, unfinished turns, approvals, keys (without secrets),
-    usage, budgets, and entries of the audit log.
+    other files, usage, budgets, and entries of the audit log.
     """
     if output is None:
-        sessions, records = with_database(lambda database: _export(database, sys.stdout, owner))
+        sessions, files, records = with_database(lambda database: _export(database, sys.stdout, owner))
     else:
         if output.is_dir():
             raise CommandFailed(f"{output} is a directory: name a file.")
         unfinished = output.with_name(f"{output.name}.part")  # an interrupted export leaves no file named `output`
         try:
             with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-                sessions, records = with_database(lambda database: _export(database, file, owner))
+                sessions, files, records = with_database(lambda database: _export(database, file, owner))
             unfinished.replace(output)
         except OSError as error:
             raise CommandFailed(f"{output} cannot be written: {error.strerror or error}.") from error
+    with_files = f" with {files} files" if files else ""
     others = "" if owner is None else f" and {records} other records"
-    print(f"{sessions} sessions{others} exported.", file=sys.stderr)
+    print(f"{sessions} sessions{with_files}{others} exported.", file=sys.stderr)
 
 
-async def _export(database: Database, file: TextIO, owner: str | None) -> tuple[int, int]:
-    from ...chat import conversation_archive
+async def _export(database: Database, file: TextIO, owner: str | None) -> tuple[int, int, int]:
+    from ...chat import conversation_archive, file_archive
     from .. import personal_data
 
-    sessions = records = 0
+    sessions = files = records = 0
     with _progress("Exporting", await conversation_archive.count(database, owner)) as progress:
         async for session in conversation_archive.read(database, owner):
             file.write(session.model_dump_json() + "\n")
+            async for attached in file_archive.files_of(database, session):
+                file.write(attached.model_dump_json() + "\n")
+                files += 1
             sessions += 1
             progress.update(1)
     if owner is not None:
+        async for pending in file_archive.pending_files(database, owner):
+            file.write(pending.model_dump_json() + "\n")
+            records += 1
         async for record in personal_data.read(database, owner):
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
             records += 1
-    await record_action(database, "export.data", owner, sessions=sessions, records=records)
-    return sessions, records
+    await record_action(database, "export.data", owner, sessions=sessions, files=files, records=records)
+    return sessions, files, records
 
 
 def _progress(label: str, length: int | None) -> Any:
@@ -78,7 +85,7 @@ def import_conversations(
         typer.Option(help="Stop at a bad line, or skip it. Its number is printed in both cases."),
     ] = "fail",
 ) -> None:
-    """Read conversations written by `export`. Existing sessions stay as they are.
+    """Read conversations and their files written by `export`. Existing sessions stay as they are.
 
     Run an interrupted import again to continue it. Other records of an owner are skipped: keys, budgets and the audit
     log belong to the service that wrote them.
@@ -90,10 +97,11 @@ def import_conversations(
 
 async def _import(database: Database, file: BinaryIO, *, stops: bool) -> int:
     """Store each page of good lines in one transaction; return the number of bad ones."""
+    from ...chat import file_archive
     from ...chat.conversation_archive import PAGE, BadLine, OtherRecord, parse, write
 
     page: list[SessionRecord] = []
-    imported = present = bad = 0
+    imported = files = present = bad = 0
     skipped: Counter[str] = Counter()
 
     async def store() -> None:
@@ -111,9 +119,15 @@ async def _import(database: Database, file: BinaryIO, *, stops: bool) -> int:
                 if not line.strip():
                     continue
                 try:
-                    page.append(parse(line))
-                except OtherRecord as kind:
-                    skipped[str(kind)] += 1
+                    try:
+                        page.append(parse(line))
+                    except OtherRecord as kind:
+                        if str(kind) == "file":
+                            attached = file_archive.parse(line)
+                            await store()  # its session
+                            files += await file_archive.write(database, attached)
+                        else:
+                            skipped[str(kind)] += 1
                 except BadLine as reason:
                     bad += 1
                     clear = "\r\x1b[K" if sys.stderr.isatty() else ""  # the progress bar, which is drawn again below
@@ -126,11 +140,12 @@ async def _import(database: Database, file: BinaryIO, *, stops: bool) -> int:
         await store()
     finally:
         bad_lines = f", {bad} bad lines" if bad else ""
-        summary = f"{imported} sessions imported, {present} already present{bad_lines}."
+        with_files = f" with {files} files" if files else ""
+        summary = f"{imported} sessions{with_files} imported, {present} already present{bad_lines}."
         print(styled(summary, BOLD, RED if bad else GREEN, stream=sys.stderr), file=sys.stderr)
         if skipped:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-            said = f"Skipped, since an import takes sessions only: {kinds}."
+            said = f"Skipped, since an import takes sessions and their files only: {kinds}."
             print(wrapped(said, stream=sys.stderr), file=sys.stderr)
     return bad
 

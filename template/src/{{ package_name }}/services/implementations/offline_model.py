@@ -7,8 +7,8 @@ It streams word by word, and understands these messages, in any case:
 - a line `call <tool> {"argument": …}` calls an available tool; several lines call several tools
 - `wait <n> seconds` anywhere spreads the reply over that time (60 seconds at most)
 
-It answers tool results by repeating them, and any other message by quoting the conversation. If the message has a JSON
-Schema for the answer, it answers with the smallest object that fits.
+It answers tool results by repeating them, and any other message by quoting the conversation, with the type and size of
+each file. If the message has a JSON Schema for the answer, it answers with the smallest object that fits.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequest,
     ModelResponseStreamEvent,
@@ -101,7 +102,8 @@ class _OfflineResponse(StreamedResponse):
 async def _respond(
     messages: list[ModelMessage], available: set[str], schema: dict[str, Any] | None = None
 ) -> AsyncGenerator[str | ToolCallPart]:
-    texts = [str(part.content) for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
+    prompts = [part for part in _request_parts(messages) if isinstance(part, UserPromptPart)]
+    texts = [_text(prompt) for prompt in prompts]
     results = [part for part in _request_parts(messages[-1:]) if isinstance(part, ToolReturnPart)]
     calls = [] if results else _calls(texts[-1])
     missing = [tool for tool, _ in calls if tool not in available]
@@ -116,7 +118,7 @@ async def _respond(
     elif missing:
         reply = f"I have no tool {', '.join(missing)}; my tools: {', '.join(sorted(available)) or 'none'}."
     else:
-        reply = _conversation(texts)
+        reply = _conversation(texts) + _files(prompts)
     words = re.findall(r"\s*\S+\s*", reply if schema is not None else f"(offline) {reply}")
     wait = _WAIT.search(texts[-1])
     seconds = min(float(wait[1]), LONGEST_WAIT_SECONDS) if wait else 0.0
@@ -127,6 +129,17 @@ async def _respond(
 
 def _request_parts(messages: Sequence[ModelMessage]) -> list[object]:
     return [part for message in messages if isinstance(message, ModelRequest) for part in message.parts]
+
+
+def _text(prompt: UserPromptPart) -> str:
+    """The message without its files, whose names follow it."""
+    return prompt.content if isinstance(prompt.content, str) else str(prompt.content[0])
+
+
+def _files(prompts: Sequence[UserPromptPart]) -> str:
+    contents = [content for prompt in prompts if not isinstance(prompt.content, str) for content in prompt.content]
+    files = [f"{file.media_type} of {len(file.data)} bytes" for file in contents if isinstance(file, BinaryContent)]
+    return f" I see {', '.join(files)}." if files else ""
 
 
 def _calls(text: str) -> list[tuple[str, str]]:
