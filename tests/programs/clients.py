@@ -8,9 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 TEA = [("user", "I like tea"), ("assistant", "Noted."), ("user", "What do I like?")]
+
+
+def weather() -> Any:  # noqa: ANN401 - pydantic is the clients', and no dependency of this repository
+    """The model of an answer, of which the offline model makes the smallest one."""
+    return import_module("pydantic").create_model("Weather", sky=(Literal["grey", "clear"], ...))
 
 
 def langchain(url: str, token: str, model: str) -> None:
@@ -20,6 +25,7 @@ def langchain(url: str, token: str, model: str) -> None:
         assert "Hello" in agent.invoke("Hello").text
         assert "Saved" in "".join(piece.text for piece in agent.stream("Note: buy tea"))
         assert '"I like tea"' in agent.invoke(TEA).text
+        assert agent.with_structured_output(weather(), method="json_schema").invoke("Hello").sky == "grey"
     chained = chat(model=model, base_url=url, api_key=token, use_responses_api=True, use_previous_response_id=True)
     first = chained.invoke("I like cake")
     human = import_module("langchain_core.messages").HumanMessage
@@ -37,6 +43,8 @@ async def pydantic_ai(url: str, token: str, model: str) -> None:
         assert "I like tea" in after.output
         async with agent.run_stream("What time is it in Paris?") as stream:
             assert "Europe/Paris" in "".join([piece async for piece in stream.stream_text(delta=True)])
+        native = import_module("pydantic_ai").NativeOutput(weather())
+        assert (await agent.run("How is the sky?", output_type=native)).output.sky == "grey"
 
 
 async def agents_sdk(url: str, token: str, model: str) -> None:
@@ -49,6 +57,8 @@ async def agents_sdk(url: str, token: str, model: str) -> None:
         assert "Saved" in first.final_output
         history = [*first.to_input_list(), {"role": "user", "content": "What did I say?"}]
         assert "buy tea" in (await agents.Runner.run(agent, history)).final_output
+        typed = agent.clone(output_type=weather())
+        assert (await agents.Runner.run(typed, "How is the sky?")).final_output.sky == "grey"
 
 
 if __name__ == "__main__":
