@@ -51,6 +51,8 @@ class Files:
         return stored
 
     def _check(self, declared: str, content: bytes) -> str:
+        if len(content) > self._settings.FILE_MAX_BYTES:
+            raise TooManyFiles(f"A file may have {self._settings.FILE_MAX_BYTES} bytes.")
         if not content:
             raise FileRefused("The file is empty.")
         accepted = listed(self._settings.FILE_MEDIA_TYPES)

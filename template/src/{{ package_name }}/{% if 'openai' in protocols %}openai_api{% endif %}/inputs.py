@@ -16,12 +16,14 @@ from ..chat.output_schemas import check_schema
 from ..constants import SLUG
 from ..problems import Problem
 from ..services.interfaces import ClientMessage
+from .attachments import FILES, IMAGES, Attachment, read_attachment
 from .errors import invalid, unsupported
 from .ids import ItemId, parse_item
 
 MOST_ADDED: Final = 20  # items at a time, as in OpenAI's API
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SYSTEM: Final = ("system", "developer")
+ATTACHED: Final = (*IMAGES, *FILES)
 TEXTS: Final = ("input_text", "output_text", "text")
 # Items of earlier responses that clients send back. The model gets their texts only.
 LEFT_OUT: Final = ("mcp_call", "mcp_approval_request", "mcp_list_tools", "reasoning")
@@ -151,9 +153,10 @@ class Decision:
 
 @dataclass(slots=True)
 class Input:
-    """The messages of a request, or its decisions."""
+    """The messages of a request with their files, or its decisions."""
 
     messages: list[ClientMessage] = field(default_factory=list)
+    files: list[Attachment] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
 
 
@@ -225,6 +228,10 @@ def read_input(given: str | list[dict[str, Any]], param: str = "input") -> Input
         if type_ == "mcp_approval_response":
             found.decisions.append(_decision(item, at))
         elif type_ == "message":
+            files = _files(item.get("content"), f"{at}.content", len(found.messages))
+            if files and item.get("role") != "user":
+                raise invalid(f"{at}.content", "Only messages of the user can have files.", "unsupported_value")
+            found.files += files
             found.messages.append(read_message(item, at))
         elif type_ not in LEFT_OUT:
             raise invalid(f"{at}.type", f"Unsupported item: '{str(type_)[:100]}'.", "unsupported_value")
@@ -257,9 +264,17 @@ def _text(content: Any, at: str) -> str:
             texts.append(part["refusal"])
         elif type_ in TEXTS and isinstance(part.get("text"), str):
             texts.append(part["text"])
-        else:
+        elif type_ not in ATTACHED:
             raise invalid(f"{at}[{index}]", f"Unsupported content: '{str(type_)[:100]}'.", "unsupported_value")
     return "\n".join(texts)
+
+
+def _files(content: Any, at: str, message: int) -> list[Attachment]:
+    parts = content if isinstance(content, list) else []
+    read = (
+        read_attachment(part, f"{at}[{index}]", message) for index, part in enumerate(parts) if isinstance(part, dict)
+    )
+    return [file for file in read if file is not None]
 
 
 def _decision(item: dict[str, Any], at: str) -> Decision:
@@ -277,6 +292,6 @@ def _decision(item: dict[str, Any], at: str) -> Decision:
 def read_messages(items: list[dict[str, Any]]) -> list[ClientMessage]:
     """The messages to add to a conversation. Raises `Problem`."""
     given = read_input(items, "items")
-    if given.decisions or len(given.messages) < len(items):
-        raise invalid("items", "Only messages can be added to a conversation.", "unsupported_value")
+    if given.decisions or given.files or len(given.messages) < len(items):
+        raise invalid("items", "Only messages with text can be added to a conversation.", "unsupported_value")
     return given.messages

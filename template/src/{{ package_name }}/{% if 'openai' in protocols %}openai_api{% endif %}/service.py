@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ..chat import events
 from ..chat.conversation_store import Conversation, ConversationStore, NewSession
-from ..chat.errors import SessionNotFound, TurnEnded, TurnNotFound
+from ..chat.errors import SessionNotFound, TooManyFiles, TurnEnded, TurnNotFound
 from ..chat.models import Approval, IdempotencyKey, Status, Turn, TurnFailed, TurnKey, TurnRequest, size_of
 from ..chat.runner import latest
 from ..chat.service import SubmittedTurn
@@ -19,6 +19,7 @@ from ..problems import Problem
 from ..security.audit import Entry, record
 from ..services.interfaces import ClientMessage, Event, ServiceUnavailable
 from . import objects
+from .attachments import Attachment
 from .errors import invalid
 from .ids import ResponseId, parse_conversation, parse_response
 from .inputs import SYSTEM, CompletionIn, Input, ResponseIn, format_of_completion, format_of_response
@@ -57,7 +58,7 @@ class OpenAIService:
             raise invalid(param, "The last message must be one of the user.")
         *context, last = given.messages
         self.check_instructions(instructions, context, param)
-        if not last.text.strip():
+        if not last.text.strip() and not given.files:
             raise invalid(param, "The last message must not be blank.")
         limit = self._settings.MESSAGE_MAX_CHARACTERS
         if len(last.text) > limit:
@@ -91,6 +92,25 @@ class OpenAIService:
                 kept.append(each)
         return [each for each in reversed(kept) if each.text.strip()]
 
+    async def _store(self, given: Input) -> list[UUID]:
+        """Store the files of the last message, and the latest of those before it that fit. Raises the chat's errors."""
+        chosen: list[Attachment] = []
+        left, last = self._settings.MESSAGE_MAX_FILE_BYTES, len(given.messages) - 1
+        for file in reversed(given.files):
+            fits = len(file.content) <= left and len(chosen) < self._settings.MESSAGE_MAX_FILES
+            if fits or file.message == last:
+                left -= len(file.content)
+                chosen.append(file)
+        if left < 0 or len(chosen) > self._settings.MESSAGE_MAX_FILES:
+            raise TooManyFiles("The last message has too many files, or too large ones.")
+        stored = []
+        for file in reversed(chosen):
+            uploaded = self.chat.files.upload(
+                self.owner, file.name, file.declared, file.content, None, actor=self.actor
+            )
+            stored.append((await uploaded).file_id)
+        return stored
+
     # Responses
 
     async def start(self, body: ResponseIn, given: Input, key: str | None) -> tuple[Part, SubmittedTurn]:
@@ -123,6 +143,7 @@ class OpenAIService:
             queued=request.background,
             key=repeated,
             output_schema=answer.schema if answer else None,
+            files=await self._store(given),
         )
         return await self.first_part(sent.turn), sent
 
@@ -131,7 +152,7 @@ class OpenAIService:
         count = next((index for index, each in enumerate(given.messages) if each.role != "system"), 0)
         instructions = "\n\n".join(each.text for each in given.messages[:count])
         self.check_instructions(None, given.messages, "messages")
-        text, context, _ = self.split(Input(given.messages[count:]), None, "messages")
+        text, context, _ = self.split(Input(given.messages[count:], given.files), None, "messages")
         repeated = _key(key, "completions", body) if key else None
         answer = format_of_completion(body.response_format)
         request = TurnRequest(instructions or None, list(context), body.metadata or {}, stored=False)
@@ -139,7 +160,10 @@ class OpenAIService:
         if repeated and (first := await self.chat.turns.find_by_idempotency_key(self.owner, repeated)):
             return SubmittedTurn(first)
         schema = answer.schema if answer else None
-        return await self.chat.send_request(self.owner, session, text, request, key=repeated, output_schema=schema)
+        files = await self._store(given)
+        return await self.chat.send_request(
+            self.owner, session, text, request, key=repeated, output_schema=schema, files=files
+        )
 
     async def _continue(self, id_: str, request: TurnRequest) -> tuple[UUID | NewSession, TurnRequest]:
         """The session of a response; a new one with its history where that session went on without this request."""
