@@ -47,6 +47,7 @@ PROJECT_PAGES = {
     "docs/clients.md": "project/clients.md",
     "docs/calling.md": "project/calling.md",
     "docs/mcp.md": "project/mcp.md",
+    "docs/mcp-server.md": "project/mcp-server.md",
     "README.md": "project/readme.md",
     "AGENTS.md": "project/agents.md",
 }

@@ -38,6 +38,7 @@ FOREIGN = {
     ("layers=logging", "no"): "filebeat|elasticsearch|kibana",
     ("layers=tracing", "no"): "otel_|opentelemetry-sdk|opentelemetry\\.(?:sdk|trace)",
     ("layers=chat_page", "no"): "chat page|chat_page|dompurify|playwright",
+    ("protocols=mcp", "no"): "mcp_api|oauth-protected-resource|mcp-server\\.md",
     ("protocols=ag_ui", "no"): "ag-ui|ag_ui",
     ("protocols=openai", "no"): "openai_api|openai's api|/v1/conversations|clients\\.md|client_instructions",
     ("layers=client", "no"): "typescript|clients/|\\bnpm\\b",
