@@ -273,3 +273,10 @@ def test_each_language_has_its_own_changelog_of_rules() -> None:
     assert re.findall(r"[\u4e00-\u9fff].*", english) == []
     entries = [entry.replace("\n", " ") for entry in re.split(r"^- ", chinese, flags=re.MULTILINE)[1:]]
     assert [entry for entry in entries if not re.search(r"[\u4e00-\u9fff]", entry)] == []
+
+
+def test_rule_3_1_knows_every_module_of_settings() -> None:
+    modules = re.findall(r"^src/[^/]+/(?:\{%[^/]*%\})?(\w+_settings\.py)", "\n".join(NAMES), re.MULTILINE)
+    assert len(modules) > 3
+    rule = (FILES / "tests" / "rules" / "test_03_config.py.jinja").read_text("utf-8")
+    assert [name for name in modules if f'"{name}"' not in rule] == []
