@@ -103,7 +103,7 @@ KEYWORDS: Final[dict[str, Expected]] = {
     "description": TEXT,
     "format": TEXT,
     "default": ANYTHING,
-    "examples": ANYTHING,
+    "examples": LIST,
     "discriminator": ANYTHING,
     "deprecated": ANYTHING,
     "readOnly": ANYTHING,
@@ -239,8 +239,8 @@ def check_answer(schema: Schema, text: str) -> tuple[str, str | None]:
             errors.append(error)
             if len(errors) == SHOWN_ERRORS:
                 break
-    except (_TooMuch, RecursionError):
-        errors = ["it is too large or too deep to be checked"]
+    except (_TooMuch, RecursionError, ArithmeticError):
+        errors = ["it, or a number in it, is too large to be checked"]
     return text, f"The answer does not fit the schema: {'; '.join(errors)}." if errors else None
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 Schema = dict[str, Any]
 
 WORD: Final = "offline"
+MOST: Final = 1000  # items or characters
 FORMATS: Final = {
     "date": "2025-01-01",
     "date-time": "2025-01-01T00:00:00Z",
@@ -21,13 +22,16 @@ FORMATS: Final = {
 
 
 def smallest(schema: Schema) -> dict[str, Any]:
-    """An object that fits the schema, if only one value is possible where a pattern is."""
-    answer: dict[str, Any] = _Sample(schema).of(schema, ())
+    """An object that fits the schema, where a default or example fits each pattern. None may fit: then any object."""
+    try:
+        answer: dict[str, Any] = _Sample(schema).of(schema, ())
+    except _Endless:
+        return {}
     return answer
 
 
 class _Endless(Exception):
-    """A definition contains itself."""
+    """A definition contains itself, or no choice fits."""
 
 
 class _Sample:
@@ -91,7 +95,7 @@ class _Sample:
     def _object(self, schema: Schema, path: tuple[str, ...]) -> dict[str, Any]:
         properties = schema.get("properties", {})
         names = list(schema.get("required", ()))
-        least = schema.get("minProperties", 0)
+        least = min(schema.get("minProperties", 0), MOST)
         for name in [*properties, *(f"{WORD}{number}" for number in range(least))]:
             if len(names) < least and name not in names:
                 names.append(name)
@@ -99,14 +103,14 @@ class _Sample:
         return {name: self.of(properties.get(name, other), path) for name in names}
 
     def _array(self, schema: Schema, path: tuple[str, ...]) -> list[Any]:
-        first, least = schema.get("prefixItems", []), schema.get("minItems", 0)
+        first, least = schema.get("prefixItems", []), min(schema.get("minItems", 0), MOST)
         items = [*first, *[schema.get("items", {})] * max(0, least - len(first))]
         return [self.of(each, path) for each in items]
 
 
 def _text(schema: Schema) -> str:
     text = FORMATS.get(schema.get("format", ""), WORD)
-    return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+    return text.ljust(min(schema.get("minLength", 0), MOST), ".")[: schema.get("maxLength")]
 
 
 def _number(schema: Schema, *, whole: bool) -> float:
