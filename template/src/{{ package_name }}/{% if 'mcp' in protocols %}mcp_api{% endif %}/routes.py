@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from ..problems import Problem, responses
+from ..problems import MEDIA_TYPE, SCHEMA, Problem, responses
 from ..security.authentication import UserPrincipal
 from ..security.tokens import Scope
 from ..setting_types import listed
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Send
     from starlette.types import Scope as HttpScope
 
+PARSE_ERROR: Final = -32700  # of JSON-RPC
+INVALID_REQUEST: Final = -32600
 METADATA: Final = "/.well-known/oauth-protected-resource"
 MESSAGE: Final = {
     "type": "object",
@@ -98,14 +101,38 @@ class _Answer(Response):
         200: {"content": {**JSON_RPC, "text/event-stream": {"schema": {"type": "string"}}}},
         202: {"description": "A notification was received."},
         **responses(401, 403, 408, 413, 429, 503),
-        "4XX": {"description": "The message is not one of the protocol.", "content": JSON_RPC},
+        "4XX": {
+            "description": "The message is not one of the protocol.",
+            "content": {**JSON_RPC, MEDIA_TYPE: {"schema": SCHEMA}},
+        },
     },
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": MESSAGE}}}},
 )
 async def answer_message(request: Request, principal: UserPrincipal) -> Response:
     """Answer a message of the Model Context Protocol (streamable HTTP): docs/mcp-server.md describes the tools."""
-    state = request.app.state
-    return _Answer(ClientTurns(state.settings, state.chat, principal), await request.body())
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "unsupported-media-type", "Send JSON as Content-Type: application/json.")
+    state, body = request.app.state, await request.body()
+    if (refused := _refusal_of(body)) is not None:
+        error = {"code": refused, "message": "The body must be one request or notification of JSON-RPC 2.0."}
+        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+    return _Answer(ClientTurns(state.settings, state.chat, principal), body)
+
+
+def _refusal_of(body: bytes) -> int | None:
+    """The code of the error for a body that is no message. The SDK would answer with what its own models expect."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return PARSE_ERROR
+    is_one = (
+        isinstance(message, dict)
+        and message.get("jsonrpc") == "2.0"
+        and isinstance(message.get("method"), str)
+        and type(message.get("id", 0)) in (int, str)
+        and isinstance(message.get("params", {}), dict)
+    )
+    return None if is_one else INVALID_REQUEST
 
 
 @router.get(METADATA, include_in_schema=False)
