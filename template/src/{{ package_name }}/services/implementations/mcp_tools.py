@@ -48,7 +48,7 @@ LONGEST_DESCRIPTION = 2000  # characters, and of a schema ten times as many
 LONGEST_NAME = 64  # that providers accept
 CALL_KEY = f"{SLUG}/call-key"
 SESSION_HEADER = "mcp-session-id"  # of revisions before 2026-07-28
-UNKNOWN_SESSION = (types.INVALID_REQUEST, -32001)  # errors with status 404, of the SDKs for Python and TypeScript
+UNKNOWN_SESSION = (types.INVALID_REQUEST, -32001)  # errors with status 404, of the official SDKs
 
 NoteStatus = Callable[[httpx2.Response], Awaitable[None]]
 Opened = Callable[[NoteStatus], AbstractAsyncContextManager[Client]]
