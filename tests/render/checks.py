@@ -54,7 +54,8 @@ FOREIGN = {
 }
 # Words that must not occur in a project that makes all of these choices.
 FOREIGN_TO_ALL = {
-    (("llm_provider", "anthropic"), ("protocols=openai", "no")): "openai",
+    # AG-UI's own schemas name OpenAI.
+    (("llm_provider", "anthropic"), ("protocols=openai", "no"), ("protocols=ag_ui", "no")): "openai",
 }
 # Names that are invalid on Windows: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file.
 HOSTILE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
