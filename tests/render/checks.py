@@ -54,9 +54,9 @@ FOREIGN = {
 }
 # Words that must not occur in a project that makes all of these choices.
 FOREIGN_TO_ALL = {
-    # AG-UI's own schemas name OpenAI.
-    (("llm_provider", "anthropic"), ("protocols=openai", "no"), ("protocols=ag_ui", "no")): "openai",
+    (("llm_provider", "anthropic"), ("protocols=openai", "no")): "openai",
 }
+QUOTED = "bytes already at the provider, named by a handle"  # AG-UI's own schemas name every provider
 # Names that are invalid on Windows: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file.
 HOSTILE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
 LONGEST_PATH = 180  # Windows allows 260; the rest is for the parent folder
@@ -212,7 +212,8 @@ def foreign(rendering: Rendering) -> list[str]:
     words += [word for choices, word in FOREIGN_TO_ALL.items() if set(choices) <= row.items()]
     pattern = re.compile("|".join(words) or r"(?!)")  # on lower-case text: faster than IGNORECASE
     names = [f"{path}: its name" for path in rendering.texts if pattern.search(path.lower())]
-    return names + lines_with(pattern, ((path, text.lower()) for path, text in rendering.own))
+    found = lines_with(pattern, ((path, text.lower()) for path, text in rendering.own))
+    return names + [line for line in found if QUOTED not in line]
 
 
 def untidy(rendering: Rendering) -> list[str]:
