@@ -85,7 +85,7 @@ async def get_content(owner: Owner, chat: Chat, file_id: FileId) -> Response:
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
         "Content-Security-Policy": SANDBOX,
     }
-    return Response(file.content, headers=headers, media_type=file.media_type)
+    return Response(file.content, headers=headers, media_type="application/octet-stream")
 
 
 @router.delete(
