@@ -36,6 +36,15 @@ MESSAGE: Final = {
     },
 }
 JSON_RPC: Final = {"application/json": {"schema": {"type": "object"}}}
+EVENTS: Final = {
+    "text/event-stream": {
+        "itemSchema": {
+            "type": "object",
+            "required": ["data"],
+            "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
+        }
+    }
+}
 
 
 class _Route(APIRoute):
@@ -98,7 +107,7 @@ class _Answer(Response):
     dependencies=[Depends(_known_origin)],
     response_description="The response of JSON-RPC, or a stream that ends with it after notifications of progress.",
     responses={
-        200: {"content": {**JSON_RPC, "text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {**JSON_RPC, **EVENTS}},
         202: {"description": "A notification was received."},
         **responses(401, 403, 408, 413, 429, 503),
         "4XX": {
