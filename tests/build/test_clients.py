@@ -5,16 +5,15 @@ docs/clients.md and docs/ag-ui.md of the project name their versions.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.test_monitoring_live import running
 from tests.support.external_programs import program
 from tests.support.projects import environment
+from tests.support.stacks import running_stack
 from tests.support.template import FILES, ROOT, render
 
 if TYPE_CHECKING:
@@ -45,12 +44,7 @@ def agent(copier_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     tools = project / "src/my_agent/agent/tools.py"
     tools.write_text(tools.read_text("utf-8") + GATED, "utf-8")
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
-    command = ["uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent"]
-    with running(command, project, folder / "stack.log") as processes:
-        assert processes.stdout is not None
-        line = processes.stdout.readline()
-        assert line, (folder / "stack.log").read_text("utf-8")
-        started = json.loads(line)
+    with running_stack(project, folder / "stack.log") as started:
         yield f"http://127.0.0.1:{started['ports']['web']}", started["tokens"]["user"], "my-agent"
 
 

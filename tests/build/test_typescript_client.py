@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.build.test_chat_page import BROWSERS, npm
-from tests.deploy.test_monitoring_live import running
 from tests.support.external_programs import program
 from tests.support.projects import environment
+from tests.support.stacks import running_stack
 from tests.support.template import ROOT
 from tests.support.template import render as render_template
 
@@ -71,12 +71,7 @@ def test_the_client_works_in_a_browser(project: Path, tmp_path: Path) -> None:
     subprocess.run(["uv", "sync", "--locked", "--quiet"], cwd=project, env=environment(), check=True)
     bundle = str(project / "clients" / "typescript" / "dist" / "browser.js")
     python = ["uv", "run", "--no-sync", "python"]
-    stack = [*python, str(ROOT / "tests/programs/running_stack.py"), "order_desk"]
-    with running(stack, project, tmp_path / "stack.log") as processes:
-        assert processes.stdout is not None
-        line = processes.stdout.readline()
-        assert line, (tmp_path / "stack.log").read_text("utf-8")
-        started = json.loads(line)
+    with running_stack(project, tmp_path / "stack.log", "order_desk") as started:
         url = f"http://127.0.0.1:{started['ports']['web']}"
         visit = [*python, str(ROOT / "tests/programs/client_page.py"), chromium, bundle, url, started["token"]]
         ran = subprocess.run(visit, cwd=project, env=environment(), capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOP_SECONDS = 120
-STACK = ("uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"), "my_agent")
+STACK = ("uv", "run", "--no-sync", "python", str(ROOT / "tests/programs/running_stack.py"))
 
 
 @contextmanager
@@ -40,9 +40,9 @@ def running(command: list[str], folder: Path, log: Path, **variables: str) -> It
 
 
 @contextmanager
-def running_stack(project: Path, log: Path, **variables: str) -> Iterator[dict[str, Any]]:
-    """Run the processes of a default project that is installed, and yield their ports, process ids and tokens."""
-    with running([*STACK], project, log, **variables) as processes:
+def running_stack(project: Path, log: Path, package: str = "my_agent", **variables: str) -> Iterator[dict[str, Any]]:
+    """Run the processes of a project that is installed, and yield their ports, process ids and tokens."""
+    with running([*STACK, package], project, log, **variables) as processes:
         assert processes.stdout is not None
         line = processes.stdout.readline()
         assert line, log.read_text("utf-8")
