@@ -68,7 +68,7 @@ SCRIPT: dict[str, tuple[list[Any] | None, str]] = {
 }
 MODEL = f"""
 
-async def _respond(messages: list[ModelMessage], _available: set[str]) -> AsyncGenerator[str | ToolCallPart]:
+async def _respond(messages: list[ModelMessage], *_: object) -> AsyncGenerator[str | ToolCallPart]:
     parts = _request_parts(messages)
     call, answer = {SCRIPT!r}[str([part for part in parts if isinstance(part, UserPromptPart)][-1].content)]
     if call and not any(isinstance(part, ToolReturnPart) for part in _request_parts(messages[-1:])):

@@ -240,7 +240,8 @@ def test_an_owners_work_survives_an_update(
     assert "uv lock " in expected
     assert "- **9.1** a planted change." in expected
     status = git(project, "status", "--porcelain").splitlines()
-    assert [line for line in status if line[:2] in {"UU", "AA", "DU", "UD"}] == [], "there are conflicts"
+    conflicts = {line[3:] for line in status if line[:2] in {"UU", "AA", "DU", "UD"}}
+    assert conflicts <= {"openapi.json"}, "only what `sync` writes again may have conflicts"
     assert list(project.rglob("*.rej")) == []
     assert not (project / "tests" / "unit" / "test_network_guard.py").exists(), "a deleted file came back"
     merged = {"README.md", ".gitignore", "pyproject.toml", "Procfile", "openapi.json", "docs/settings.md"}

@@ -30,7 +30,7 @@ def upgrade() -> None:
         );
         ALTER TABLE files ALTER COLUMN content SET STORAGE EXTERNAL;  -- most formats are compressed already
         CREATE INDEX files_of_owner ON files (owner) INCLUDE (size);
-        CREATE INDEX files_of_turn ON files (session_id, turn) WHERE session_id IS NOT NULL;
+        CREATE INDEX files_of_turn ON files (session_id, turn);
         CREATE INDEX unsent_files_by_age ON files (created_at) WHERE session_id IS NULL;
         CREATE INDEX files_by_idempotency_key ON files (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
         CREATE INDEX files_with_idempotency_key_by_age ON files (created_at) WHERE idempotency_key IS NOT NULL;
