@@ -144,7 +144,9 @@ def test_prometheus_scrapes_every_process_and_alerts_arrive(copier_template: Pat
         threading.Thread(target=chat.serve_forever, daemon=True).start()
         stack.callback(chat.server_close)
         stack.callback(chat.shutdown)
-        started = stack.enter_context(running_stack(project, tmp_path / "stack.log"))
+        program_of_tools = [str(project / ".venv/bin/python"), str(project / "tests/support/mcp_server.py"), "stdio"]
+        servers = json.dumps({"things": {"command": program_of_tools, "tools": ["add"]}})
+        started = stack.enter_context(running_stack(project, tmp_path / "stack.log", MCP_SERVERS=servers))
         configuration = tmp_path / "configuration"
         hurried(project, started["ports"], alertmanager_port, configuration)
         nobody = (project / "deploy/alertmanager/nobody.url").read_text("utf-8")

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.programs import releases
 from tests.support import variants
@@ -68,7 +69,15 @@ def contents(project: Path, mine: bool) -> dict[str, tuple[int, bytes]]:
 
 
 def scaffold(template: Path, target: Path, given: Mapping[str, Any], version: str) -> Path:
-    project = render(template, target, given, vcs_ref=version)
+    """Render a version with those of the answers that it offers."""
+    questions = yaml.safe_load(git(template, "show", f"{version}:copier.yml"))
+    offered = {
+        name: [each for each in value if each in questions[name]["choices"].values()]
+        if isinstance(value, list) and name in questions
+        else value
+        for name, value in given.items()
+    }
+    project = render(template, target, offered, vcs_ref=version)
     commit(project, "Scaffold")
     return project
 
