@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import copier
 import pytest
+import yaml
 
 from imports import module
 from tests.support.git import commit, git
@@ -25,6 +26,17 @@ def release(template: Path, version: str) -> None:
     """Commit and tag a template's working tree as a release."""
     commit(template, version)
     git(template, "tag", version)
+
+
+def offered(template: Path, version: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers, without choices that a version does not offer."""
+    questions = yaml.safe_load(git(template, "show", f"{version}:copier.yml"))
+    return {
+        name: [each for each in value if each in questions[name]["choices"].values()]
+        if isinstance(value, list) and name in questions
+        else value
+        for name, value in given.items()
+    }
 
 
 def update(project: Path, data: Mapping[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401

@@ -20,7 +20,7 @@ from tests.support.git import commit, git
 from tests.support.projects import run, share
 from tests.support.template import answers
 from tests.support.template import render as render_template
-from tests.support.updating import unresolved, update
+from tests.support.updating import offered, unresolved, update
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,7 +141,8 @@ def top_names(text: str) -> list[str]:
 
 
 def scaffold(template: Path, folder: Path, archetype: str, version: str) -> Path:
-    project = render_template(template, folder / "project", variants.ARCHETYPES[archetype], vcs_ref=version)
+    given = offered(template, version, variants.ARCHETYPES[archetype])
+    project = render_template(template, folder / "project", given, vcs_ref=version)
     commit(project, "Scaffold")
     return project
 

@@ -7,14 +7,13 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from tests.programs import releases
 from tests.support import variants
 from tests.support.git import commit, git
 from tests.support.projects import each_row
 from tests.support.template import FILES, README, answers, config, render, rendered_files
-from tests.support.updating import owned, update
+from tests.support.updating import offered, owned, update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,15 +68,7 @@ def contents(project: Path, mine: bool) -> dict[str, tuple[int, bytes]]:
 
 
 def scaffold(template: Path, target: Path, given: Mapping[str, Any], version: str) -> Path:
-    """Render a version with those of the answers that it offers."""
-    questions = yaml.safe_load(git(template, "show", f"{version}:copier.yml"))
-    offered = {
-        name: [each for each in value if each in questions[name]["choices"].values()]
-        if isinstance(value, list) and name in questions
-        else value
-        for name, value in given.items()
-    }
-    project = render(template, target, offered, vcs_ref=version)
+    project = render(template, target, offered(template, version, given), vcs_ref=version)
     commit(project, "Scaffold")
     return project
 
